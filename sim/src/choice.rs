@@ -1,0 +1,215 @@
+//! The one oracle for all chance: a bounded pick at a named site. It knows no fault and no time.
+
+mod random;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use random::Stream;
+
+/// A place that draws, by its interned name. Obtained from [`Chooser::site`]; valid for that chooser only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site(u32);
+
+/// One answer that was not 0: the `occurrence`-th draw at `site` (counted from 0) gave `value`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pick {
+    /// The name of the site.
+    pub site: String,
+    /// Which draw at that site, from 0.
+    pub occurrence: u32,
+    /// What it answered; never 0.
+    pub value: u32,
+}
+
+impl fmt::Display for Pick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} #{} = {}", self.site, self.occurrence, self.value)
+    }
+}
+
+/// What decides a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choices {
+    /// Every pick is drawn from the seed.
+    Seeded(u64),
+    /// The listed picks are answered as listed and every other one with 0. The seed still gives what programs ask for
+    /// as entropy.
+    Replayed {
+        /// The seed of the run that the picks come from.
+        seed: u64,
+        /// The picks that are not 0.
+        picks: Vec<Pick>,
+    },
+}
+
+impl Choices {
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        match self {
+            Choices::Seeded(seed) | Choices::Replayed { seed, .. } => *seed,
+        }
+    }
+}
+
+/// Answers every bounded choice of a run and keeps the answers that were not 0.
+///
+/// Each site draws from a stream of its own, keyed by the seed and the site's name, with a counter of its own: a draw
+/// added at one site changes no other. In every choice 0 means that nothing unusual happens: no fault, the least delay,
+/// the given order.
+///
+/// ```
+/// use twinloop_sim::choice::{Choices, Chooser};
+///
+/// let mut first = Chooser::new(&Choices::Seeded(7));
+/// let loss = first.site("a > b: loss");
+/// let drawn: Vec<usize> = (0..20).map(|_| first.pick(loss, 10)).collect();
+///
+/// // The picks that were not 0 are the whole run: replayed, they give the same answers.
+/// let mut again = Chooser::new(&Choices::Replayed { seed: 7, picks: first.unusual() });
+/// let loss = again.site("a > b: loss");
+/// assert_eq!(drawn, (0..20).map(|_| again.pick(loss, 10)).collect::<Vec<_>>());
+/// ```
+pub struct Chooser {
+    seed: u64,
+    /// Whether picks are drawn; otherwise only what `SiteState::replayed` lists is not 0.
+    draws: bool,
+    by_name: BTreeMap<String, Site>,
+    sites: Vec<SiteState>,
+    /// Replayed picks of sites that were not named yet.
+    unclaimed: BTreeMap<String, BTreeMap<u32, u32>>,
+    log: Vec<Logged>,
+    stale: Vec<Pick>,
+}
+
+struct SiteState {
+    name: String,
+    stream: Stream,
+    occurrence: u32,
+    replayed: BTreeMap<u32, u32>,
+}
+
+struct Logged {
+    site: Site,
+    occurrence: u32,
+    value: u32,
+}
+
+impl Chooser {
+    /// A chooser that answers as `choices` say.
+    pub fn new(choices: &Choices) -> Chooser {
+        let mut unclaimed: BTreeMap<String, BTreeMap<u32, u32>> = BTreeMap::new();
+        if let Choices::Replayed { picks, .. } = choices {
+            for pick in picks {
+                unclaimed.entry(pick.site.clone()).or_default().insert(pick.occurrence, pick.value);
+            }
+        }
+        Chooser {
+            seed: choices.seed(),
+            draws: matches!(choices, Choices::Seeded(_)),
+            by_name: BTreeMap::new(),
+            sites: Vec::new(),
+            unclaimed,
+            log: Vec::new(),
+            stale: Vec::new(),
+        }
+    }
+
+    /// The seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The site called `name`. Asking again gives the same one.
+    pub fn site(&mut self, name: &str) -> Site {
+        if let Some(&site) = self.by_name.get(name) {
+            return site;
+        }
+        let site = Site(u32::try_from(self.sites.len()).expect("a run names fewer than 2³² sites"));
+        let replayed = self.unclaimed.remove(name).unwrap_or_default();
+        self.sites.push(SiteState {
+            name: name.to_owned(),
+            stream: Stream::new(self.seed, name),
+            occurrence: 0,
+            replayed,
+        });
+        self.by_name.insert(name.to_owned(), site);
+        site
+    }
+
+    /// One of `n` alternatives, all equally likely. 0 is the one in which nothing unusual happens.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is 0: there is nothing to choose from.
+    pub fn pick(&mut self, site: Site, n: usize) -> usize {
+        assert!(n > 0, "a pick needs at least one alternative");
+        let n = u32::try_from(n).unwrap_or(u32::MAX);
+        self.answer(site, n, |stream| stream.below(n)) as usize
+    }
+
+    /// Whether something unusual happens that has `probability` (from 0 to 1). A pick of two alternatives.
+    pub fn chance(&mut self, site: Site, probability: f64) -> bool {
+        if probability <= 0.0 {
+            return false;
+        }
+        self.answer(site, 2, |stream| u32::from(stream.chance(probability))) == 1
+    }
+
+    /// Fills `buffer` from the seed: what programs get when they ask for entropy. Not a choice; it is not logged, and a
+    /// replay gives the same bytes.
+    pub fn entropy(&mut self, site: Site, buffer: &mut [u8]) {
+        self.sites[site.0 as usize].stream.fill(buffer);
+    }
+
+    fn answer(&mut self, site: Site, n: u32, draw: impl FnOnce(&mut Stream) -> u32) -> u32 {
+        let state = &mut self.sites[site.0 as usize];
+        let occurrence = state.occurrence;
+        state.occurrence += 1;
+        let value = if self.draws {
+            draw(&mut state.stream)
+        } else if state.replayed.is_empty() {
+            0
+        } else {
+            match state.replayed.remove(&occurrence) {
+                Some(value) if value < n => value,
+                Some(value) => {
+                    self.stale.push(Pick { site: state.name.clone(), occurrence, value });
+                    0
+                }
+                None => 0,
+            }
+        };
+        if value != 0 {
+            self.log.push(Logged { site, occurrence, value });
+        }
+        value
+    }
+
+    /// The picks so far that were not 0, in the order in which they were drawn.
+    pub fn unusual(&self) -> Vec<Pick> {
+        let named = |logged: &Logged| Pick {
+            site: self.sites[logged.site.0 as usize].name.clone(),
+            occurrence: logged.occurrence,
+            value: logged.value,
+        };
+        self.log.iter().map(named).collect()
+    }
+
+    /// The replayed picks that applied to no draw so far, or to one with too few alternatives, by site and occurrence.
+    pub fn stale(&self) -> Vec<Pick> {
+        let mut stale = self.stale.clone();
+        let waiting = self.sites.iter().map(|state| (&state.name, &state.replayed)).chain(self.unclaimed.iter());
+        for (site, picks) in waiting {
+            stale.extend(picks.iter().map(|(&occurrence, &value)| Pick { site: site.clone(), occurrence, value }));
+        }
+        stale.sort();
+        stale
+    }
+}
+
+impl fmt::Debug for Chooser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chooser").field("seed", &self.seed).field("unusual", &self.log.len()).finish_non_exhaustive()
+    }
+}

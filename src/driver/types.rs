@@ -1,0 +1,260 @@
+//! The plain data that crosses the seam. No socket type of std or mio, nothing that could carry behaviour.
+
+use std::fmt;
+use std::io;
+use std::ops::{BitOr, BitOrAssign};
+use std::time::Duration;
+
+use crate::table::Key;
+
+/// A descriptor of one driver: an index and a generation, both given by the driver.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fd(Key);
+
+impl Fd {
+    /// The descriptor whose entry in the driver's table has `key`.
+    pub const fn from_key(key: Key) -> Fd {
+        Fd(key)
+    }
+
+    /// The key in the driver's table.
+    pub const fn key(self) -> Key {
+        self.0
+    }
+}
+
+impl fmt::Debug for Fd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fd{:?}", self.0)
+    }
+}
+
+/// What an [`Event`] says of a descriptor: a set of bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Readiness(u8);
+
+impl Readiness {
+    /// Nothing.
+    pub const EMPTY: Readiness = Readiness(0);
+    /// A `recv` or `accept` may succeed.
+    pub const READABLE: Readiness = Readiness(1);
+    /// A `send` may succeed, or a connect has ended.
+    pub const WRITABLE: Readiness = Readiness(2);
+    /// The peer will send no more. Wakes readers only (R76).
+    pub const READ_CLOSED: Readiness = Readiness(4);
+    /// The stream can carry nothing more in either direction. Wakes both.
+    pub const WRITE_CLOSED: Readiness = Readiness(8);
+    /// The socket has an error to tell. Wakes both.
+    pub const ERROR: Readiness = Readiness(16);
+
+    /// Whether any bit of `other` is set.
+    pub const fn intersects(self, other: Readiness) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether no bit is set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The bits as a number, for records and hashes.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+impl BitOr for Readiness {
+    type Output = Readiness;
+    fn bitor(self, rhs: Readiness) -> Readiness {
+        Readiness(self.0 | rhs.0)
+    }
+}
+
+impl BitOrAssign for Readiness {
+    fn bitor_assign(&mut self, rhs: Readiness) {
+        *self = *self | rhs;
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [(Readiness, &str); 5] = [
+            (Readiness::READABLE, "readable"),
+            (Readiness::WRITABLE, "writable"),
+            (Readiness::READ_CLOSED, "read-closed"),
+            (Readiness::WRITE_CLOSED, "write-closed"),
+            (Readiness::ERROR, "error"),
+        ];
+        let set: Vec<&str> = NAMES.iter().filter(|(bit, _)| self.intersects(*bit)).map(|(_, name)| *name).collect();
+        f.write_str(if set.is_empty() { "nothing" } else { "" })?;
+        f.write_str(&set.join("+"))
+    }
+}
+
+/// An edge: a direction of `fd` may have become ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The descriptor.
+    pub fd: Fd,
+    /// What may have become ready.
+    pub readiness: Readiness,
+}
+
+/// Facts about a driver that the core acts on, so that it never asks which system it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// A `recv` that gave fewer bytes than asked for has emptied the kernel's buffer: the next edge will be told
+    /// without a `WOULD_BLOCK` in between. True of streams on epoll and kqueue.
+    pub short_read_drains: bool,
+    /// A `send` that took fewer bytes than offered has filled the kernel's buffer. True of streams on epoll and kqueue.
+    pub short_write_fills: bool,
+    /// The grain of [`Driver::poll`](crate::driver::Driver::poll)'s timeout. The dispatcher rounds up to it.
+    pub poll_grain: Duration,
+}
+
+/// The cautious answers: a short count proves nothing, and the grain is a nanosecond.
+impl Default for Capabilities {
+    fn default() -> Self {
+        Capabilities { short_read_drains: false, short_write_fills: false, poll_grain: Duration::from_nanos(1) }
+    }
+}
+
+/// Ends the wait of a driver from another thread.
+pub trait Unpark: Send + Sync {
+    /// Makes the current or the next `poll` return. Calls before that `poll` merge into one.
+    fn unpark(&self);
+}
+
+/// How a listening socket is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenOptions {
+    /// How many established connections may wait to be accepted. The system may lower it. Default 1024.
+    pub backlog: u32,
+    /// `SO_REUSEADDR`: bind although old connections of the address linger. Default true.
+    pub reuse_address: bool,
+}
+
+impl ListenOptions {
+    /// These options with `backlog`.
+    #[must_use]
+    pub fn backlog(mut self, backlog: u32) -> Self {
+        self.backlog = backlog;
+        self
+    }
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        ListenOptions { backlog: 1024, reuse_address: true }
+    }
+}
+
+/// How a connecting socket is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// Bind here before connecting. Port 0 picks a free one.
+    pub local: Option<crate::Address>,
+}
+
+impl ConnectOptions {
+    /// These options with the local address to bind first.
+    #[must_use]
+    pub fn local(mut self, local: crate::Address) -> Self {
+        self.local = Some(local);
+        self
+    }
+}
+
+/// An option of a socket and the value to set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SocketOption {
+    /// `TCP_NODELAY`: send small segments at once.
+    NoDelay(bool),
+}
+
+/// A direction of a stream, seen from its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// What we receive.
+    Read,
+    /// What we send.
+    Write,
+    /// Both directions.
+    Both,
+}
+
+/// What the system said instead of an answer: a kind to match on, and the number it gave.
+///
+/// It is `Copy`, so that an error can be told to everyone whom it concerns, again and again. The simulator gives the
+/// numbers of Linux.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OsError {
+    kind: io::ErrorKind,
+    code: Option<i32>,
+}
+
+impl OsError {
+    /// The call would have to wait.
+    pub const WOULD_BLOCK: OsError = OsError::without_code(io::ErrorKind::WouldBlock);
+    /// The descriptor is closed, or was never given.
+    pub const BAD_DESCRIPTOR: OsError = OsError::new(io::ErrorKind::Other, 9);
+
+    /// The error of `kind` that the system told as `code`.
+    pub const fn new(kind: io::ErrorKind, code: i32) -> OsError {
+        OsError { kind, code: Some(code) }
+    }
+
+    /// An error that has no number.
+    pub const fn without_code(kind: io::ErrorKind) -> OsError {
+        OsError { kind, code: None }
+    }
+
+    /// What to match on.
+    pub const fn kind(self) -> io::ErrorKind {
+        self.kind
+    }
+
+    /// The system's number (`errno`, `WSAGetLastError`).
+    pub const fn code(self) -> Option<i32> {
+        self.code
+    }
+
+    /// Whether the call would have to wait.
+    pub fn is_would_block(self) -> bool {
+        self.kind == io::ErrorKind::WouldBlock
+    }
+}
+
+impl From<io::Error> for OsError {
+    fn from(error: io::Error) -> Self {
+        OsError { kind: error.kind(), code: error.raw_os_error() }
+    }
+}
+
+impl From<OsError> for io::Error {
+    fn from(error: OsError) -> Self {
+        io::Error::new(error.kind, error)
+    }
+}
+
+impl std::error::Error for OsError {}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (*self, self.code) {
+            (OsError::BAD_DESCRIPTOR, _) => f.write_str("bad descriptor (os error 9)"),
+            (_, Some(code)) => write!(f, "{} (os error {code})", self.kind),
+            (_, None) => write!(f, "{}", self.kind),
+        }
+    }
+}
+
+impl fmt::Debug for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,7 @@
+//! twinloop
+pub mod driver;
+pub mod table;
+pub mod time;
+
+pub use driver::Address;
+pub use time::Moment;
