@@ -68,6 +68,10 @@ pub trait Driver {
     fn listen(&mut self, address: &Address, options: &ListenOptions) -> Result<Fd, OsError>;
 
     /// The next established connection of a listener and its peer's address.
+    ///
+    /// No descriptor left (`EMFILE`, `ENFILE`) is told as [`QuotaExceeded`](std::io::ErrorKind::QuotaExceeded), no memory
+    /// left (`ENOBUFS`, `ENOMEM`) as [`OutOfMemory`](std::io::ErrorKind::OutOfMemory): std has no kind for most of them,
+    /// and their numbers differ between systems.
     fn accept(&mut self, listener: Fd) -> Result<(Fd, Address), OsError>;
 
     /// A stream socket that begins to connect. The outcome is known once the descriptor was told writable:

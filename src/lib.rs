@@ -1,7 +1,33 @@
-//! twinloop
-pub mod driver;
-pub mod table;
-pub mod time;
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`Dispatcher`], [`Handle`] | the loop, and the key that reaches it: `call_soon`, timers, readers and writers |
+//! | [`spawn`], [`JoinHandle`] | tasks |
+//! | [`sleep`], [`timeout`] | time |
+//! | [`StreamServer`], [`StreamTransport`] | connections |
+//! | [`driver`] | the seam: what stands behind a dispatcher |
+//! | [`observe`] | what a dispatcher tells about itself |
+#![forbid(unsafe_code)]
 
+mod callback;
+mod dispatcher;
+pub mod driver;
+mod error;
+pub mod observe;
+mod sleep;
+pub mod table;
+mod task;
+pub mod time;
+pub mod transport;
+
+pub use callback::{AsyncCallback, CallbackKind};
+pub use dispatcher::{Dispatcher, Handle, NextWork, PollError, Scope, TimerId, WatchError};
 pub use driver::Address;
+pub use error::{ErrorKind, Operation, TransportError};
+pub use sleep::{Elapsed, Sleep, now, sleep, sleep_until, timeout};
+pub use task::{JoinError, JoinHandle, YieldNow, panic_text, spawn, yield_now};
 pub use time::Moment;
+pub use transport::{StreamServer, StreamTransport, connect};

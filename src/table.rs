@@ -111,7 +111,9 @@ impl<T> Table<T> {
             self.slots.push(Slot { generation: 0, content: Content::Vacant { next: None } });
         }
         let slot = &mut self.slots[index];
-        let Content::Vacant { next } = slot.content else { unreachable!("an occupied slot was in the vacant list") };
+        let Content::Vacant { next } = slot.content else {
+            unreachable!("an occupied slot was in the vacant list")
+        };
         let key = Key::new(index, slot.generation);
         slot.content = Content::Occupied(make(key));
         self.vacant = next;
@@ -138,7 +140,9 @@ impl<T> Table<T> {
     /// The entry, or `None` if `key` is stale.
     pub fn get(&self, key: Key) -> Option<&T> {
         match self.slots.get(key.index()) {
-            Some(Slot { generation, content: Content::Occupied(value) }) if *generation == key.generation() => {
+            Some(Slot { generation, content: Content::Occupied(value) })
+                if *generation == key.generation() =>
+            {
                 Some(value)
             }
             _ => None,
@@ -148,7 +152,9 @@ impl<T> Table<T> {
     /// The entry, or `None` if `key` is stale.
     pub fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         match self.slots.get_mut(key.index()) {
-            Some(Slot { generation, content: Content::Occupied(value) }) if *generation == key.generation() => {
+            Some(Slot { generation, content: Content::Occupied(value) })
+                if *generation == key.generation() =>
+            {
                 Some(value)
             }
             _ => None,

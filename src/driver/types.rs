@@ -85,7 +85,8 @@ impl fmt::Debug for Readiness {
             (Readiness::WRITE_CLOSED, "write-closed"),
             (Readiness::ERROR, "error"),
         ];
-        let set: Vec<&str> = NAMES.iter().filter(|(bit, _)| self.intersects(*bit)).map(|(_, name)| *name).collect();
+        let set: Vec<&str> =
+            NAMES.iter().filter(|(bit, _)| self.intersects(*bit)).map(|(_, name)| *name).collect();
         f.write_str(if set.is_empty() { "nothing" } else { "" })?;
         f.write_str(&set.join("+"))
     }
@@ -116,7 +117,11 @@ pub struct Capabilities {
 /// The cautious answers: a short count proves nothing, and the grain is a nanosecond.
 impl Default for Capabilities {
     fn default() -> Self {
-        Capabilities { short_read_drains: false, short_write_fills: false, poll_grain: Duration::from_nanos(1) }
+        Capabilities {
+            short_read_drains: false,
+            short_write_fills: false,
+            poll_grain: Duration::from_nanos(1),
+        }
     }
 }
 

@@ -1,0 +1,625 @@
+//! The dispatcher: one event loop on one thread, and the order of its turn. It knows no socket and no transport.
+//!
+//! ```text
+//!  poll()  ─▶ inbox ─▶ clock ─▶ timers due ─▶ driver.poll(timeout) ─▶ inbox ─▶ sources ready
+//!                                                                               │
+//!          batch, its length fixed here  ◀── timers due meanwhile ◀── clock ◀───┘
+//! ```
+//!
+//! No borrow of the state below is alive while a callback, a future, a waker or a destructor of user code runs.
+
+mod current;
+mod inbox;
+mod io;
+mod ready;
+mod sources;
+mod tasks;
+mod timers;
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::callback::{AsyncCallback, CallbackKind};
+use crate::driver::{Capabilities, Driver, Event, Fd, OsError};
+use crate::observe::{ObservedCallback, Observer, Place};
+use crate::table::{Key, Table};
+use crate::task::{JoinError, JoinHandle};
+use crate::{Moment, time};
+
+pub use current::{Handle, Scope};
+use inbox::Inbox;
+use ready::{Entry, Ready};
+use sources::{Interest, Refusal, Sources};
+pub(crate) use tasks::{Outcome, Waiter};
+use tasks::{Payload, Tasks};
+pub(crate) use timers::Alarm;
+use timers::Timers;
+
+/// How many callbacks `block_on` runs before it asks the kernel again, while callbacks keep scheduling callbacks.
+///
+/// One batch follows the other without a system call until then: a hop costs some ten nanoseconds instead of two
+/// hundred, and timers and sources wait for 64 callbacks at the most.
+const CALLBACKS_BETWEEN_POLLS: usize = 64;
+
+/// The owner of one event loop on one thread.
+///
+/// Entry points of the drivers (`twinloop_real::run`, the simulator's hosts) make one and drive it; a program inside
+/// reaches it through its [`Handle`]. Dropping a dispatcher closes it: tasks end as cancelled, descriptors close.
+pub struct Dispatcher {
+    core: Rc<Core>,
+}
+
+/// The state of a dispatcher, in cells that are borrowed one at a time and briefly.
+pub(crate) struct Core {
+    pub(crate) handle: Handle,
+    pub(crate) driver: RefCell<Box<dyn Driver>>,
+    pub(crate) capabilities: Capabilities,
+    /// The loop's time, read twice a turn.
+    now: Cell<Moment>,
+    ready: RefCell<Ready>,
+    pub(crate) timers: RefCell<Timers>,
+    pub(crate) sources: RefCell<Sources>,
+    pub(crate) tasks: RefCell<Tasks>,
+    /// What the layers above keep here under a key: it lives as long as the dispatcher, which knows nothing about it.
+    objects: RefCell<Table<Rc<dyn Any>>>,
+    /// Receive buffers that no stream needs at the moment: an idle stream has none of its own.
+    pub(crate) spare_buffers: RefCell<Vec<Vec<u8>>>,
+    inbox: Arc<Inbox>,
+    events: RefCell<Vec<Event>>,
+    observer: RefCell<Option<Box<dyn Observer>>>,
+    /// Whether there is an observer: what an unobserved turn looks at.
+    observed: Cell<bool>,
+    turning: Cell<bool>,
+    /// Counts batches, so that a transport can tell when its budget is due to be renewed.
+    pub(crate) batches: Cell<u64>,
+    closing: Cell<bool>,
+    /// The first panic of this turn that nobody else will see. It goes on once the batch is done.
+    panic: RefCell<Option<Payload>>,
+}
+
+impl Dispatcher {
+    /// A dispatcher on `driver`, entered into this thread's table.
+    pub fn new(mut driver: Box<dyn Driver>) -> Dispatcher {
+        let core = current::register(|handle| {
+            Rc::new(Core {
+                handle,
+                capabilities: driver.capabilities(),
+                now: Cell::new(driver.now()),
+                inbox: Arc::new(Inbox::new(driver.unparker())),
+                driver: RefCell::new(driver),
+                ready: RefCell::default(),
+                timers: RefCell::default(),
+                sources: RefCell::default(),
+                tasks: RefCell::default(),
+                objects: RefCell::default(),
+                spare_buffers: RefCell::default(),
+                events: RefCell::default(),
+                observer: RefCell::default(),
+                observed: Cell::new(false),
+                turning: Cell::new(false),
+                batches: Cell::new(0),
+                closing: Cell::new(false),
+                panic: RefCell::default(),
+            })
+        });
+        Dispatcher { core }
+    }
+
+    /// The key that reaches this dispatcher.
+    pub fn handle(&self) -> Handle {
+        self.core.handle
+    }
+
+    /// Makes one turn: waits until something is due (not at all if something is), then runs the callbacks that are.
+    ///
+    /// It has no timeout parameter and no default timeout (seed, point 4): it waits for as long as nothing is due. A
+    /// callback that is scheduled while the batch runs waits for the next turn (R5), so a turn always ends.
+    ///
+    /// # Errors
+    ///
+    /// [`PollError::NothingPending`] if there is nothing at all that could ever happen (against R8: it does not block for
+    /// ever); [`PollError::Driver`] if the driver could not wait.
+    ///
+    /// # Panics
+    ///
+    /// When called from inside a turn (R13), which is left unharmed. A panic of a callback, or of a task that nobody
+    /// joins, goes on from here after the rest of the batch has run.
+    #[track_caller]
+    pub fn poll(&self) -> Result<(), PollError> {
+        self.core.turn(0)
+    }
+
+    /// Runs `future` as a task, and turns until it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dispatcher::poll`]; `future` is then cancelled.
+    ///
+    /// # Panics
+    ///
+    /// When called from inside a turn. A panic of `future` goes on from here.
+    #[track_caller]
+    pub fn block_on<F>(&self, future: F) -> Result<F::Output, PollError>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.core.refuse_reentry();
+        let mut task = self.handle().spawn(future);
+        while !task.is_finished() {
+            self.core.turn(CALLBACKS_BETWEEN_POLLS)?;
+        }
+        match task.take_outcome().expect("the task was seen finished") {
+            Ok(output) => Ok(output),
+            Err(JoinError::Panicked(payload)) => resume_unwind(payload),
+            Err(JoinError::Cancelled) => unreachable!("nobody else has the handle that cancels this task"),
+        }
+    }
+
+    /// When this dispatcher next has work of its own accord: now, at a deadline, or only when an event or a wake comes.
+    pub fn next_work(&self) -> NextWork {
+        if !self.core.ready.borrow().is_empty() {
+            return NextWork::Now;
+        }
+        match self.core.timers.borrow().next_deadline() {
+            Some(deadline) => NextWork::At(deadline),
+            None => NextWork::OnEvent,
+        }
+    }
+
+    /// Installs `observer`, in place of the one before.
+    pub fn observe(&self, observer: Box<dyn Observer>) {
+        self.core.observer.replace(Some(observer));
+        self.core.observed.set(true);
+    }
+
+    /// What is pending, one line each: `task`, `timer` or `source`, and the place where it was asked for.
+    pub fn dump(&self) -> String {
+        let mut text = String::new();
+        let mut add = |what: &str, places: &mut dyn Iterator<Item = &'static Location<'static>>| {
+            for place in places {
+                text.push_str(&format!("{what} {}\n", Place(place)));
+            }
+        };
+        add("task", &mut self.core.tasks.borrow().unfinished());
+        add("timer", &mut self.core.timers.borrow().places());
+        add("source", &mut self.core.sources.borrow().places());
+        text
+    }
+}
+
+/// Closing: tasks end as cancelled, in the order of their keys; then whatever layers above keep; then descriptors.
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        let core = &self.core;
+        let scope = core.handle.enter();
+        core.closing.set(true);
+        for task in core.tasks.borrow().keys() {
+            core.cancel_task(task);
+        }
+        let objects = core.objects.take();
+        drop(objects);
+        for fd in core.sources.borrow().fds() {
+            core.close_fd(fd);
+        }
+        core.ready.borrow_mut().clear();
+        core.timers.take();
+        core.observer.take();
+        drop(scope);
+        current::unregister(core.handle);
+        // A destructor's panic must not start a second one.
+        if let Some(payload) = core.panic.take() {
+            if !std::thread::panicking() {
+                resume_unwind(payload);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher").field("next_work", &self.next_work()).finish_non_exhaustive()
+    }
+}
+
+/// When a dispatcher next has work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextWork {
+    /// Callbacks are due.
+    Now,
+    /// The earliest timer is due then.
+    At(Moment),
+    /// Only an event of the driver, or a wake from another thread, can bring work.
+    OnEvent,
+}
+
+/// Why a turn did not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PollError {
+    /// No callback, timer or watched source is pending, and no task's waker is kept outside: nothing can ever happen.
+    NothingPending,
+    /// The driver failed to wait.
+    Driver(OsError),
+}
+
+impl std::error::Error for PollError {}
+
+impl fmt::Display for PollError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PollError::NothingPending => f.write_str("nothing is pending: no event could ever end this wait"),
+            PollError::Driver(error) => write!(f, "the driver could not wait for events: {error}"),
+        }
+    }
+}
+
+/// A timer that was added, for its removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "without its id the timer can not be removed"]
+pub struct TimerId(Key);
+
+/// Why a source can not be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// The direction has its one watcher already, added at this place.
+    Taken(&'static Location<'static>),
+    /// The descriptor is closed.
+    Closed,
+}
+
+impl std::error::Error for WatchError {}
+
+impl fmt::Display for WatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WatchError::Taken(place) => write!(
+                f,
+                "the descriptor is already watched in this direction, since {}: remove that watcher first",
+                Place(place)
+            ),
+            WatchError::Closed => f.write_str("the descriptor is closed"),
+        }
+    }
+}
+
+impl Handle {
+    /// The loop's time: read from the driver twice a turn, the same for everything in a batch.
+    pub fn now(&self) -> Moment {
+        self.core().now.get()
+    }
+
+    /// Queues `callback` behind all that are queued. It runs in the next turn (R5, R6).
+    #[track_caller]
+    pub fn call_soon(&self, callback: AsyncCallback) {
+        self.core().push_ready(callback, CallbackKind::Soon, Location::caller());
+    }
+
+    /// Runs `callback` once, in the first turn at or after `deadline` (R23, R28). Equal deadlines run in the order of
+    /// adding (R27). A deadline that has passed is due in the next turn.
+    #[track_caller]
+    pub fn add_timer(&self, deadline: Moment, callback: AsyncCallback) -> TimerId {
+        TimerId(self.core().timers.borrow_mut().add(deadline, Alarm::Call(callback), Location::caller()))
+    }
+
+    /// Removes a timer, also one that is due and waits for its turn in the current batch (R30). Says whether its
+    /// callback will not run because of this; false if it ran or was removed before (R29).
+    pub fn remove_timer(&self, timer: TimerId) -> bool {
+        self.core().timers.borrow_mut().remove(timer.0).is_some()
+    }
+
+    /// Calls `callback` once a turn for as long as `fd` is readable, until it is removed (R70).
+    ///
+    /// # Errors
+    ///
+    /// [`WatchError::Taken`] if there is a reader already: there is one, and it is never silently replaced (against R71).
+    #[track_caller]
+    pub fn add_reader(&self, fd: Fd, callback: AsyncCallback) -> Result<(), WatchError> {
+        self.core().watch(fd, Interest::Read, callback, Location::caller())
+    }
+
+    /// As [`Handle::add_reader`] for the direction of writing.
+    #[track_caller]
+    pub fn add_writer(&self, fd: Fd, callback: AsyncCallback) -> Result<(), WatchError> {
+        self.core().watch(fd, Interest::Write, callback, Location::caller())
+    }
+
+    /// Removes the reader of `fd`; its callback never runs after this, also if it was queued (R75). Says whether there
+    /// was one.
+    pub fn remove_reader(&self, fd: Fd) -> bool {
+        self.core().sources.borrow_mut().unwatch(fd, Interest::Read)
+    }
+
+    /// As [`Handle::remove_reader`] for the direction of writing.
+    pub fn remove_writer(&self, fd: Fd) -> bool {
+        self.core().sources.borrow_mut().unwatch(fd, Interest::Write)
+    }
+
+    /// Runs `future` as a task of this dispatcher, first polled in the next turn.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        JoinHandle::new(*self, self.core().spawn(future, Location::caller()))
+    }
+
+    /// Tells the observer what `text` gives. With no observer, `text` is not even called.
+    pub fn note(&self, text: impl FnOnce() -> String) {
+        let core = self.core();
+        if !core.observed.get() {
+            return;
+        }
+        let text = text();
+        core.observing(|observer| observer.note(core.now.get(), &text));
+    }
+}
+
+impl Core {
+    #[track_caller]
+    fn refuse_reentry(&self) {
+        assert!(
+            !self.turning.get(),
+            "poll() and block_on() can not be called from inside a callback or a task of the same dispatcher: \
+             await the future, or spawn() it"
+        );
+    }
+
+    /// One pass. After the first batch further ones follow, without asking the driver, until `more` callbacks have run.
+    #[track_caller]
+    fn turn(&self, more: usize) -> Result<(), PollError> {
+        self.refuse_reentry();
+        let _scope = self.handle.enter();
+        let _turn = Turn::begin(&self.turning);
+        self.gather()?;
+        let mut ran = self.run_batch();
+        while ran < more && !self.ready.borrow().is_empty() {
+            ran += self.run_batch();
+        }
+        match self.panic.take() {
+            Some(payload) => resume_unwind(payload),
+            None => Ok(()),
+        }
+    }
+
+    /// Queues all that is due, after waiting for it if nothing is (R2, R4).
+    fn gather(&self) -> Result<(), PollError> {
+        self.take_inbox();
+        self.read_clock();
+        self.expire_timers();
+        if self.observed.get() {
+            self.observing(|observer| observer.turn_begin(self.now.get()));
+        }
+        self.poll_driver()?;
+        self.take_inbox();
+        self.note_events();
+        self.read_clock();
+        self.expire_timers();
+        Ok(())
+    }
+
+    fn poll_driver(&self) -> Result<(), PollError> {
+        let mut timeout = self.timeout()?;
+        if timeout != Some(Duration::ZERO) && !self.inbox.park() {
+            timeout = Some(Duration::ZERO);
+        }
+        let polled = self.driver.borrow_mut().poll(timeout, &mut self.events.borrow_mut());
+        self.inbox.unparked();
+        polled.map_err(PollError::Driver)
+    }
+
+    /// How long the driver may wait (R3, R12).
+    fn timeout(&self) -> Result<Option<Duration>, PollError> {
+        if !self.ready.borrow().is_empty() {
+            return Ok(Some(Duration::ZERO));
+        }
+        if let Some(deadline) = self.timers.borrow().next_deadline() {
+            return Ok(Some(time::round_up(deadline - self.now.get(), self.capabilities.poll_grain)));
+        }
+        if self.sources.borrow().is_watched() || self.has_wakers_elsewhere() {
+            return Ok(None);
+        }
+        Err(PollError::NothingPending)
+    }
+
+    fn read_clock(&self) {
+        let now = self.driver.borrow_mut().now();
+        assert!(now >= self.now.get(), "the driver's clock went back");
+        self.now.set(now);
+    }
+
+    fn take_inbox(&self) {
+        for callback in self.inbox.take() {
+            self.push_ready(callback, CallbackKind::Soon, Location::caller());
+        }
+    }
+
+    fn expire_timers(&self) {
+        let mut timers = self.timers.borrow_mut();
+        while let Some((key, place)) = timers.expire(self.now.get()) {
+            self.push_ready(AsyncCallback::new(fire_timer, key.into_word()), CallbackKind::Timer, place);
+        }
+    }
+
+    /// Latches the driver's events; the reader of a source goes before its writer (R73).
+    fn note_events(&self) {
+        let mut events = self.events.borrow_mut();
+        let mut sources = self.sources.borrow_mut();
+        for event in events.drain(..) {
+            let [reader, writer] = sources.note(event);
+            if let Some(place) = reader {
+                self.push_source(event.fd, Interest::Read, place);
+            }
+            if let Some(place) = writer {
+                self.push_source(event.fd, Interest::Write, place);
+            }
+        }
+    }
+
+    fn push_source(&self, fd: Fd, interest: Interest, place: &'static Location<'static>) {
+        let word = fd.key().into_word();
+        match interest {
+            Interest::Read => {
+                self.push_ready(AsyncCallback::new(run_reader, word), CallbackKind::Reader, place)
+            }
+            Interest::Write => {
+                self.push_ready(AsyncCallback::new(run_writer, word), CallbackKind::Writer, place)
+            }
+        }
+    }
+
+    pub(crate) fn push_ready(
+        &self,
+        callback: AsyncCallback,
+        kind: CallbackKind,
+        place: &'static Location<'static>,
+    ) {
+        self.ready.borrow_mut().push(Entry { callback, kind, place });
+    }
+
+    /// Runs what is queued now; what these callbacks queue stays (R5). Says how many ran.
+    fn run_batch(&self) -> usize {
+        let length = self.ready.borrow().len();
+        self.batches.set(self.batches.get() + 1);
+        if self.observed.get() {
+            self.run_callbacks(length, |entry| {
+                let observed = ObservedCallback { now: self.now.get(), kind: entry.kind, place: entry.place };
+                self.observing(|observer| observer.callback_begin(&observed));
+                self.run_callback(entry);
+                self.observing(|observer| observer.callback_end());
+            });
+        } else {
+            self.run_callbacks(length, |entry| self.run_callback(entry));
+        }
+        length
+    }
+
+    fn run_callbacks(&self, length: usize, mut run: impl FnMut(Entry)) {
+        for _ in 0..length {
+            let entry = self.ready.borrow_mut().pop().expect("only a batch takes from the ready queue");
+            run(entry);
+        }
+    }
+
+    /// A panic does not lose the rest of the batch.
+    fn run_callback(&self, entry: Entry) {
+        let AsyncCallback { function, udata } = entry.callback;
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| function(&self.handle, udata))) {
+            self.surface(payload);
+        }
+    }
+
+    /// A panic that nobody else will see: the turn that is under way ends with it. Only the first one can.
+    pub(crate) fn surface(&self, payload: Payload) {
+        self.panic.borrow_mut().get_or_insert(payload);
+    }
+
+    fn observing(&self, tell: impl FnOnce(&mut dyn Observer)) {
+        if let Some(observer) = self.observer.borrow_mut().as_deref_mut() {
+            tell(observer);
+        }
+    }
+
+    fn watch(
+        &self,
+        fd: Fd,
+        interest: Interest,
+        callback: AsyncCallback,
+        place: &'static Location<'static>,
+    ) -> Result<(), WatchError> {
+        let due =
+            self.sources.borrow_mut().watch(fd, interest, callback, place).map_err(
+                |refusal| match refusal {
+                    Refusal::Closed => WatchError::Closed,
+                    Refusal::Taken(first) => WatchError::Taken(first),
+                },
+            )?;
+        if due {
+            self.push_source(fd, interest, place);
+        }
+        Ok(())
+    }
+
+    /// A queued reader or writer has its turn. It goes on being due for as long as it stays and its latch is set.
+    fn run_watcher(&self, fd: Fd, interest: Interest) {
+        let Some(callback) = self.sources.borrow_mut().take_turn(fd, interest) else { return };
+        (callback.function)(&self.handle, callback.udata);
+        let still_due = self.sources.borrow_mut().still_due(fd, interest);
+        if let Some(place) = still_due {
+            self.push_source(fd, interest, place);
+        }
+    }
+
+    fn fire_timer(&self, key: Key) {
+        let alarm = self.timers.borrow_mut().fire(key);
+        match alarm {
+            None => {}
+            Some(Alarm::Call(callback)) => (callback.function)(&self.handle, callback.udata),
+            Some(Alarm::Wake(mut waiter)) => waiter.wake(self),
+        }
+    }
+
+    /// Keeps an initialised buffer for the next stream that receives, unless enough are kept.
+    pub(crate) fn keep_spare_buffer(&self, buffer: Vec<u8>) {
+        const KEPT_MAX: usize = 64;
+        let mut spare = self.spare_buffers.borrow_mut();
+        if spare.len() < KEPT_MAX {
+            spare.push(buffer);
+        }
+    }
+
+    pub(crate) fn insert_object(&self, object: Rc<dyn Any>) -> Key {
+        self.objects.borrow_mut().insert(object)
+    }
+
+    /// The object under `key`, if it is still there.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a `T`: a key belongs to the layer that made it.
+    pub(crate) fn object<T: 'static>(&self, key: Key) -> Option<Rc<T>> {
+        let object = Rc::clone(self.objects.borrow().get(key)?);
+        Some(object.downcast().expect("a key of an object is used by the layer that made it"))
+    }
+
+    pub(crate) fn remove_object(&self, key: Key) {
+        let object = self.objects.borrow_mut().remove(key);
+        drop(object);
+    }
+}
+
+fn fire_timer(handle: &Handle, word: usize) {
+    handle.core().fire_timer(Key::from_word(word));
+}
+
+fn run_reader(handle: &Handle, word: usize) {
+    handle.core().run_watcher(Fd::from_key(Key::from_word(word)), Interest::Read);
+}
+
+fn run_writer(handle: &Handle, word: usize) {
+    handle.core().run_watcher(Fd::from_key(Key::from_word(word)), Interest::Write);
+}
+
+/// Marks a turn as under way, also when it ends by a panic.
+struct Turn<'a>(&'a Cell<bool>);
+
+impl<'a> Turn<'a> {
+    fn begin(turning: &'a Cell<bool>) -> Turn<'a> {
+        turning.set(true);
+        Turn(turning)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}

@@ -1,0 +1,141 @@
+//! The thread's table of dispatchers, and the scope in which one of them is current. Does no work of its own.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Core;
+
+/// A copyable key that reaches one dispatcher from the thread on which it lives.
+///
+/// It is a key and not a pointer: a slot in the thread's table and an identity that no other dispatcher of the process
+/// ever has. So a handle, and everything that holds one, is `Send + Sync + Unpin` as a type, while the state behind it
+/// stays on its thread.
+///
+/// # Panics
+///
+/// Methods panic when the dispatcher is closed or lives on another thread, unless their text says otherwise.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Handle {
+    slot: u32,
+    identity: u64,
+}
+
+thread_local! {
+    static DISPATCHERS: RefCell<Vec<Option<(u64, Rc<Core>)>>> = const { RefCell::new(Vec::new()) };
+    static CURRENT: Cell<Option<Handle>> = const { Cell::new(None) };
+}
+
+/// Identities are compared and never shown or ordered, so that they may differ between runs.
+static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
+
+impl Handle {
+    /// The dispatcher in whose scope this code runs: inside a callback, a task, `run`, or while [`Scope`] lives.
+    ///
+    /// # Panics
+    ///
+    /// Outside of any scope.
+    #[track_caller]
+    pub fn current() -> Handle {
+        match Handle::try_current() {
+            Some(handle) => handle,
+            None => panic!(
+                "no dispatcher is current here: call this inside run(), a task or a callback, or enter() a dispatcher first"
+            ),
+        }
+    }
+
+    /// As [`Handle::current`], or `None` outside of any scope.
+    pub fn try_current() -> Option<Handle> {
+        CURRENT.try_with(Cell::get).ok().flatten()
+    }
+
+    /// Makes this dispatcher the current one until the scope is dropped. Scopes nest.
+    pub fn enter(&self) -> Scope {
+        Scope { outer: CURRENT.replace(Some(*self)), not_send: PhantomData }
+    }
+
+    /// Whether the dispatcher is open and lives on this thread.
+    pub fn is_here(&self) -> bool {
+        self.try_core().is_some()
+    }
+
+    #[track_caller]
+    pub(crate) fn core(&self) -> Rc<Core> {
+        match self.try_core() {
+            Some(core) => core,
+            None => panic!(
+                "the dispatcher of this object is closed or lives on another thread: \
+                 use the object where its dispatcher runs, before that is dropped"
+            ),
+        }
+    }
+
+    /// `None` too while the thread itself is ending and its table is gone.
+    pub(crate) fn try_core(&self) -> Option<Rc<Core>> {
+        let find = |dispatchers: &RefCell<Vec<Option<(u64, Rc<Core>)>>>| match dispatchers
+            .borrow()
+            .get(self.slot as usize)
+        {
+            Some(Some((identity, core))) if *identity == self.identity => Some(Rc::clone(core)),
+            _ => None,
+        };
+        DISPATCHERS.try_with(find).ok().flatten()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_here() { "Handle(open)" } else { "Handle(closed or elsewhere)" })
+    }
+}
+
+/// While it lives, its dispatcher is the current one of this thread. Drop scopes in the reverse order of entering.
+#[must_use = "the scope ends when it is dropped"]
+pub struct Scope {
+    outer: Option<Handle>,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        CURRENT.set(self.outer);
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// Enters a new dispatcher into the thread's table.
+pub(super) fn register(make: impl FnOnce(Handle) -> Rc<Core>) -> Rc<Core> {
+    let identity = NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed);
+    DISPATCHERS.with_borrow_mut(|dispatchers| {
+        let slot = dispatchers.iter().position(Option::is_none).unwrap_or(dispatchers.len());
+        if slot == dispatchers.len() {
+            dispatchers.push(None);
+        }
+        let slot_index = u32::try_from(slot).expect("a thread has fewer than 2³² dispatchers");
+        let core = make(Handle { slot: slot_index, identity });
+        dispatchers[slot] = Some((identity, Rc::clone(&core)));
+        core
+    })
+}
+
+/// Takes a dispatcher out of the table: from now on its handles are stale.
+pub(super) fn unregister(handle: Handle) {
+    let take = |dispatchers: &RefCell<Vec<Option<(u64, Rc<Core>)>>>| {
+        let slot = &mut dispatchers.borrow_mut()[handle.slot as usize];
+        assert!(
+            slot.as_ref().is_some_and(|(identity, _)| *identity == handle.identity),
+            "unregistered twice"
+        );
+        slot.take()
+    };
+    // What comes out is dropped after the borrow has ended.
+    let _core = DISPATCHERS.try_with(take);
+}

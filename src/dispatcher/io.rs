@@ -1,0 +1,167 @@
+//! The driver's calls on descriptors, made through the latch so that it always knows what the kernel last said.
+
+use super::sources::Interest;
+use super::{Core, Handle};
+use crate::Address;
+use crate::driver::{Capabilities, ConnectOptions, Fd, Half, ListenOptions, OsError, SocketOption};
+
+/// Non-blocking operations on descriptors, for programs that drive their own with
+/// [`add_reader`](Handle::add_reader) and [`add_writer`](Handle::add_writer). Transports are built on the same calls.
+///
+/// What would have to wait answers [`OsError::WOULD_BLOCK`]; the direction's callback runs once that has changed. While
+/// the latch of a direction is clear, the answer is given without a system call.
+impl Handle {
+    /// A listening stream socket. Port 0 picks a free port; [`Handle::local_address`] tells it.
+    pub fn listen(&self, address: &Address, options: &ListenOptions) -> Result<Fd, OsError> {
+        let core = self.core();
+        let fd = core.driver.borrow_mut().listen(address, options)?;
+        core.sources.borrow_mut().open(fd);
+        Ok(fd)
+    }
+
+    /// The next established connection of `listener`, and the peer's address.
+    pub fn accept(&self, listener: Fd) -> Result<(Fd, Address), OsError> {
+        let core = self.core();
+        core.attempt(listener, Interest::Read)?;
+        let accepted = core.driver.borrow_mut().accept(listener);
+        match accepted {
+            Ok((fd, _)) => core.sources.borrow_mut().open(fd),
+            Err(error) => core.note_error(listener, Interest::Read, error),
+        }
+        accepted
+    }
+
+    /// A stream socket that begins to connect. Once it is writable, [`Handle::take_error`] tells the outcome.
+    pub fn connect(&self, remote: &Address, options: &ConnectOptions) -> Result<Fd, OsError> {
+        let core = self.core();
+        let fd = core.driver.borrow_mut().connect(remote, options)?;
+        core.sources.borrow_mut().open(fd);
+        Ok(fd)
+    }
+
+    /// Moves received bytes into `buffer` and says how many; 0 for a non-empty `buffer` is the end of the stream.
+    pub fn recv(&self, fd: Fd, buffer: &mut [u8]) -> Result<usize, OsError> {
+        self.core().recv(fd, buffer)
+    }
+
+    /// Hands bytes to the kernel and says how many it took.
+    pub fn send(&self, fd: Fd, buffer: &[u8]) -> Result<usize, OsError> {
+        self.core().send(fd, buffer)
+    }
+
+    /// Ends one or both directions of a stream. Does not wait for anything.
+    pub fn shutdown(&self, fd: Fd, half: Half) -> Result<(), OsError> {
+        self.core().driver.borrow_mut().shutdown(fd, half)
+    }
+
+    /// The pending error of a socket, which is cleared by asking.
+    pub fn take_error(&self, fd: Fd) -> Result<Option<OsError>, OsError> {
+        self.core().driver.borrow_mut().take_error(fd)
+    }
+
+    /// Sets an option of a socket.
+    pub fn set_option(&self, fd: Fd, option: SocketOption) -> Result<(), OsError> {
+        self.core().driver.borrow_mut().set_option(fd, option)
+    }
+
+    /// The address that a socket is bound to.
+    pub fn local_address(&self, fd: Fd) -> Result<Address, OsError> {
+        self.core().driver.borrow_mut().local_address(fd)
+    }
+
+    /// The address that a stream is connected to.
+    pub fn remote_address(&self, fd: Fd) -> Result<Address, OsError> {
+        self.core().driver.borrow_mut().remote_address(fd)
+    }
+
+    /// Closes a descriptor. Each callback that watches it is queued once more, the reader's first, so that its owner
+    /// learns of the end; it finds the descriptor closed. A stale `fd`, or a closed dispatcher, is ignored.
+    pub fn close(&self, fd: Fd) {
+        if let Some(core) = self.try_core() {
+            core.close_fd(fd);
+        }
+    }
+
+    /// Fills `buffer` with unpredictable bytes; in a simulation they are drawn from the seed.
+    pub fn entropy(&self, buffer: &mut [u8]) -> Result<(), OsError> {
+        self.core().driver.borrow_mut().entropy(buffer)
+    }
+
+    /// The facts about the driver.
+    pub fn capabilities(&self) -> Capabilities {
+        self.core().capabilities
+    }
+}
+
+impl Core {
+    /// Answers for the kernel while the latch is clear.
+    fn attempt(&self, fd: Fd, interest: Interest) -> Result<(), OsError> {
+        if self.sources.borrow().may_try(fd, interest) { Ok(()) } else { Err(OsError::WOULD_BLOCK) }
+    }
+
+    fn note_error(&self, fd: Fd, interest: Interest, error: OsError) {
+        if error.is_would_block() {
+            self.sources.borrow_mut().drained(fd, interest);
+        }
+    }
+
+    fn note_count(
+        &self,
+        fd: Fd,
+        interest: Interest,
+        result: Result<usize, OsError>,
+        asked: usize,
+        short_is_end: bool,
+    ) {
+        match result {
+            Ok(count) if short_is_end && 0 < count && count < asked => {
+                self.sources.borrow_mut().drained_by_short_count(fd, interest);
+            }
+            Ok(_) => {}
+            Err(error) => self.note_error(fd, interest, error),
+        }
+    }
+
+    pub(crate) fn recv(&self, fd: Fd, buffer: &mut [u8]) -> Result<usize, OsError> {
+        self.attempt(fd, Interest::Read)?;
+        let result = self.driver.borrow_mut().recv(fd, buffer);
+        self.note_count(fd, Interest::Read, result, buffer.len(), self.capabilities.short_read_drains);
+        result
+    }
+
+    pub(crate) fn send(&self, fd: Fd, buffer: &[u8]) -> Result<usize, OsError> {
+        self.attempt(fd, Interest::Write)?;
+        let result = self.driver.borrow_mut().send(fd, buffer);
+        self.note_count(fd, Interest::Write, result, buffer.len(), self.capabilities.short_write_fills);
+        result
+    }
+
+    pub(crate) fn send_vectored(&self, fd: Fd, buffers: &[std::io::IoSlice<'_>]) -> Result<usize, OsError> {
+        self.attempt(fd, Interest::Write)?;
+        let result = self.driver.borrow_mut().send_vectored(fd, buffers);
+        let asked = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.note_count(fd, Interest::Write, result, asked, self.capabilities.short_write_fills);
+        result
+    }
+
+    /// What was told of writing turned out to be spurious: only a new edge counts.
+    pub(crate) fn forget_readiness(&self, fd: Fd) {
+        self.sources.borrow_mut().drained(fd, Interest::Write);
+    }
+
+    /// The last send was not refused: a watcher of this direction is due without an edge.
+    pub(crate) fn assume_writable(&self, fd: Fd) {
+        let due = self.sources.borrow_mut().assume_ready(fd, Interest::Write);
+        if let Some(place) = due {
+            self.push_source(fd, Interest::Write, place);
+        }
+    }
+
+    pub(crate) fn close_fd(&self, fd: Fd) {
+        let told = self.sources.borrow_mut().close(fd);
+        for (callback, place) in told {
+            self.push_ready(callback, crate::callback::CallbackKind::Soon, place);
+        }
+        self.driver.borrow_mut().close(fd);
+    }
+}

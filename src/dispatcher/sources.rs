@@ -1,0 +1,211 @@
+//! The readiness latch: edges in, level semantics out; one reader and one writer a source. Makes no driver call.
+//!
+//! A driver tells each change once. The latch remembers it until an operation of that direction found nothing more, and
+//! for as long as it is set, the direction's callback is due once a turn (R70).
+
+use std::panic::Location;
+
+use crate::AsyncCallback;
+use crate::driver::{Event, Fd, Readiness};
+
+/// A direction of a source, as a waiting side sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    Read,
+    Write,
+}
+
+#[derive(Default)]
+pub(crate) struct Sources {
+    /// Indexed by the descriptor's index; drivers give dense ones.
+    slots: Vec<Option<Source>>,
+}
+
+struct Source {
+    fd: Fd,
+    read: Direction,
+    write: Direction,
+    /// The peer sends no more, or there is an error: data and the end may have shared one edge, so that a short read
+    /// proves nothing any more.
+    ended: bool,
+}
+
+struct Direction {
+    /// An edge was told and nothing since has shown the direction to be drained.
+    latched: bool,
+    /// Nothing was tried yet: worth one optimistic attempt, but nothing that a watcher should be called for.
+    untried: bool,
+    watcher: Option<Watcher>,
+    /// The watcher's callback is in the ready queue.
+    queued: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Watcher {
+    callback: AsyncCallback,
+    place: &'static Location<'static>,
+}
+
+impl Direction {
+    fn new() -> Direction {
+        Direction { latched: false, untried: true, watcher: None, queued: false }
+    }
+
+    /// The watcher's place, if its callback should be queued now. The caller queues it.
+    fn claim(&mut self) -> Option<&'static Location<'static>> {
+        if !self.latched || self.queued {
+            return None;
+        }
+        let watcher = self.watcher?;
+        self.queued = true;
+        Some(watcher.place)
+    }
+}
+
+/// What `Sources::watch` refuses.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Closed,
+    Taken(&'static Location<'static>),
+}
+
+impl Sources {
+    pub(crate) fn open(&mut self, fd: Fd) {
+        let index = fd.key().index();
+        if index >= self.slots.len() {
+            self.slots.resize_with(index + 1, || None);
+        }
+        let before = self.slots[index].replace(Source {
+            fd,
+            read: Direction::new(),
+            write: Direction::new(),
+            ended: false,
+        });
+        assert!(before.is_none(), "the driver gave a descriptor whose index is in use");
+    }
+
+    /// Forgets the source and gives the callbacks that watched it, the reader's first.
+    pub(crate) fn close(&mut self, fd: Fd) -> Vec<(AsyncCallback, &'static Location<'static>)> {
+        if self.get(fd).is_none() {
+            return Vec::new();
+        }
+        let source = self.slots[fd.key().index()].take().expect("the source was found above");
+        let told = [source.read.watcher, source.write.watcher];
+        told.into_iter().flatten().map(|watcher| (watcher.callback, watcher.place)).collect()
+    }
+
+    pub(crate) fn fds(&self) -> Vec<Fd> {
+        self.slots.iter().flatten().map(|source| source.fd).collect()
+    }
+
+    /// Latches what `event` tells; says for each direction whose watcher is now due where that was asked for.
+    pub(crate) fn note(&mut self, event: Event) -> [Option<&'static Location<'static>>; 2] {
+        const BOTH: Readiness = Readiness::WRITE_CLOSED;
+        let told = event.readiness;
+        let Some(source) = self.get_mut(event.fd) else { return [None, None] };
+        let over = told.intersects(BOTH) || told.intersects(Readiness::ERROR);
+        source.ended |= over || told.intersects(Readiness::READ_CLOSED);
+        source.read.latched |=
+            over || told.intersects(Readiness::READABLE) || told.intersects(Readiness::READ_CLOSED);
+        source.write.latched |= over || told.intersects(Readiness::WRITABLE);
+        [source.read.claim(), source.write.claim()]
+    }
+
+    /// Installs the watcher of a direction; says whether its callback is due at once.
+    pub(crate) fn watch(
+        &mut self,
+        fd: Fd,
+        interest: Interest,
+        callback: AsyncCallback,
+        place: &'static Location<'static>,
+    ) -> Result<bool, Refusal> {
+        let direction = self.direction_mut(fd, interest).ok_or(Refusal::Closed)?;
+        if let Some(first) = direction.watcher {
+            return Err(Refusal::Taken(first.place));
+        }
+        direction.watcher = Some(Watcher { callback, place });
+        Ok(direction.claim().is_some())
+    }
+
+    /// Takes the watcher of a direction away; says whether there was one. A callback already queued finds nobody (R75).
+    pub(crate) fn unwatch(&mut self, fd: Fd, interest: Interest) -> bool {
+        self.direction_mut(fd, interest).is_some_and(|direction| direction.watcher.take().is_some())
+    }
+
+    /// A queued callback's turn has come: what to call, unless the watcher is gone or the direction was drained since.
+    pub(crate) fn take_turn(&mut self, fd: Fd, interest: Interest) -> Option<AsyncCallback> {
+        let direction = self.direction_mut(fd, interest)?;
+        direction.queued = false;
+        let watcher = direction.watcher?;
+        direction.latched.then_some(watcher.callback)
+    }
+
+    /// After a callback has run: the watcher's place, if it is still there and the direction still ready.
+    pub(crate) fn still_due(&mut self, fd: Fd, interest: Interest) -> Option<&'static Location<'static>> {
+        self.direction_mut(fd, interest)?.claim()
+    }
+
+    /// Whether an operation of this direction is worth a system call.
+    pub(crate) fn may_try(&self, fd: Fd, interest: Interest) -> bool {
+        match (self.get(fd), interest) {
+            (Some(source), Interest::Read) => source.read.latched || source.read.untried,
+            (Some(source), Interest::Write) => source.write.latched || source.write.untried,
+            // The driver's answer is the clearer one.
+            (None, _) => true,
+        }
+    }
+
+    /// The driver said that there is nothing more for now; it will tell the next edge.
+    pub(crate) fn drained(&mut self, fd: Fd, interest: Interest) {
+        if let Some(direction) = self.direction_mut(fd, interest) {
+            direction.latched = false;
+            direction.untried = false;
+        }
+    }
+
+    /// A short count that means "drained", unless the stream has ended.
+    pub(crate) fn drained_by_short_count(&mut self, fd: Fd, interest: Interest) {
+        if self.get(fd).is_some_and(|source| !source.ended) {
+            self.drained(fd, interest);
+        }
+    }
+
+    /// Latches a direction that was never found drained; says where its watcher was asked for, if it is now due.
+    pub(crate) fn assume_ready(&mut self, fd: Fd, interest: Interest) -> Option<&'static Location<'static>> {
+        let direction = self.direction_mut(fd, interest)?;
+        direction.latched |= direction.untried;
+        direction.claim()
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.slots
+            .iter()
+            .flatten()
+            .any(|source| source.read.watcher.is_some() || source.write.watcher.is_some())
+    }
+
+    pub(crate) fn places(&self) -> impl Iterator<Item = &'static Location<'static>> {
+        self.slots
+            .iter()
+            .flatten()
+            .flat_map(|source| [source.read.watcher, source.write.watcher])
+            .flatten()
+            .map(|watcher| watcher.place)
+    }
+
+    fn get(&self, fd: Fd) -> Option<&Source> {
+        self.slots.get(fd.key().index())?.as_ref().filter(|source| source.fd == fd)
+    }
+
+    fn get_mut(&mut self, fd: Fd) -> Option<&mut Source> {
+        self.slots.get_mut(fd.key().index())?.as_mut().filter(|source| source.fd == fd)
+    }
+
+    fn direction_mut(&mut self, fd: Fd, interest: Interest) -> Option<&mut Direction> {
+        let source = self.get_mut(fd)?;
+        Some(match interest {
+            Interest::Read => &mut source.read,
+            Interest::Write => &mut source.write,
+        })
+    }
+}

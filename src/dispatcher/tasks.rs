@@ -1,0 +1,321 @@
+//! The table of tasks: their futures, states, wakers and outputs. It makes no driver call and knows no transport.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::inbox::Inbox;
+use super::{Core, Handle};
+use crate::AsyncCallback;
+use crate::callback::CallbackKind;
+use crate::table::{Key, Table};
+
+pub(crate) type Payload = Box<dyn Any + Send>;
+type LocalFuture = Pin<Box<dyn Future<Output = Box<dyn Any>>>>;
+
+#[derive(Default)]
+pub(crate) struct Tasks {
+    pub(super) table: Table<Task>,
+    /// The task whose future is being polled, and its waker's address, by which a leaf future knows that it is awaited
+    /// by the task itself and not through a combinator's own waker.
+    polled: Option<(Key, *const ())>,
+}
+
+pub(super) struct Task {
+    /// Out of the table while it is polled, and gone once the task is done.
+    future: Option<LocalFuture>,
+    state: State,
+    /// Lent to the context while the task is polled: a reference count less to touch.
+    waker: Waker,
+    /// The same waker, to count who else keeps one.
+    references: Arc<TaskWaker>,
+    pub(super) place: &'static Location<'static>,
+    joiner: Waiter,
+    /// Nobody will ask for the outcome: the entry goes with the task.
+    detached: bool,
+}
+
+/// ```text
+///            wake               polled            ready, panic
+///   Idle ───────────▶ Queued ───────────▶ Polling ─────────────▶ Done
+///    ▲ └───────────────┴───── cancel ───────┼──── cancel ─────────▲
+///    └────── pending, not woken ────────────┤
+///                      ▲── pending, woken ──┘
+/// ```
+enum State {
+    Idle,
+    Queued,
+    Polling { woken: bool, cancelled: bool },
+    Done(Outcome),
+}
+
+/// How a task ended.
+pub(crate) enum Outcome {
+    Finished(Box<dyn Any>),
+    Panicked(Payload),
+    Cancelled,
+}
+
+/// Who is to be told when something that a future waits for has happened.
+///
+/// A task that awaits directly is noted by its key: waking it costs one entry in the ready queue, no reference count,
+/// and a dispatcher can tell a wait inside itself from one whose waker went elsewhere.
+#[derive(Default)]
+pub(crate) enum Waiter {
+    #[default]
+    Nobody,
+    Task(Key),
+    Other(Waker),
+}
+
+impl Waiter {
+    /// Notes who polls with `context` on `core`.
+    pub(crate) fn note(&mut self, core: &Core, context: &Context<'_>) {
+        let waker = context.waker();
+        match (core.tasks.borrow().polled, &*self) {
+            (Some((key, address)), _) if address == waker.data() => *self = Waiter::Task(key),
+            (_, Waiter::Other(noted)) if noted.will_wake(waker) => {}
+            _ => *self = Waiter::Other(waker.clone()),
+        }
+    }
+
+    /// Wakes whoever is noted, and notes nobody. No borrow of `core` may be alive.
+    pub(crate) fn wake(&mut self, core: &Core) {
+        match std::mem::take(self) {
+            Waiter::Nobody => {}
+            Waiter::Task(key) => core.wake_task(key),
+            Waiter::Other(waker) => waker.wake(),
+        }
+    }
+}
+
+/// The waker of one task. Holds keys only; from another thread it goes through the inbox.
+struct TaskWaker {
+    handle: Handle,
+    task: Key,
+    inbox: Arc<Inbox>,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        match self.handle.try_core() {
+            Some(core) => core.wake_task(self.task),
+            None => self.inbox.push(AsyncCallback::new(wake_from_afar, self.task.into_word())),
+        }
+    }
+}
+
+fn wake_from_afar(handle: &Handle, word: usize) {
+    handle.core().wake_task(Key::from_word(word));
+}
+
+impl Core {
+    /// Files a task and queues its first poll.
+    pub(crate) fn spawn<F>(&self, future: F, place: &'static Location<'static>) -> Key
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let future = Box::pin(async move { Box::new(future.await) as Box<dyn Any> });
+        let key = self.tasks.borrow_mut().table.insert_with(|task| {
+            let references =
+                Arc::new(TaskWaker { handle: self.handle, task, inbox: Arc::clone(&self.inbox) });
+            Task {
+                future: Some(future),
+                state: State::Idle,
+                waker: Arc::clone(&references).into(),
+                references,
+                place,
+                joiner: Waiter::Nobody,
+                detached: false,
+            }
+        });
+        if self.closing.get() {
+            self.cancel_task(key);
+        } else {
+            self.wake_task(key);
+        }
+        key
+    }
+
+    /// Queues a poll of the task, unless one is queued or the task is done.
+    pub(crate) fn wake_task(&self, key: Key) {
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(task) = tasks.table.get_mut(key) else { return };
+        match &mut task.state {
+            State::Idle => {
+                task.state = State::Queued;
+                self.push_ready(
+                    AsyncCallback::new(poll_task, key.into_word()),
+                    CallbackKind::Task,
+                    task.place,
+                );
+            }
+            State::Polling { woken, .. } => *woken = true,
+            State::Queued | State::Done(_) => {}
+        }
+    }
+
+    /// Ends the task as cancelled: its future is dropped, at once or, when it is being polled, after that poll. A task
+    /// that is done stays as it is (R49).
+    pub(crate) fn cancel_task(&self, key: Key) {
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(task) = tasks.table.get_mut(key) else { return };
+        match &mut task.state {
+            State::Done(_) => {}
+            State::Polling { cancelled, .. } => *cancelled = true,
+            State::Idle | State::Queued => {
+                let future = task.future.take();
+                drop(tasks);
+                self.drop_contained(future);
+                self.end_task(key, Outcome::Cancelled);
+            }
+        }
+    }
+
+    /// How the task ended, or `None` while it has not; `context`'s task is then told of the end.
+    ///
+    /// # Panics
+    ///
+    /// If the outcome was taken before: the future of a `JoinHandle` was polled after it was ready.
+    pub(crate) fn poll_join(&self, key: Key, context: &Context<'_>) -> Option<Outcome> {
+        let mut tasks = self.tasks.borrow_mut();
+        let task = tasks.table.get_mut(key).expect("a JoinHandle was polled again after it gave its outcome");
+        if matches!(task.state, State::Done(_)) {
+            let done = tasks.table.remove(key).map(|task| task.state);
+            let Some(State::Done(outcome)) = done else { unreachable!("the state was seen above") };
+            return Some(outcome);
+        }
+        let mut joiner = std::mem::take(&mut task.joiner);
+        drop(tasks);
+        joiner.note(self, context);
+        let mut tasks = self.tasks.borrow_mut();
+        tasks.table.get_mut(key).expect("noting a waiter ends no task").joiner = joiner;
+        None
+    }
+
+    pub(crate) fn is_task_finished(&self, key: Key) -> bool {
+        self.tasks.borrow().table.get(key).is_none_or(|task| matches!(task.state, State::Done(_)))
+    }
+
+    /// Nobody will join the task any more. If it has panicked, the panic surfaces from the current turn instead.
+    pub(crate) fn detach_task(&self, key: Key) {
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(task) = tasks.table.get_mut(key) else { return };
+        task.detached = true;
+        if matches!(task.state, State::Done(_)) {
+            let done = tasks.table.remove(key);
+            drop(tasks);
+            if let Some(Task { state: State::Done(Outcome::Panicked(payload)), .. }) = done {
+                self.surface(payload);
+            }
+        }
+    }
+
+    pub(super) fn poll_task(&self, key: Key) {
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(task) = tasks.table.get_mut(key) else { return };
+        if !matches!(task.state, State::Queued) {
+            return;
+        }
+        let mut future = task.future.take().expect("a queued task has its future");
+        let waker = std::mem::replace(&mut task.waker, Waker::noop().clone());
+        task.state = State::Polling { woken: false, cancelled: false };
+        let outer = tasks.polled.replace((key, waker.data()));
+        drop(tasks);
+
+        let mut context = Context::from_waker(&waker);
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context)));
+
+        let mut tasks = self.tasks.borrow_mut();
+        tasks.polled = outer;
+        tasks.table.get_mut(key).expect("only its own poll ends a polled task").waker = waker;
+        drop(tasks);
+        match polled {
+            Ok(Poll::Pending) => self.put_back(key, future),
+            Ok(Poll::Ready(output)) => {
+                self.drop_contained(future);
+                self.end_task(key, Outcome::Finished(output));
+            }
+            Err(payload) => {
+                self.drop_contained(future);
+                self.end_task(key, Outcome::Panicked(payload));
+            }
+        }
+    }
+
+    /// After a poll that ended as pending.
+    fn put_back(&self, key: Key, future: LocalFuture) {
+        let mut tasks = self.tasks.borrow_mut();
+        let task = tasks.table.get_mut(key).expect("only its own poll ends a polled task");
+        let State::Polling { woken, cancelled } = task.state else {
+            unreachable!("a polled task is in state Polling")
+        };
+        task.state = State::Idle;
+        task.future = Some(future);
+        drop(tasks);
+        if cancelled {
+            self.cancel_task(key);
+        } else if woken {
+            self.wake_task(key);
+        }
+    }
+
+    fn end_task(&self, key: Key, outcome: Outcome) {
+        let mut tasks = self.tasks.borrow_mut();
+        let task = tasks.table.get_mut(key).expect("a task ends once");
+        assert!(task.future.is_none(), "the future goes before its task ends");
+        if task.detached {
+            tasks.table.remove(key);
+            drop(tasks);
+            if let Outcome::Panicked(payload) = outcome {
+                self.surface(payload);
+            }
+            return;
+        }
+        task.state = State::Done(outcome);
+        let mut joiner = std::mem::take(&mut task.joiner);
+        drop(tasks);
+        joiner.wake(self);
+    }
+
+    /// Drops user code; if that panics, the panic surfaces after the batch, and the batch goes on.
+    fn drop_contained<T>(&self, value: T) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+            self.surface(payload);
+        }
+    }
+
+    /// Whether a clone of some unfinished task's waker is kept outside of this dispatcher, so that a wake may come.
+    pub(super) fn has_wakers_elsewhere(&self) -> bool {
+        let own_references = 2;
+        self.tasks.borrow().table.iter().any(|(_, task)| {
+            !matches!(task.state, State::Done(_)) && Arc::strong_count(&task.references) > own_references
+        })
+    }
+}
+
+fn poll_task(handle: &Handle, word: usize) {
+    handle.core().poll_task(Key::from_word(word));
+}
+
+impl Tasks {
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.table.keys()
+    }
+
+    /// The places where the tasks that are not done were spawned.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = &'static Location<'static>> {
+        self.table
+            .iter()
+            .filter(|(_, task)| !matches!(task.state, State::Done(_)))
+            .map(|(_, task)| task.place)
+    }
+}

@@ -1,0 +1,63 @@
+//! What a dispatcher tells about itself while it runs: turns, callbacks, and the programs' own notes.
+//!
+//! It knows no logging framework and keeps nothing. With no observer installed a turn pays one predictable branch.
+
+use std::fmt;
+use std::panic::Location;
+
+use crate::Moment;
+use crate::callback::CallbackKind;
+
+/// Sees what a dispatcher does, as it does it. Installed with [`Dispatcher::observe`](crate::Dispatcher::observe).
+///
+/// An observer is called while the dispatcher works. It must not call back into it.
+pub trait Observer {
+    /// A turn begins; the loop's time is `now`.
+    fn turn_begin(&mut self, now: Moment) {
+        let _ = now;
+    }
+
+    /// A callback is about to run.
+    fn callback_begin(&mut self, callback: &ObservedCallback) {
+        let _ = callback;
+    }
+
+    /// The callback that began last has ended.
+    fn callback_end(&mut self) {}
+
+    /// A program noted something.
+    fn note(&mut self, now: Moment, text: &str) {
+        let _ = (now, text);
+    }
+}
+
+/// One callback, as an observer sees it.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct ObservedCallback {
+    /// The loop's time.
+    pub now: Moment,
+    /// Why it runs.
+    pub kind: CallbackKind,
+    /// Where in the source it was asked for: the call of `spawn`, `call_soon`, `add_timer`, `add_reader`, and so on.
+    pub place: &'static Location<'static>,
+}
+
+impl fmt::Debug for ObservedCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.now, self.kind.name(), Place(self.place))
+    }
+}
+
+/// A place in the source as `file:line`, with the last two parts of the path: the same on every machine.
+#[derive(Clone, Copy)]
+pub struct Place(pub &'static Location<'static>);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.0.file();
+        let is_separator = |c: char| c == '/' || c == '\\';
+        let short = path.rmatch_indices(is_separator).nth(1).map_or(path, |(at, _)| &path[at + 1..]);
+        write!(f, "{}:{}", short.replace('\\', "/"), self.0.line())
+    }
+}

@@ -1,0 +1,144 @@
+//! Waiting on the clock: `sleep`, `sleep_until`, `timeout`. Every wait is one entry among the dispatcher's timers.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::dispatcher::{Alarm, Waiter};
+use crate::table::Key;
+use crate::{Handle, Moment};
+
+/// The loop's time of the current dispatcher.
+///
+/// # Panics
+///
+/// Outside of a dispatcher's scope.
+pub fn now() -> Moment {
+    Handle::current().now()
+}
+
+/// Waits for `duration`, counted from the call. Never ends early (R23); zero still lets everything else run (R25).
+///
+/// The timer runs from the call on, awaited or not. Dropping the future removes it.
+///
+/// # Panics
+///
+/// Outside of a dispatcher's scope.
+///
+/// ```
+/// # twinloop_sim::doctest(async {
+/// use std::time::Duration;
+///
+/// let start = twinloop::now();
+/// twinloop::sleep(Duration::from_secs(86_400)).await;
+/// assert_eq!(twinloop::now() - start, Duration::from_secs(86_400));
+/// # Ok(()) });
+/// ```
+#[track_caller]
+pub fn sleep(duration: Duration) -> Sleep {
+    sleep_until(now() + duration)
+}
+
+/// Waits until `deadline`. As [`sleep`] in everything else.
+#[track_caller]
+pub fn sleep_until(deadline: Moment) -> Sleep {
+    let handle = Handle::current();
+    let alarm = Alarm::Wake(Waiter::Nobody);
+    let timer = handle.core().timers.borrow_mut().add(deadline, alarm, Location::caller());
+    Sleep { handle, deadline, timer }
+}
+
+/// The future of [`sleep`] and [`sleep_until`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep {
+    handle: Handle,
+    deadline: Moment,
+    timer: Key,
+}
+
+impl Sleep {
+    /// When it ends.
+    pub fn deadline(&self) -> Moment {
+        self.deadline
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let core = self.handle.core();
+        // The waiter comes out while a waker is cloned or dropped, which may be anyone's code.
+        let mut waiter = match core.timers.borrow_mut().alarm_mut(self.timer) {
+            None => return Poll::Ready(()),
+            Some(Alarm::Wake(waiter)) => std::mem::take(waiter),
+            Some(Alarm::Call(_)) => unreachable!("a sleep's timer wakes"),
+        };
+        waiter.note(&core, context);
+        if let Some(alarm) = core.timers.borrow_mut().alarm_mut(self.timer) {
+            *alarm = Alarm::Wake(waiter);
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        let Some(core) = self.handle.try_core() else { return };
+        // The waker in it is dropped after the borrow has ended.
+        let _alarm = core.timers.borrow_mut().remove(self.timer);
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+/// Awaits `future` for at most `duration`. At the deadline `future` is dropped, which cancels it; if it is ready in that
+/// very turn, its own result wins (R60).
+///
+/// # Errors
+///
+/// [`Elapsed`] if the deadline came first.
+///
+/// ```
+/// # twinloop_sim::doctest(async {
+/// use std::time::Duration;
+/// use twinloop::{sleep, timeout};
+///
+/// assert!(timeout(Duration::from_secs(1), sleep(Duration::from_secs(2))).await.is_err());
+/// assert!(timeout(Duration::from_secs(2), sleep(Duration::from_secs(1))).await.is_ok());
+/// # Ok(()) });
+/// ```
+#[track_caller]
+pub fn timeout<F: Future>(duration: Duration, future: F) -> impl Future<Output = Result<F::Output, Elapsed>> {
+    let mut limit = sleep(duration);
+    async move {
+        let mut future = pin!(future);
+        std::future::poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Ok(output));
+            }
+            Pin::new(&mut limit).poll(context).map(|()| Err(Elapsed))
+        })
+        .await
+    }
+}
+
+/// A deadline passed before what was awaited came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+impl Error for Elapsed {}
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the deadline passed first")
+    }
+}

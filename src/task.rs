@@ -1,0 +1,184 @@
+//! Tasks as programs see them: spawning, joining, cancelling, yielding. Makes no driver call.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::Handle;
+use crate::dispatcher::{Outcome, Waiter};
+use crate::table::Key;
+
+/// Runs `future` as a task of the current dispatcher, first polled in the next turn.
+///
+/// # Panics
+///
+/// Outside of a dispatcher's scope.
+///
+/// ```
+/// # twinloop_sim::doctest(async {
+/// let answer = twinloop::spawn(async { 6 * 7 }).await?;
+/// assert_eq!(answer, 42);
+/// # Ok(()) });
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    Handle::current().spawn(future)
+}
+
+/// A spawned task, seen from outside. Awaiting it gives the task's output.
+///
+/// Dropping it detaches the task, which then runs on by itself. If a detached task panics, the panic goes on from the
+/// turn in which it happened: no panic is silent.
+#[must_use = "dropping a JoinHandle detaches the task; await it, or say drop(..)"]
+pub struct JoinHandle<T> {
+    handle: Handle,
+    task: Option<Key>,
+    output: PhantomData<fn() -> T>,
+}
+
+impl<T: 'static> JoinHandle<T> {
+    pub(crate) fn new(handle: Handle, task: Key) -> JoinHandle<T> {
+        JoinHandle { handle, task: Some(task), output: PhantomData }
+    }
+
+    /// Whether the task has ended, in whatever way.
+    pub fn is_finished(&self) -> bool {
+        self.task.is_none_or(|task| self.handle.core().is_task_finished(task))
+    }
+
+    /// Asks the task to end and gives the handle back, to be awaited: it then answers once the task is really gone.
+    ///
+    /// The task's future is dropped at its current await, which cancels what it waits for. A task that has ended
+    /// already keeps its outcome (R49, R53): completing wins.
+    ///
+    /// ```
+    /// # twinloop_sim::doctest(async {
+    /// use std::time::Duration;
+    /// use twinloop::{JoinError, sleep, spawn};
+    ///
+    /// let task = spawn(sleep(Duration::from_secs(3600)));
+    /// assert!(matches!(task.cancel().await, Err(JoinError::Cancelled)));
+    /// # Ok(()) });
+    /// ```
+    pub fn cancel(self) -> JoinHandle<T> {
+        if let Some(task) = self.task {
+            self.handle.core().cancel_task(task);
+        }
+        self
+    }
+
+    /// The outcome, if the task has ended.
+    pub(crate) fn take_outcome(&mut self) -> Option<Result<T, JoinError>> {
+        match Pin::new(self).poll(&mut Context::from_waker(std::task::Waker::noop())) {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => None,
+        }
+    }
+}
+
+impl<T: 'static> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let task = self.task.expect("a JoinHandle was polled again after it gave its outcome");
+        let Some(outcome) = self.handle.core().poll_join(task, context) else { return Poll::Pending };
+        self.task = None;
+        Poll::Ready(match outcome {
+            Outcome::Finished(output) => {
+                Ok(*output.downcast().expect("the task was spawned with this handle's output type"))
+            }
+            Outcome::Panicked(payload) => Err(JoinError::Panicked(payload)),
+            Outcome::Cancelled => Err(JoinError::Cancelled),
+        })
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if let (Some(task), Some(core)) = (self.task, self.handle.try_core()) {
+            core.detach_task(task);
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("task", &self.task).finish_non_exhaustive()
+    }
+}
+
+/// Why a task has no output.
+#[non_exhaustive]
+pub enum JoinError {
+    /// It was cancelled, or its dispatcher closed.
+    Cancelled,
+    /// It panicked, with this payload.
+    Panicked(Box<dyn Any + Send>),
+}
+
+impl std::error::Error for JoinError {}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::Cancelled => f.write_str("the task was cancelled"),
+            JoinError::Panicked(payload) => write!(f, "the task panicked: {}", panic_text(&**payload)),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text of a panic, where its payload is one.
+pub fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "(a payload that is not text)",
+    }
+}
+
+/// Lets everything else that is due run, then goes on in the next turn.
+///
+/// ```
+/// # twinloop_sim::doctest(async {
+/// twinloop::yield_now().await;
+/// # Ok(()) });
+/// ```
+pub fn yield_now() -> YieldNow {
+    YieldNow { yielded: false }
+}
+
+/// The future of [`yield_now`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct YieldNow {
+    yielded: bool,
+}
+
+impl Future for YieldNow {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.yielded {
+            return Poll::Ready(());
+        }
+        self.yielded = true;
+        let core = Handle::current().core();
+        let mut waiter = Waiter::Nobody;
+        waiter.note(&core, context);
+        waiter.wake(&core);
+        Poll::Pending
+    }
+}

@@ -1,0 +1,18 @@
+//! Buffered byte transports over the dispatcher's descriptors. The same code runs on every driver.
+//!
+//! A transport is a key: its state lives in the dispatcher, so the public types are `Send + Sync + Unpin` and their use
+//! on another thread is a clear panic.
+
+mod budget;
+mod buffer;
+mod connect;
+mod read;
+mod server;
+mod stream;
+mod write;
+
+pub use connect::{Connect, connect, connect_with};
+pub use read::{Fill, Read, ReadExactly, ReadLine, ReadToEnd, ReadUntil};
+pub use server::{Accept, StreamServer};
+pub use stream::{Close, StreamTransport};
+pub use write::{Shutdown, Write};

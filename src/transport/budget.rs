@@ -1,0 +1,30 @@
+//! How much one direction of one transport may do before everything else has its turn (R107).
+
+use crate::dispatcher::Core;
+
+/// Bytes that one direction may move, or connections that one listener may accept, within a batch.
+#[derive(Default)]
+pub(super) struct Budget {
+    batch: u64,
+    spent: usize,
+}
+
+/// A peer that sends as fast as we read can hold up a batch for this many bytes, some 50 µs of copying.
+pub(super) const BYTES_A_BATCH: usize = 256 * 1024;
+/// A burst of connections can hold up a batch for this many of them.
+pub(super) const ACCEPTS_A_BATCH: usize = 64;
+
+impl Budget {
+    /// Whether `limit` is not yet spent in the current batch of `core`.
+    pub(super) fn allows(&mut self, core: &Core, limit: usize) -> bool {
+        let batch = core.batches.get();
+        if self.batch != batch {
+            *self = Budget { batch, spent: 0 };
+        }
+        self.spent < limit
+    }
+
+    pub(super) fn spend(&mut self, amount: usize) {
+        self.spent += amount;
+    }
+}

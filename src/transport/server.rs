@@ -1,0 +1,281 @@
+//! `StreamServer`: a listening socket whose connections are accepted in the order in which they were asked for.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::budget::{ACCEPTS_A_BATCH, Budget};
+use super::stream::{Close, StreamTransport};
+use crate::dispatcher::{Core, Waiter};
+use crate::driver::{Fd, ListenOptions, OsError};
+use crate::table::Key;
+use crate::task::yield_now;
+use crate::{Address, AsyncCallback, ErrorKind, Handle, Operation, TransportError};
+
+/// A listening stream socket.
+///
+/// Dropping it closes it. Accepted transports live on by themselves (R145).
+///
+/// ```
+/// # twinloop_sim::doctest(async {
+/// use twinloop::{Address, StreamServer, connect, spawn};
+///
+/// let server = StreamServer::listen(Address::loopback(0))?;
+/// let address = server.local_address();
+/// let client = spawn(async move { connect(address).await?.write(b"hi").await });
+/// let stream = server.accept().await?;
+/// assert_eq!(stream.read_to_end(10).await?, b"hi");
+/// client.await??;
+/// # Ok(()) });
+/// ```
+pub struct StreamServer {
+    handle: Handle,
+    key: Key,
+    local: Address,
+}
+
+struct Server {
+    fd: Fd,
+    local: Address,
+    closed: Cell<bool>,
+    accepting: RefCell<Accepting>,
+}
+
+#[derive(Default)]
+struct Accepting {
+    /// Those who wait, in the order of their calls; the first one is served first (against R141).
+    queue: VecDeque<(u64, Waiter)>,
+    next_ticket: u64,
+    watching: bool,
+    budget: Budget,
+}
+
+impl StreamServer {
+    /// Binds and listens (R135). Port 0 picks a free port.
+    ///
+    /// # Errors
+    ///
+    /// The system's: the address is in use, not ours, not permitted.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a dispatcher's scope.
+    pub fn listen(address: impl Into<Address>) -> Result<StreamServer, TransportError> {
+        StreamServer::listen_with(address, &ListenOptions::default())
+    }
+
+    /// As [`StreamServer::listen`], with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamServer::listen`].
+    pub fn listen_with(
+        address: impl Into<Address>,
+        options: &ListenOptions,
+    ) -> Result<StreamServer, TransportError> {
+        let handle = Handle::current();
+        let address = address.into();
+        let failed = |error| TransportError::from_os(Operation::Listen, Some(address), error);
+        let fd = handle.listen(&address, options).map_err(failed)?;
+        let local = handle.local_address(fd).map_err(failed)?;
+        let server = Server { fd, local, closed: Cell::new(false), accepting: RefCell::default() };
+        let key = handle.core().insert_object(Rc::new(server));
+        Ok(StreamServer { handle, key, local })
+    }
+
+    /// Where it listens, with the port that was picked.
+    pub fn local_address(&self) -> Address {
+        self.local
+    }
+
+    /// The next connection. Several callers are served in the order of their first polls; dropping the future gives its
+    /// place up and loses no connection.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooManyOpen`] when descriptors or memory run out: the server still listens, try again later (R139).
+    /// [`ErrorKind::Closed`] once the server is closed (R140). A connection that the peer has given up meanwhile is
+    /// passed over.
+    pub fn accept(&self) -> Accept<'_> {
+        Accept { server: self, ticket: None }
+    }
+
+    /// Stops listening at once and frees the address; who waits in [`accept`](Self::accept) is told (R140, R143). The
+    /// future is ready once they have been.
+    pub fn close(&self) -> Close {
+        let (core, server) = self.resolve();
+        server.close(&core);
+        Close { told: yield_now() }
+    }
+
+    fn resolve(&self) -> (Rc<Core>, Rc<Server>) {
+        let core = self.handle.core();
+        let server = core.object(self.key).expect("a server is kept for as long as its owner lives");
+        (core, server)
+    }
+}
+
+impl Drop for StreamServer {
+    fn drop(&mut self) {
+        let Some(core) = self.handle.try_core() else { return };
+        let Some(server) = core.object::<Server>(self.key) else { return };
+        server.close(&core);
+        core.remove_object(self.key);
+    }
+}
+
+impl fmt::Debug for StreamServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamServer").field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    fn close(&self, core: &Core) {
+        if self.closed.replace(true) {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.accepting.borrow_mut().queue);
+        for (_, mut waiter) in waiting {
+            waiter.wake(core);
+        }
+        core.handle.remove_reader(self.fd);
+        core.close_fd(self.fd);
+    }
+
+    /// One accept, if the budget allows; connections that were given up meanwhile are passed over.
+    fn try_accept(&self, core: &Core) -> Result<(Fd, Address), OsError> {
+        loop {
+            if !self.accepting.borrow_mut().budget.allows(core, ACCEPTS_A_BATCH) {
+                return Err(OsError::WOULD_BLOCK);
+            }
+            self.accepting.borrow_mut().budget.spend(1);
+            match core.handle.accept(self.fd) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn error(&self, error: OsError) -> TransportError {
+        match error.kind() {
+            io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory => {
+                TransportError::too_many_open(Some(self.local), error)
+            }
+            _ => TransportError::from_os(Operation::Accept, Some(self.local), error),
+        }
+    }
+
+    /// Has `accept_ready` run when there may be a connection, if someone waits for one.
+    fn watch(&self, core: &Core, key: Key) {
+        let mut accepting = self.accepting.borrow_mut();
+        if accepting.watching || accepting.queue.is_empty() {
+            return;
+        }
+        accepting.watching = true;
+        drop(accepting);
+        let watched = core.handle.add_reader(self.fd, AsyncCallback::new(accept_ready, key.into_word()));
+        watched.expect("a server's descriptor is read through the server alone");
+    }
+}
+
+/// There may be a connection: wakes the first who waits. Each accept that succeeds passes the wake on.
+fn accept_ready(handle: &Handle, word: usize) {
+    let core = handle.core();
+    let Some(server) = core.object::<Server>(Key::from_word(word)) else { return };
+    handle.remove_reader(server.fd);
+    server.accepting.borrow_mut().watching = false;
+    server.wake_first(&core);
+}
+
+impl Server {
+    fn wake_first(&self, core: &Core) {
+        let first = self.accepting.borrow_mut().queue.front_mut().map(|(_, waiter)| std::mem::take(waiter));
+        if let Some(mut waiter) = first {
+            waiter.wake(core);
+        }
+    }
+}
+
+/// The future of [`StreamServer::accept`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Accept<'a> {
+    server: &'a StreamServer,
+    /// The place in the queue, once the first attempt found nothing or others wait already.
+    ticket: Option<u64>,
+}
+
+impl Future for Accept<'_> {
+    type Output = Result<StreamTransport, TransportError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let (core, server) = self.server.resolve();
+        if server.closed.get() {
+            return Poll::Ready(Err(TransportError::new(
+                Operation::Accept,
+                Some(server.local),
+                ErrorKind::Closed,
+            )));
+        }
+        let first = server.accepting.borrow().queue.front().map(|(ticket, _)| *ticket);
+        if first.is_some() && first != self.ticket {
+            return self.wait(&core, &server, context);
+        }
+        let outcome = match server.try_accept(&core) {
+            Err(error) if error.is_would_block() => return self.wait(&core, &server, context),
+            Err(error) => Err(server.error(error)),
+            Ok((fd, remote)) => Ok(StreamTransport::new(core.handle, fd, remote)),
+        };
+        self.leave(&core, &server);
+        Poll::Ready(outcome)
+    }
+}
+
+impl Accept<'_> {
+    fn wait<T>(&mut self, core: &Core, server: &Server, context: &Context<'_>) -> Poll<T> {
+        let mut waiter = Waiter::Nobody;
+        waiter.note(core, context);
+        let mut accepting = server.accepting.borrow_mut();
+        let place = self.ticket.and_then(|own| accepting.queue.iter().position(|(ticket, _)| *ticket == own));
+        let _before = match place {
+            Some(place) => std::mem::replace(&mut accepting.queue[place].1, waiter),
+            None => {
+                let ticket = accepting.next_ticket;
+                accepting.next_ticket += 1;
+                accepting.queue.push_back((ticket, waiter));
+                self.ticket = Some(ticket);
+                Waiter::Nobody
+            }
+        };
+        drop(accepting);
+        server.watch(core, self.server.key);
+        Poll::Pending
+    }
+
+    /// Gives the place in the queue up, and has the next one look.
+    fn leave(&mut self, core: &Core, server: &Server) {
+        let Some(own) = self.ticket.take() else { return };
+        let mut accepting = server.accepting.borrow_mut();
+        let place = accepting.queue.iter().position(|(ticket, _)| *ticket == own);
+        let _waiter = place.and_then(|place| accepting.queue.remove(place));
+        drop(accepting);
+        if place == Some(0) {
+            server.wake_first(core);
+        }
+    }
+}
+
+impl Drop for Accept<'_> {
+    fn drop(&mut self) {
+        if self.ticket.is_some() && self.server.handle.is_here() {
+            let (core, server) = self.server.resolve();
+            self.leave(&core, &server);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! `StreamTransport`: the state of one stream and its life. Reading and writing are told in their own files.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::read::ReadSide;
+use super::write::WriteSide;
+use crate::dispatcher::Core;
+use crate::driver::{Fd, OsError, SocketOption};
+use crate::table::Key;
+use crate::task::{YieldNow, yield_now};
+use crate::{Address, ErrorKind, Handle, Operation, TransportError};
+
+/// A connected byte stream.
+///
+/// Reads are buffered and exclusive: one at a time (R90). Writes may come from several tasks and leave in the order of
+/// the calls (R109). Every operation may be cancelled by dropping its future, and no byte is lost by it (R105, R115).
+///
+/// Dropping the transport closes it.
+pub struct StreamTransport {
+    handle: Handle,
+    key: Key,
+}
+
+/// What the dispatcher keeps of a stream.
+pub(super) struct Stream {
+    pub(super) fd: Fd,
+    pub(super) remote: Address,
+    pub(super) closed: Cell<bool>,
+    pub(super) read: RefCell<ReadSide>,
+    pub(super) write: RefCell<WriteSide>,
+}
+
+impl StreamTransport {
+    /// The transport of a connected descriptor, which it owns from now on.
+    pub(super) fn new(handle: Handle, fd: Fd, remote: Address) -> StreamTransport {
+        let stream = Rc::new(Stream {
+            fd,
+            remote,
+            closed: Cell::new(false),
+            read: RefCell::default(),
+            write: RefCell::default(),
+        });
+        StreamTransport { handle, key: handle.core().insert_object(stream) }
+    }
+
+    /// The dispatcher that the transport lives on.
+    pub fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    /// The descriptor, for options and observation. Reading, writing or closing it past the transport breaks both.
+    pub fn fd(&self) -> Fd {
+        self.resolve().1.fd
+    }
+
+    /// The peer's address.
+    pub fn remote_address(&self) -> Address {
+        self.resolve().1.remote
+    }
+
+    /// Our own address.
+    ///
+    /// # Errors
+    ///
+    /// If the transport is closed.
+    pub fn local_address(&self) -> Result<Address, TransportError> {
+        let (core, stream) = self.resolve();
+        let address = core.driver.borrow_mut().local_address(stream.fd);
+        address.map_err(|error| stream.os_error(Operation::SetOption, error))
+    }
+
+    /// Whether small writes go out at once (`TCP_NODELAY`). On by default.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses, or the transport is closed.
+    pub fn set_no_delay(&self, on: bool) -> Result<(), TransportError> {
+        let (core, stream) = self.resolve();
+        stream.refuse_closed(Operation::SetOption)?;
+        let set = core.driver.borrow_mut().set_option(stream.fd, SocketOption::NoDelay(on));
+        set.map_err(|error| stream.os_error(Operation::SetOption, error))
+    }
+
+    /// Whether the transport was closed.
+    pub fn is_closed(&self) -> bool {
+        self.resolve().1.closed.get()
+    }
+
+    /// Closes the stream at once: what is pending ends with [`ErrorKind::Closed`], queued writes included (R114). What
+    /// the kernel has taken is still delivered (R127). To have the queue sent first, [`shutdown`](Self::shutdown) first.
+    ///
+    /// The stream is closed by the call, awaited or not. The future is ready once everyone who waited has been told,
+    /// for each caller (against R124). Closing twice does no harm.
+    pub fn close(&self) -> Close {
+        let (core, stream) = self.resolve();
+        stream.close(&core);
+        Close { told: yield_now() }
+    }
+
+    /// The dispatcher's state and the stream's.
+    pub(super) fn resolve(&self) -> (Rc<Core>, Rc<Stream>) {
+        let core = self.handle.core();
+        let stream = core.object(self.key).expect("a stream is kept for as long as its transport lives");
+        (core, stream)
+    }
+
+    pub(super) fn key(&self) -> Key {
+        self.key
+    }
+}
+
+impl Drop for StreamTransport {
+    fn drop(&mut self) {
+        let Some(core) = self.handle.try_core() else { return };
+        // A closing dispatcher has dropped its objects, and closes all descriptors itself.
+        let Some(stream) = core.object::<Stream>(self.key) else { return };
+        stream.close(&core);
+        core.remove_object(self.key);
+    }
+}
+
+impl fmt::Debug for StreamTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("StreamTransport");
+        if let Some(stream) = self.handle.try_core().and_then(|core| core.object::<Stream>(self.key)) {
+            debug.field("remote", &stream.remote).field("closed", &stream.closed.get());
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    /// Tells writers, then the reader, then closes the descriptor (R123).
+    fn close(&self, core: &Core) {
+        if self.closed.replace(true) {
+            return;
+        }
+        let writers = self.write.borrow_mut().abandon();
+        for mut waiter in writers {
+            waiter.wake(core);
+        }
+        let mut reader = self.read.borrow_mut().abandon();
+        reader.wake(core);
+        core.handle.remove_writer(self.fd);
+        core.handle.remove_reader(self.fd);
+        core.close_fd(self.fd);
+    }
+
+    pub(super) fn refuse_closed(&self, operation: Operation) -> Result<(), TransportError> {
+        if self.closed.get() { Err(self.error(operation, ErrorKind::Closed)) } else { Ok(()) }
+    }
+
+    pub(super) fn error(&self, operation: Operation, kind: ErrorKind) -> TransportError {
+        TransportError::new(operation, Some(self.remote), kind)
+    }
+
+    pub(super) fn os_error(&self, operation: Operation, error: OsError) -> TransportError {
+        match self.refuse_closed(operation) {
+            Err(closed) => closed,
+            Ok(()) => TransportError::from_os(operation, Some(self.remote), error),
+        }
+    }
+}
+
+/// The future of [`StreamTransport::close`] and of [`StreamServer::close`](crate::StreamServer::close).
+#[derive(Debug)]
+#[must_use = "closing has begun; await this to know that everyone who waited has been told"]
+pub struct Close {
+    /// Those who are told were queued before; one turn later they have run.
+    pub(super) told: YieldNow,
+}
+
+impl Future for Close {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.told).poll(context)
+    }
+}
