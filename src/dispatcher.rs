@@ -75,6 +75,8 @@ pub(crate) struct Core {
     observer: RefCell<Option<Box<dyn Observer>>>,
     /// Whether there is an observer: what an unobserved turn looks at.
     observed: Cell<bool>,
+    /// Whether it wants the programs' notes.
+    noted: Cell<bool>,
     turning: Cell<bool>,
     /// Counts batches, so that a transport can tell when its budget is due to be renewed.
     pub(crate) batches: Cell<u64>,
@@ -102,6 +104,7 @@ impl Dispatcher {
                 events: RefCell::default(),
                 observer: RefCell::default(),
                 observed: Cell::new(false),
+                noted: Cell::new(false),
                 turning: Cell::new(false),
                 batches: Cell::new(0),
                 closing: Cell::new(false),
@@ -175,6 +178,7 @@ impl Dispatcher {
 
     /// Installs `observer`, in place of the one before.
     pub fn observe(&self, observer: Box<dyn Observer>) {
+        self.core.noted.set(observer.wants_notes());
         self.core.observer.replace(Some(observer));
         self.core.observed.set(true);
     }
@@ -200,12 +204,14 @@ impl Drop for Dispatcher {
         let core = &self.core;
         let scope = core.handle.enter();
         core.closing.set(true);
-        for task in core.tasks.borrow().keys() {
+        let tasks = core.tasks.borrow().keys();
+        for task in tasks {
             core.cancel_task(task);
         }
         let objects = core.objects.take();
         drop(objects);
-        for fd in core.sources.borrow().fds() {
+        let fds = core.sources.borrow().fds();
+        for fd in fds {
             core.close_fd(fd);
         }
         core.ready.borrow_mut().clear();
@@ -352,10 +358,10 @@ impl Handle {
         JoinHandle::new(*self, self.core().spawn(future, Location::caller()))
     }
 
-    /// Tells the observer what `text` gives. With no observer, `text` is not even called.
+    /// Tells the observer what `text` gives. With none that wants notes, `text` is not even called.
     pub fn note(&self, text: impl FnOnce() -> String) {
         let core = self.core();
-        if !core.observed.get() {
+        if !core.noted.get() {
             return;
         }
         let text = text();

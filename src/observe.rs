@@ -25,6 +25,11 @@ pub trait Observer {
     /// The callback that began last has ended.
     fn callback_end(&mut self) {}
 
+    /// Whether [`note`](Observer::note) is to be called at all; asked once, when the observer is installed.
+    fn wants_notes(&self) -> bool {
+        true
+    }
+
     /// A program noted something.
     fn note(&mut self, now: Moment, text: &str) {
         let _ = (now, text);

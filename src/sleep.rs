@@ -30,7 +30,7 @@ pub fn now() -> Moment {
 /// Outside of a dispatcher's scope.
 ///
 /// ```
-/// # twinloop_sim::doctest(async {
+/// # twinloop_sim::run(async {
 /// use std::time::Duration;
 ///
 /// let start = twinloop::now();
@@ -108,7 +108,7 @@ impl fmt::Debug for Sleep {
 /// [`Elapsed`] if the deadline came first.
 ///
 /// ```
-/// # twinloop_sim::doctest(async {
+/// # twinloop_sim::run(async {
 /// use std::time::Duration;
 /// use twinloop::{sleep, timeout};
 ///

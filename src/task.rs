@@ -18,7 +18,7 @@ use crate::table::Key;
 /// Outside of a dispatcher's scope.
 ///
 /// ```
-/// # twinloop_sim::doctest(async {
+/// # twinloop_sim::run(async {
 /// let answer = twinloop::spawn(async { 6 * 7 }).await?;
 /// assert_eq!(answer, 42);
 /// # Ok(()) });
@@ -36,7 +36,7 @@ where
 ///
 /// Dropping it detaches the task, which then runs on by itself. If a detached task panics, the panic goes on from the
 /// turn in which it happened: no panic is silent.
-#[must_use = "dropping a JoinHandle detaches the task; await it, or say drop(..)"]
+#[must_use = "dropping a JoinHandle detaches the task: await it, or say detach()"]
 pub struct JoinHandle<T> {
     handle: Handle,
     task: Option<Key>,
@@ -59,7 +59,7 @@ impl<T: 'static> JoinHandle<T> {
     /// already keeps its outcome (R49, R53): completing wins.
     ///
     /// ```
-    /// # twinloop_sim::doctest(async {
+    /// # twinloop_sim::run(async {
     /// use std::time::Duration;
     /// use twinloop::{JoinError, sleep, spawn};
     ///
@@ -73,6 +73,9 @@ impl<T: 'static> JoinHandle<T> {
         }
         self
     }
+
+    /// Lets the task run on by itself, as dropping the handle does.
+    pub fn detach(self) {}
 
     /// The outcome, if the task has ended.
     pub(crate) fn take_outcome(&mut self) -> Option<Result<T, JoinError>> {
@@ -152,7 +155,7 @@ pub fn panic_text(payload: &(dyn Any + Send)) -> &str {
 /// Lets everything else that is due run, then goes on in the next turn.
 ///
 /// ```
-/// # twinloop_sim::doctest(async {
+/// # twinloop_sim::run(async {
 /// twinloop::yield_now().await;
 /// # Ok(()) });
 /// ```

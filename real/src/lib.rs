@@ -1,1 +1,28 @@
-//! real
+//! The real driver of [`twinloop`]: the kernel of this machine behind the trait [`Driver`](twinloop::driver::Driver).
+//!
+//! Readiness comes from epoll, kqueue or IOCP through mio, sockets are made with socket2, the clock is the system's
+//! monotonic one and chance is the system's generator. Nothing here knows of tasks, timers or transports.
+//!
+//! # Map
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `run.rs` | [`run`]: a program on this driver, in one call |
+//! | `driver.rs` | [`RealDriver`]: the trait's calls and the table of descriptors |
+//! | `sockets.rs`, `options.rs` | making sockets, and their options |
+//! | `poller.rs`, `unparker.rs` | waiting, and ending a wait from another thread |
+//! | `clock.rs` | the one place that reads the time |
+//! | `platform.rs` | all that differs between systems, the one place with `cfg` on them |
+#![deny(unsafe_code)]
+
+mod clock;
+mod driver;
+mod options;
+mod platform;
+mod poller;
+mod run;
+mod sockets;
+mod unparker;
+
+pub use driver::RealDriver;
+pub use run::{RunError, run};

@@ -199,9 +199,14 @@ impl Chooser {
     /// The replayed picks that applied to no draw so far, or to one with too few alternatives, by site and occurrence.
     pub fn stale(&self) -> Vec<Pick> {
         let mut stale = self.stale.clone();
-        let waiting = self.sites.iter().map(|state| (&state.name, &state.replayed)).chain(self.unclaimed.iter());
+        let waiting =
+            self.sites.iter().map(|state| (&state.name, &state.replayed)).chain(self.unclaimed.iter());
         for (site, picks) in waiting {
-            stale.extend(picks.iter().map(|(&occurrence, &value)| Pick { site: site.clone(), occurrence, value }));
+            stale.extend(picks.iter().map(|(&occurrence, &value)| Pick {
+                site: site.clone(),
+                occurrence,
+                value,
+            }));
         }
         stale.sort();
         stale
@@ -210,6 +215,9 @@ impl Chooser {
 
 impl fmt::Debug for Chooser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chooser").field("seed", &self.seed).field("unusual", &self.log.len()).finish_non_exhaustive()
+        f.debug_struct("Chooser")
+            .field("seed", &self.seed)
+            .field("unusual", &self.log.len())
+            .finish_non_exhaustive()
     }
 }

@@ -1,19 +1,54 @@
-//! sim
+//! The simulated driver of [twinloop](twinloop): the same program that runs in production, in a world made from a seed.
+//!
+//! A [`Scenario`] builds a world: hosts with their programs on a virtual clock, links between them, faults. Everything that
+//! may go one way or another is asked of one oracle, the [`Chooser`](choice::Chooser), so a seed determines a run bit for
+//! bit. A [`campaign`] runs many seeds; a failure is [shrunk](shrink) to the few choices that matter and kept as a
+//! [replay file](replay_file). The [command line](cli) does all of that for a program's scenarios.
+//!
+//! ```text
+//!   Scenario ─▶ Sim (builder) ─▶ World ── turns ──▶ Dispatcher ─▶ SimDriver ─┐
+//!                                  │                                         ▼
+//!                                  └─ jumps time ─▶ Fabric ◀── packets ── Kernel
+//!                                                     ▲
+//!                                  faults, Chooser ───┘          Record: hash and story
+//! ```
+//!
+//! For a small test there are [`run`] and [`run_pair`].
+//!
+//! # What is simulated, and what is not
+//!
+//! The kernel answers as Linux does, with its error numbers; `kernel.rs` lists the known differences. Other threads are
+//! not simulated: a waker that is used from another thread is noticed at the dispatcher's next turn only. Programs must
+//! take time, chance and the network from twinloop; what they read elsewhere (a random hash order, the system's clock)
+//! is found by running seeds twice, which `explore --check` does.
+#![forbid(unsafe_code)]
+
+pub mod campaign;
 pub mod choice;
+pub mod cli;
+mod driver;
+mod fabric;
+mod fault;
+mod kernel;
+pub mod linearize;
+mod panics;
+mod program;
+mod record;
+pub mod replay_file;
 mod scenario;
+mod script;
+pub mod shrink;
+mod sim;
+mod small;
+mod state;
 pub mod story;
 mod verdict;
+mod world;
 
+pub use fault::{HostFaults, LinkFaults};
+pub use program::ProgramResult;
 pub use scenario::Scenario;
+pub use script::At;
+pub use sim::Sim;
+pub use small::{run, run_pair, run_world};
 pub use verdict::{Report, Verdict};
-
-/// stub, replaced soon
-pub struct Sim;
-impl Sim {
-    pub(crate) fn new(_: choice::Chooser, _: story::Telling) -> Sim {
-        Sim
-    }
-    pub(crate) fn run(self) -> Report {
-        unreachable!()
-    }
-}

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::choice::{Choices, Chooser};
+use crate::choice::Choices;
+use crate::small::run_world;
 use crate::verdict::Report;
 use crate::{Sim, story};
 
@@ -41,8 +42,6 @@ impl Scenario {
 
     /// Runs it once under `choices`. With `telling`, the report has the run's story, which costs time and memory.
     pub fn run(&self, choices: &Choices, telling: story::Telling) -> Report {
-        let mut sim = Sim::new(Chooser::new(choices), telling);
-        (self.build)(&mut sim);
-        sim.run()
+        run_world(choices, telling, |sim| (self.build)(sim))
     }
 }

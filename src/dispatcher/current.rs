@@ -23,8 +23,11 @@ pub struct Handle {
     identity: u64,
 }
 
+/// A dispatcher with its identity, or nothing.
+type Slot = Option<(u64, Rc<Core>)>;
+
 thread_local! {
-    static DISPATCHERS: RefCell<Vec<Option<(u64, Rc<Core>)>>> = const { RefCell::new(Vec::new()) };
+    static DISPATCHERS: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
     static CURRENT: Cell<Option<Handle>> = const { Cell::new(None) };
 }
 
@@ -75,10 +78,7 @@ impl Handle {
 
     /// `None` too while the thread itself is ending and its table is gone.
     pub(crate) fn try_core(&self) -> Option<Rc<Core>> {
-        let find = |dispatchers: &RefCell<Vec<Option<(u64, Rc<Core>)>>>| match dispatchers
-            .borrow()
-            .get(self.slot as usize)
-        {
+        let find = |dispatchers: &RefCell<Vec<Slot>>| match dispatchers.borrow().get(self.slot as usize) {
             Some(Some((identity, core))) if *identity == self.identity => Some(Rc::clone(core)),
             _ => None,
         };
@@ -128,7 +128,7 @@ pub(super) fn register(make: impl FnOnce(Handle) -> Rc<Core>) -> Rc<Core> {
 
 /// Takes a dispatcher out of the table: from now on its handles are stale.
 pub(super) fn unregister(handle: Handle) {
-    let take = |dispatchers: &RefCell<Vec<Option<(u64, Rc<Core>)>>>| {
+    let take = |dispatchers: &RefCell<Vec<Slot>>| {
         let slot = &mut dispatchers.borrow_mut()[handle.slot as usize];
         assert!(
             slot.as_ref().is_some_and(|(identity, _)| *identity == handle.identity),

@@ -26,7 +26,7 @@ use crate::{Address, AsyncCallback, Handle, Operation, TransportError};
 /// Outside of a dispatcher's scope.
 ///
 /// ```
-/// # twinloop_sim::doctest(async {
+/// # twinloop_sim::run(async {
 /// use twinloop::{Address, ErrorKind, connect};
 ///
 /// let nobody = connect(Address::loopback(9)).await;

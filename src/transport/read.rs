@@ -56,7 +56,7 @@ impl StreamTransport {
     /// If `buffer` is empty.
     ///
     /// ```
-    /// # twinloop_sim::doctest_connected(|stream, peer| async move {
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
     /// peer.write(b"hello").await?;
     /// peer.close().await;
     /// let mut buffer = [0; 16];
@@ -76,7 +76,7 @@ impl StreamTransport {
     /// [`ErrorKind::Incomplete`] if the stream ends first; what came stays readable.
     ///
     /// ```
-    /// # twinloop_sim::doctest_connected(|stream, peer| async move {
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
     /// peer.write(b"hello world").await?;
     /// let mut buffer = [0; 5];
     /// stream.read_exactly(&mut buffer).await?;
@@ -99,7 +99,7 @@ impl StreamTransport {
     /// If `separator` is empty.
     ///
     /// ```
-    /// # twinloop_sim::doctest_connected(|stream, peer| async move {
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
     /// peer.write(b"key: value\r\n\r\nbody").await?;
     /// assert_eq!(stream.read_until(b"\r\n\r\n", 8192).await?, b"key: value\r\n\r\n");
     /// # Ok(()) });
@@ -117,7 +117,7 @@ impl StreamTransport {
     /// [`ErrorKind::Limit`] if `limit` bytes, the ending included, came without an ending; they stay readable.
     ///
     /// ```
-    /// # twinloop_sim::doctest_connected(|stream, peer| async move {
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
     /// peer.write(b"first\r\nsecond").await?;
     /// peer.close().await;
     /// assert_eq!(stream.read_line(80).await?, Some(b"first".to_vec()));
@@ -136,7 +136,7 @@ impl StreamTransport {
     /// [`ErrorKind::Limit`] if more than `limit` bytes came; they stay readable.
     ///
     /// ```
-    /// # twinloop_sim::doctest_connected(|stream, peer| async move {
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
     /// peer.write(b"all there is").await?;
     /// peer.close().await;
     /// assert_eq!(stream.read_to_end(1 << 20).await?, b"all there is");
@@ -152,7 +152,7 @@ impl StreamTransport {
     /// The buffer grows for as long as nothing is consumed: a parser must refuse what it does not want to hold.
     ///
     /// ```
-    /// # twinloop_sim::doctest_connected(|stream, peer| async move {
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
     /// peer.write(b"PING").await?;
     /// stream.fill().await?;
     /// let word = stream.peek(|bytes| bytes[0]);

@@ -22,7 +22,7 @@ use crate::{Address, AsyncCallback, ErrorKind, Handle, Operation, TransportError
 /// Dropping it closes it. Accepted transports live on by themselves (R145).
 ///
 /// ```
-/// # twinloop_sim::doctest(async {
+/// # twinloop_sim::run(async {
 /// use twinloop::{Address, StreamServer, connect, spawn};
 ///
 /// let server = StreamServer::listen(Address::loopback(0))?;

@@ -112,7 +112,7 @@ impl StreamTransport {
     /// write (against R112).
     ///
     /// ```
-    /// # twinloop_sim::doctest_connected(|stream, peer| async move {
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
     /// let first = stream.write(b"one ");
     /// let second = stream.write(b"two");
     /// assert_eq!((second.await?, first.await?), (3, 4));
@@ -161,7 +161,7 @@ impl StreamTransport {
     /// As [`write`](Self::write). A second shutdown waits for the same end.
     ///
     /// ```
-    /// # twinloop_sim::doctest_connected(|stream, peer| async move {
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
     /// stream.shutdown().await?;
     /// assert_eq!(peer.read_to_end(100).await?, b"");
     /// peer.write(b"still open this way").await?;

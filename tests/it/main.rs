@@ -1,1 +1,9 @@
-//! it
+//! All tests beyond one module's own, in one binary.
+//!
+//! `contract/` holds cases that name no driver; they are mounted twice, `on_real` and `on_sim`. `sim/` holds what only a
+//! simulated world can show. `tidy` reads the sources.
+
+mod on_real;
+mod on_sim;
+mod sim;
+mod tidy;

@@ -1,0 +1,66 @@
+//! The worlds that the server is explored in: clients with retries, links that lose, delay and cut, resets, crashes.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use twinloop::StreamServer;
+use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
+
+use crate::history::History;
+use crate::server::{Options, serve};
+use crate::workload::{CLIENTS, Workload};
+
+const PORT: u16 = 6379;
+
+/// The server as it should be.
+pub fn kv() -> Scenario {
+    let about = "counters incremented with retries while links fail and clients crash";
+    Scenario::new("kv", about, |sim| build(sim, Options::default()))
+}
+
+/// The planted bug: the server forgets request ids when a connection drops.
+pub fn kv_forgetful() -> Scenario {
+    let about = "the same with a planted bug: request ids are forgotten with a connection";
+    Scenario::new("kv-forgetful", about, |sim| build(sim, Options { forgets: true, ..Options::default() }))
+}
+
+fn build(sim: &mut Sim, options: Options) {
+    let address = sim.host("server", PORT, move |address| {
+        let options = options.clone();
+        async move { Ok(serve(StreamServer::listen(address)?, options).await?) }
+    });
+    let history = Rc::new(RefCell::new(History::default()));
+    for number in 0..CLIENTS {
+        let workload = Rc::new(Workload::new(number, Rc::clone(&history)));
+        let name = format!("client-{number}");
+        sim.client(&name, move || {
+            let workload = Rc::clone(&workload);
+            async move { workload.run(address).await }
+        });
+        sim.host_faults(&name, rough().crash(0.002));
+    }
+    sim.host_faults("server", rough());
+    sim.links(
+        LinkFaults::default()
+            .latency(Duration::from_micros(500))
+            .jitter(Duration::from_millis(5))
+            .loss(0.005)
+            .reset(0.002)
+            .cut(0.002)
+            .cut_for(Duration::from_millis(50)..Duration::from_secs(1)),
+    );
+    sim.time_budget(Duration::from_secs(600));
+    sim.check("history", move || history.borrow().check());
+}
+
+/// A kernel that uses every freedom it has.
+fn rough() -> HostFaults {
+    HostFaults::default()
+        .short_read(0.02)
+        .short_write(0.02)
+        .spurious(0.01)
+        .late_event(0.01)
+        .event_order(0.1)
+        .late_timer(0.01)
+}

@@ -1,0 +1,194 @@
+//! What the clients do, on either driver: counters incremented with retries, registers set and read, all of it recorded.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use twinloop::{Address, Handle, now, sleep, timeout};
+
+use crate::client::{Client, Retrying};
+use crate::history::{Answer, Call, History};
+use crate::resp::Reply;
+use crate::store::AddError;
+
+/// Clients of a run.
+pub const CLIENTS: usize = 4;
+/// Operations of each client, besides the reads at its end.
+const OPERATIONS: usize = 30;
+const COUNTERS: usize = 2;
+const REGISTERS: usize = 2;
+/// How long a client thinks between operations, at most.
+const THINK_MAX: Duration = Duration::from_millis(20);
+/// How long a client waits for an answer to what it may not ask twice.
+const ANSWER_MAX: Duration = Duration::from_millis(300);
+
+type Failure = Box<dyn std::error::Error>;
+
+/// One client's work. It outlives a crash of the client: what is done stays done, and what was acknowledged stays
+/// recorded, as in a user's memory.
+#[derive(Debug)]
+pub struct Workload {
+    client: usize,
+    history: Rc<RefCell<History>>,
+    operations_done: Cell<usize>,
+    /// Counts starts: a client that starts again has a new identity, since it has forgotten its request ids.
+    lives: Cell<u64>,
+}
+
+impl Workload {
+    /// The work of the client with this number, recorded in `history`.
+    pub fn new(client: usize, history: Rc<RefCell<History>>) -> Workload {
+        Workload { client, history, operations_done: Cell::new(0), lives: Cell::new(0) }
+    }
+
+    /// Does what is left of the work, against `server`.
+    ///
+    /// # Errors
+    ///
+    /// If the server answers what no Redis would. What is wrong with the answers taken together, the history tells.
+    pub async fn run(&self, server: Address) -> Result<(), Failure> {
+        let life = self.lives.replace(self.lives.get() + 1);
+        let mut caller = Caller {
+            workload: self,
+            identity: format!("client-{}.{life}", self.client),
+            requests: 0,
+            retrying: Retrying::new(server),
+            server,
+            direct: None,
+        };
+        while self.operations_done.get() < OPERATIONS {
+            self.operations_done.set(self.operations_done.get() + 1);
+            caller.operate().await?;
+            sleep(THINK_MAX * below(21)? / 20).await;
+        }
+        for key in (0..COUNTERS).map(counter).chain((0..REGISTERS).map(register)) {
+            caller.get(key).await?;
+        }
+        Ok(())
+    }
+}
+
+fn counter(number: usize) -> String {
+    format!("counter-{number}")
+}
+
+fn register(number: usize) -> String {
+    format!("register-{number}")
+}
+
+/// A client while it lives.
+struct Caller<'a> {
+    workload: &'a Workload,
+    identity: String,
+    requests: u64,
+    retrying: Retrying,
+    server: Address,
+    /// The connection for what may not be asked twice; `None` after an answer failed to come.
+    direct: Option<Client>,
+}
+
+impl Caller<'_> {
+    /// One operation, drawn from the driver's entropy.
+    async fn operate(&mut self) -> Result<(), Failure> {
+        let counter = counter(below(COUNTERS as u32)? as usize);
+        let register = register(below(REGISTERS as u32)? as usize);
+        let amount = i64::from(below(9)? + 1);
+        match below(10)? {
+            0..=5 => self.apply(counter, amount).await,
+            6 => self.get(counter).await,
+            7 => self.get(register).await,
+            8 => {
+                let value = format!("{}", below(1000)?);
+                let call = Call::Set(value.clone().into_bytes());
+                self.once(&["SET", &register, &value], &register, call).await
+            }
+            _ => {
+                let call = Call::IncrBy(amount);
+                self.once(&["INCRBY", &register, &amount.to_string()], &register, call).await
+            }
+        }
+    }
+
+    /// An increment that is retried until it is answered, and applied once.
+    async fn apply(&mut self, key: String, delta: i64) -> Result<(), Failure> {
+        self.requests += 1;
+        let (request, delta_text) = (self.requests.to_string(), delta.to_string());
+        let arguments = ["APPLY", &self.identity, &request, &key, &delta_text];
+        let operation = self.begin(&key, Call::Apply(delta));
+        let reply = self.retrying.call(&arguments.map(str::as_bytes)).await;
+        self.finish(&arguments, operation, reply)
+    }
+
+    async fn get(&mut self, key: String) -> Result<(), Failure> {
+        let arguments = ["GET", &key];
+        let operation = self.begin(&key, Call::Get);
+        let reply = self.retrying.call(&arguments.map(str::as_bytes)).await;
+        self.finish(&arguments, operation, reply)
+    }
+
+    /// A request that is sent once: if no answer comes, it may have been executed, or not, or may yet be.
+    async fn once(&mut self, arguments: &[&str], key: &str, call: Call) -> Result<(), Failure> {
+        let operation = self.begin(key, call);
+        let bytes: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
+        match timeout(ANSWER_MAX, self.ask_once(&bytes)).await {
+            Ok(Some(reply)) => self.finish(arguments, operation, reply),
+            Ok(None) | Err(_) => {
+                self.note(arguments, "no answer");
+                Ok(())
+            }
+        }
+    }
+
+    async fn ask_once(&mut self, arguments: &[&[u8]]) -> Option<Reply> {
+        let mut connection = match self.direct.take() {
+            Some(connection) => connection,
+            None => Client::connect(self.server).await.ok()?,
+        };
+        let reply = connection.call(arguments).await.ok()?;
+        self.direct = Some(connection);
+        Some(reply)
+    }
+
+    fn begin(&self, key: &str, call: Call) -> crate::history::OperationId {
+        self.workload.history.borrow_mut().begin(self.workload.client as u64, key.as_bytes(), call, now())
+    }
+
+    fn finish(
+        &self,
+        arguments: &[&str],
+        operation: crate::history::OperationId,
+        reply: Reply,
+    ) -> Result<(), Failure> {
+        self.note(arguments, &reply.to_string());
+        let answer =
+            answer(reply).map_err(|reply| format!("{} was answered {reply}", arguments.join(" ")))?;
+        self.workload.history.borrow_mut().finish(operation, answer, now());
+        Ok(())
+    }
+
+    fn note(&self, arguments: &[&str], outcome: &str) {
+        Handle::current().note(|| format!("{} → {outcome}", arguments.join(" ")));
+    }
+}
+
+/// The reply as an answer of the history, or back if no command of the workload has such a reply.
+fn answer(reply: Reply) -> Result<Answer, Reply> {
+    match reply {
+        Reply::Simple(text) if text == b"OK" => Ok(Answer::Done),
+        Reply::Integer(number) => Ok(Answer::Integer(number)),
+        Reply::Bulk(value) => Ok(Answer::Value(value)),
+        Reply::Error(text) => match text.as_slice() {
+            b"ERR value is not an integer or out of range" => Ok(Answer::Refused(AddError::NotAnInteger)),
+            b"ERR increment or decrement would overflow" => Ok(Answer::Refused(AddError::Overflow)),
+            _ => Err(Reply::Error(text)),
+        },
+        other => Err(other),
+    }
+}
+
+/// A number below `n`, from the driver's entropy: from the seed, in a simulation.
+fn below(n: u32) -> Result<u32, Failure> {
+    let mut bytes = [0; 8];
+    Handle::current().entropy(&mut bytes)?;
+    Ok((u64::from_le_bytes(bytes) % u64::from(n)) as u32)
+}

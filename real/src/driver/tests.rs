@@ -1,0 +1,336 @@
+//! The driver on the loopback of this machine, through the trait alone.
+
+use std::io::ErrorKind;
+use std::net::Ipv6Addr;
+
+use twinloop::driver::Readiness;
+
+use super::*;
+
+/// Longer than any edge on a loopback takes: who waits so long has lost it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn driver() -> RealDriver {
+    RealDriver::new().expect("a selector")
+}
+
+fn listen(driver: &mut dyn Driver) -> (Fd, Address) {
+    let listener = driver.listen(&Address::loopback(0), &ListenOptions::default()).expect("a free port");
+    (listener, driver.local_address(listener).expect("a listener is bound"))
+}
+
+/// One poll, which has to tell something before it is too late.
+fn events(driver: &mut dyn Driver) -> Vec<Event> {
+    let mut events = Vec::new();
+    driver.poll(Some(PATIENCE), &mut events).expect("a poll");
+    assert!(!events.is_empty(), "no edge in {PATIENCE:?}");
+    events
+}
+
+/// Polls until `fd` is told to be `wanted`; says all that was told of it meanwhile.
+fn edge(driver: &mut dyn Driver, fd: Fd, wanted: Readiness) -> Readiness {
+    let mut told = Readiness::EMPTY;
+    while !told.intersects(wanted) {
+        for event in events(driver).iter().filter(|event| event.fd == fd) {
+            told |= event.readiness;
+        }
+    }
+    told
+}
+
+/// Calls until the answer is no longer "not yet". An edge has to come in between.
+fn eventually<T>(driver: &mut dyn Driver, mut call: impl FnMut(&mut dyn Driver) -> Result<T, OsError>) -> T {
+    loop {
+        match call(driver) {
+            Ok(answer) => return answer,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
+                events(driver);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Both ends of a connection.
+fn pair(driver: &mut dyn Driver) -> (Fd, Fd) {
+    let (listener, address) = listen(driver);
+    let client = driver.connect(&address, &ConnectOptions::default()).expect("the listener is there");
+    let (server, _) = eventually(driver, |driver| driver.accept(listener));
+    eventually(driver, |driver| driver.remote_address(client));
+    driver.close(listener);
+    (client, server)
+}
+
+fn receive(driver: &mut dyn Driver, fd: Fd) -> Vec<u8> {
+    let mut buffer = [0; 4096];
+    let count = eventually(driver, |driver| driver.recv(fd, &mut buffer));
+    buffer[..count].to_vec()
+}
+
+#[test]
+fn an_echo_goes_there_and_back() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (client, server) = pair(driver);
+    assert_eq!(driver.remote_address(client), driver.local_address(server));
+    assert_eq!(driver.local_address(client), driver.remote_address(server));
+    assert_eq!(driver.take_error(client), Ok(None));
+
+    assert_eq!(driver.send(client, b"ping"), Ok(4));
+    assert_eq!(receive(driver, server), b"ping");
+    assert_eq!(driver.send_vectored(server, &[IoSlice::new(b"po"), IoSlice::new(b"ng")]), Ok(4));
+    assert_eq!(receive(driver, client), b"pong");
+}
+
+#[test]
+fn both_ends_send_small_segments_at_once() {
+    let mut driver = driver();
+    let (client, server) = pair(&mut driver);
+    for fd in [client, server] {
+        let no_delay =
+            |driver: &RealDriver| driver.socket(fd).and_then(Socket::as_stream)?.nodelay().map_err(os_error);
+        assert_eq!(no_delay(&driver), Ok(true));
+        assert_eq!(driver.set_option(fd, SocketOption::NoDelay(false)), Ok(()));
+        assert_eq!(no_delay(&driver), Ok(false));
+    }
+}
+
+#[test]
+fn a_refused_connect_tells_why() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (listener, address) = listen(driver);
+    driver.close(listener);
+    let error = match driver.connect(&address, &ConnectOptions::default()) {
+        Ok(fd) => {
+            edge(driver, fd, Readiness::WRITABLE | Readiness::ERROR);
+            assert_eq!(driver.remote_address(fd).map_err(OsError::kind), Err(ErrorKind::NotConnected));
+            let error = driver.take_error(fd).expect("the socket is open").expect("an error is pending");
+            assert_eq!(driver.take_error(fd), Ok(None), "asking clears it");
+            error
+        }
+        // The BSDs refuse at once on the loopback.
+        Err(error) => error,
+    };
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    assert!(error.code().is_some());
+}
+
+#[test]
+fn a_connect_starts_from_the_local_address_that_was_asked_for() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (listener, address) = listen(driver);
+    let local: Address = "127.0.0.1:0".parse().expect("an address");
+    let client = driver.connect(&address, &ConnectOptions::default().local(local)).expect("a free port");
+    let (_, peer) = eventually(driver, |driver| driver.accept(listener));
+    assert_eq!(driver.local_address(client), Ok(peer));
+
+    let taken = ConnectOptions::default().local(address);
+    assert_eq!(driver.connect(&address, &taken).map_err(OsError::kind), Err(ErrorKind::AddrInUse));
+}
+
+#[test]
+fn a_closed_descriptor_is_bad_in_every_call_and_silent() {
+    let mut driver = driver();
+    let (client, server) = pair(&mut driver);
+    // As a child process has it between fork and exec; so epoll goes on to watch.
+    let _copy = driver.socket(client).expect("it is open").as_sock_ref().try_clone().expect("a copy");
+    driver.send(server, b"never read").expect("the client is there");
+    driver.close(client);
+    driver.close(client);
+    let (listener, _) = listen(&mut driver);
+    assert_ne!(listener, client, "a new descriptor in the same place has its own generation");
+
+    let bad = OsError::BAD_DESCRIPTOR;
+    assert_eq!(driver.recv(client, &mut [0]), Err(bad));
+    assert_eq!(driver.send(client, b"x"), Err(bad));
+    assert_eq!(driver.send_vectored(client, &[IoSlice::new(b"x")]), Err(bad));
+    assert_eq!(driver.accept(client), Err(bad));
+    assert_eq!(driver.take_error(client), Err(bad));
+    assert_eq!(driver.shutdown(client, Half::Both), Err(bad));
+    assert_eq!(driver.set_option(client, SocketOption::NoDelay(true)), Err(bad));
+    assert_eq!(driver.local_address(client), Err(bad));
+    assert_eq!(driver.remote_address(client), Err(bad));
+    let mut told = Vec::new();
+    driver.poll(Some(Duration::from_millis(10)), &mut told).expect("a poll");
+    assert!(told.iter().all(|event| event.fd != client), "{told:?}");
+}
+
+#[test]
+fn a_call_that_does_not_fit_the_socket_says_so() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (client, _) = pair(driver);
+    let (listener, _) = listen(driver);
+    assert_eq!(driver.accept(client).map_err(OsError::kind), Err(ErrorKind::InvalidInput));
+    assert_eq!(driver.recv(listener, &mut [0]).map_err(OsError::kind), Err(ErrorKind::NotConnected));
+    assert_eq!(driver.remote_address(listener).map_err(OsError::kind), Err(ErrorKind::NotConnected));
+}
+
+#[test]
+fn an_edge_follows_each_would_block() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (client, server) = pair(driver);
+    for round in 0..3 {
+        assert!(driver.recv(server, &mut [0; 16]).is_err_and(OsError::is_would_block));
+        driver.send(client, &[round]).expect("the server is there");
+        edge(driver, server, Readiness::READABLE);
+        assert_eq!(driver.recv(server, &mut [0; 16]), Ok(1));
+    }
+}
+
+#[test]
+fn a_full_kernel_is_told_writable_once_the_peer_has_read() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (client, server) = pair(driver);
+    fill(driver, client);
+    // What was told of the time before it was full must not be taken for the edge.
+    driver.poll(Some(Duration::ZERO), &mut Vec::new()).expect("a poll");
+    fill(driver, client);
+
+    let mut told = Readiness::EMPTY;
+    let mut buffer = vec![0; 256 * 1024];
+    while !told.intersects(Readiness::WRITABLE) {
+        while driver.recv(server, &mut buffer).is_ok() {}
+        for event in events(driver).iter().filter(|event| event.fd == client) {
+            told |= event.readiness;
+        }
+    }
+    assert!(driver.send(client, b"more").is_ok());
+}
+
+/// Sends until the kernel takes no more.
+fn fill(driver: &mut dyn Driver, fd: Fd) {
+    let chunk = vec![7; 256 * 1024];
+    let refusal = loop {
+        if let Err(error) = driver.send(fd, &chunk) {
+            break error;
+        }
+    };
+    assert!(refusal.is_would_block(), "{refusal}");
+}
+
+#[test]
+fn more_buffers_than_the_kernel_takes_are_a_short_count() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (client, server) = pair(driver);
+    let bytes: Vec<u8> = (0..3000).map(|n| (n % 251) as u8).collect();
+    let buffers: Vec<IoSlice<'_>> = bytes.chunks(1).map(IoSlice::new).collect();
+    let mut sent = 0;
+    let mut received = Vec::new();
+    while received.len() < bytes.len() {
+        if sent < bytes.len() {
+            sent += driver.send_vectored(client, &buffers[sent..]).expect("so little fits");
+        }
+        received.extend(receive(driver, server));
+    }
+    assert_eq!(received, bytes);
+}
+
+#[test]
+fn the_end_of_a_stream_is_told_and_leaves_the_other_direction_alone() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (client, server) = pair(driver);
+    driver.send(client, b"last words").expect("the server is there");
+    driver.shutdown(client, Half::Write).expect("the stream is connected");
+    edge(driver, server, Readiness::READ_CLOSED);
+    assert_eq!(receive(driver, server), b"last words");
+    assert_eq!(driver.recv(server, &mut [0; 16]), Ok(0));
+
+    driver.send(server, b"still here").expect("only one direction has ended");
+    assert_eq!(receive(driver, client), b"still here");
+}
+
+#[test]
+fn a_stream_whose_peer_is_gone_fails_to_send() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (client, server) = pair(driver);
+    driver.close(server);
+    edge(driver, client, Readiness::READ_CLOSED);
+    // The first one makes the peer's kernel answer with a reset.
+    driver.send(client, b"anyone?").expect("the reset is not here yet");
+    edge(driver, client, Readiness::ERROR | Readiness::WRITE_CLOSED);
+    let error = driver.send_vectored(client, &[IoSlice::new(b"no")]).expect_err("the stream is reset");
+    assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
+}
+
+#[test]
+fn connections_wait_in_the_backlog() {
+    let driver: &mut dyn Driver = &mut driver();
+    let largest = ListenOptions::default().backlog(u32::MAX);
+    let listener =
+        driver.listen(&Address::loopback(0), &largest).expect("the system lowers what is too much");
+    let address = driver.local_address(listener).expect("a listener is bound");
+    let clients: Vec<Fd> = (0..50)
+        .map(|_| driver.connect(&address, &ConnectOptions::default()).expect("the listener is there"))
+        .collect();
+    for client in &clients {
+        eventually(driver, |driver| driver.remote_address(*client));
+    }
+    for _ in &clients {
+        eventually(driver, |driver| driver.accept(listener));
+    }
+    assert!(driver.accept(listener).is_err_and(OsError::is_would_block));
+}
+
+#[test]
+fn a_port_in_use_is_refused() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (_, address) = listen(driver);
+    let second = driver.listen(&address, &ListenOptions::default());
+    assert_eq!(second.map_err(OsError::kind), Err(ErrorKind::AddrInUse));
+}
+
+#[test]
+fn ipv6_is_as_good() {
+    let driver: &mut dyn Driver = &mut driver();
+    let any_port = Address::from((Ipv6Addr::LOCALHOST, 0));
+    if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        assert!(driver.listen(&any_port, &ListenOptions::default()).is_err(), "this machine has no IPv6");
+        return;
+    }
+    let listener = driver.listen(&any_port, &ListenOptions::default()).expect("this machine has IPv6");
+    let address = driver.local_address(listener).expect("a listener is bound");
+    let client = driver.connect(&address, &ConnectOptions::default()).expect("the listener is there");
+    let (server, peer) = eventually(driver, |driver| driver.accept(listener));
+    assert_eq!(driver.local_address(client), Ok(peer));
+    driver.send(server, b"six").expect("the client is there");
+    assert_eq!(receive(driver, client), b"six");
+}
+
+#[test]
+fn an_unpark_ends_a_wait_that_goes_on_and_one_to_come() {
+    let mut driver = driver();
+    let unparker = driver.unparker();
+    let start = driver.now();
+    let mut events = Vec::new();
+
+    unparker.unpark();
+    unparker.unpark();
+    driver.poll(Some(PATIENCE), &mut events).expect("a poll");
+    assert!(driver.now() - start < PATIENCE);
+
+    for _ in 0..100 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| unparker.unpark());
+            driver.poll(Some(PATIENCE), &mut events).expect("a poll");
+        });
+        assert!(driver.now() - start < PATIENCE);
+    }
+    assert_eq!(events, []);
+}
+
+#[test]
+fn a_wait_without_events_lasts_as_long_as_asked() {
+    let mut driver = driver();
+    let wait = Duration::from_millis(3);
+    let start = driver.now();
+    driver.poll(Some(wait), &mut Vec::new()).expect("a poll");
+    assert!(driver.now() - start >= wait);
+}
+
+#[test]
+fn entropy_differs() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (mut first, mut second) = ([0; 32], [0; 32]);
+    driver.entropy(&mut first).expect("the system has a generator");
+    driver.entropy(&mut second).expect("the system has a generator");
+    assert_ne!(first, second);
+}

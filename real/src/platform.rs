@@ -1,0 +1,174 @@
+//! All that differs between the systems: facts, and calls that exist only here or there.
+//!
+//! No other file of the crate has a `cfg` on the system. Facts are constants made with `cfg!`, so that every system
+//! compiles both sides of each decision.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use socket2::{Domain, Protocol, Socket, Type};
+use twinloop::driver::{Capabilities, OsError};
+
+/// Whether a connection gets `TCP_NODELAY` from its listener. Linux copies it (`tcp_create_openreq_child`), which saves
+/// a system call for each accepted connection.
+pub(crate) const NO_DELAY_IS_INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Whether `SO_REUSEADDR` means what [`ListenOptions`](twinloop::driver::ListenOptions) promises. On Windows it would
+/// let any program take over a port in use, and lingering connections do not hinder a bind there.
+pub(crate) const REUSE_ADDRESS_IS_SAFE: bool = cfg!(not(windows));
+
+/// Whether `0.0.0.0` and `::` as the target of a connect have to be rewritten to the loopback (R131).
+pub(crate) const WILDCARD_IS_NO_TARGET: bool = cfg!(any(windows, target_vendor = "apple"));
+
+/// Whether mio's selector is epoll.
+const EPOLL: bool =
+    cfg!(any(target_os = "android", target_os = "illumos", target_os = "linux", target_os = "redox"))
+        && !POLL_IS_FORCED;
+
+/// Whether mio's selector is kqueue.
+const KQUEUE: bool = cfg!(any(
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_vendor = "apple"
+)) && !POLL_IS_FORCED;
+
+#[expect(unexpected_cfgs, reason = "mio's own switch, given to the whole build in RUSTFLAGS")]
+const POLL_IS_FORCED: bool = cfg!(mio_unsupported_force_poll_poll);
+
+/// What the core has to know of this system.
+///
+/// Where the kernel itself gives edges, it gives a new one for all that arrives after a short read. Elsewhere (AFD,
+/// `poll(2)`) mio makes edges out of levels and arms the next one when it sees a `WouldBlock`, so that nothing less will do.
+/// The grain of kqueue is its `timespec`; mio rounds the others up to whole milliseconds.
+pub(crate) fn capabilities() -> Capabilities {
+    let mut capabilities = Capabilities::default();
+    capabilities.short_read_drains = EPOLL || KQUEUE;
+    capabilities.short_write_fills = EPOLL || KQUEUE;
+    capabilities.poll_grain = if KQUEUE { Duration::from_nanos(1) } else { Duration::from_millis(1) };
+    capabilities
+}
+
+/// A TCP socket that never blocks and that child processes do not inherit.
+#[cfg(any(
+    target_os = "android",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "illumos",
+    target_os = "linux",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+pub(crate) fn stream_socket(domain: Domain) -> io::Result<Socket> {
+    Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
+}
+
+/// A TCP socket that never blocks and that child processes do not inherit.
+#[cfg(not(any(
+    target_os = "android",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "illumos",
+    target_os = "linux",
+    target_os = "netbsd",
+    target_os = "openbsd"
+)))]
+pub(crate) fn stream_socket(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Whether a connect that answered `error` goes on by itself.
+///
+/// An interrupted one does (R133, POSIX connect). `EAGAIN` is no such answer on Unix: it says that ports or routes ran out.
+pub(crate) fn connect_goes_on(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    return error.raw_os_error() == Some(libc::EINPROGRESS) || error.kind() == ErrorKind::Interrupted;
+    #[cfg(not(unix))]
+    return error.kind() == ErrorKind::WouldBlock;
+}
+
+/// Sends from `buffers`, in order, without `SIGPIPE`.
+///
+/// `writev(2)`, which std would use, has no flag against the signal, so it would kill a process that is not Rust's own
+/// and did not ignore it. [`TcpStream::try_io`] because mio must see a `WouldBlock`.
+#[cfg(any(
+    target_os = "android",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "illumos",
+    target_os = "linux",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+pub(crate) fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// `IOV_MAX` of these systems: more is refused with `EMSGSIZE`, while a short count is always allowed.
+    const BUFFERS_MAX: usize = 1024;
+    let buffers = &buffers[..buffers.len().min(BUFFERS_MAX)];
+    stream.try_io(|| socket2::SockRef::from(stream).send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL))
+}
+
+/// Sends from `buffers`, in order, without `SIGPIPE`: Windows has no signals, and on Apple's systems socket2 has set
+/// `SO_NOSIGPIPE`, which accepted sockets inherit. On the others Rust's runtime ignores the signal.
+#[cfg(not(any(
+    target_os = "android",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "illumos",
+    target_os = "linux",
+    target_os = "netbsd",
+    target_os = "openbsd"
+)))]
+pub(crate) fn send_vectored(mut stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    io::Write::write_vectored(&mut stream, buffers)
+}
+
+/// `error` with the kinds that the seam promises for exhaustion, for which std has none.
+pub(crate) fn os_error(error: io::Error) -> OsError {
+    match error.raw_os_error().and_then(|code| Some((exhaustion(code)?, code))) {
+        Some((kind, code)) => OsError::new(kind, code),
+        None => OsError::from(error),
+    }
+}
+
+#[cfg(unix)]
+fn exhaustion(code: i32) -> Option<ErrorKind> {
+    match code {
+        libc::EMFILE | libc::ENFILE => Some(ErrorKind::QuotaExceeded),
+        libc::ENOBUFS | libc::ENOMEM => Some(ErrorKind::OutOfMemory),
+        _ => None,
+    }
+}
+
+#[cfg(not(unix))]
+fn exhaustion(code: i32) -> Option<ErrorKind> {
+    /// Winsock's error codes, <https://learn.microsoft.com/windows/win32/winsock/windows-sockets-error-codes-2>.
+    const WSAEMFILE: i32 = 10024;
+    const WSAENOBUFS: i32 = 10055;
+    match code {
+        WSAEMFILE => Some(ErrorKind::QuotaExceeded),
+        WSAENOBUFS => Some(ErrorKind::OutOfMemory),
+        _ => None,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exhaustion_has_the_promised_kinds_and_keeps_its_number() {
+        for (code, kind) in [
+            (libc::EMFILE, ErrorKind::QuotaExceeded),
+            (libc::ENFILE, ErrorKind::QuotaExceeded),
+            (libc::ENOBUFS, ErrorKind::OutOfMemory),
+            (libc::ENOMEM, ErrorKind::OutOfMemory),
+            (libc::ECONNREFUSED, ErrorKind::ConnectionRefused),
+        ] {
+            assert_eq!(os_error(io::Error::from_raw_os_error(code)), OsError::new(kind, code));
+        }
+    }
+}

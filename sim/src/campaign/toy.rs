@@ -1,0 +1,55 @@
+//! A run without a world, for the tests of the harness: some draws, and a verdict on what they gave.
+
+use std::time::Duration;
+
+use twinloop::Moment;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::choice::{Choices, Chooser};
+use crate::story::{Line, LineKind, Story, Telling};
+use crate::verdict::{Report, Verdict};
+
+/// What `play` leaves behind. Its story has one line for each unusual pick.
+pub(crate) fn run(choices: &Choices, telling: Telling, play: impl FnOnce(&mut Chooser) -> Verdict) -> Report {
+    let mut chooser = Chooser::new(choices);
+    let verdict = play(&mut chooser);
+    let unusual = chooser.unusual();
+    let lines = unusual.iter().zip(1..).map(|(pick, second)| {
+        let at = Moment::from_nanos(second * 1_000_000_000);
+        Line::new(at, "toy", LineKind::Fault, pick.to_string())
+    });
+    Report {
+        hash: xxh3_128(format!("{} {verdict} {unusual:?}", choices.seed()).as_bytes()),
+        virtual_time: Duration::from_secs(2),
+        turns: 10,
+        callbacks: 100,
+        stale: chooser.stale(),
+        story: (telling != Telling::Silent).then(|| Story { lines: lines.collect() }),
+        unusual,
+        verdict,
+    }
+}
+
+/// A run of 100 requests and their latencies, of which the server forgets some; two forgotten ones are a failure.
+/// About one seed in twenty-five fails.
+pub(crate) fn forgetful(choices: &Choices, telling: Telling) -> Report {
+    run(choices, telling, |chooser| {
+        let latency = chooser.site("client > server: latency");
+        let forgets = chooser.site("server: forgets");
+        let mut forgotten = Vec::new();
+        for request in 0..100 {
+            chooser.pick(latency, 1000);
+            if chooser.chance(forgets, 0.003) {
+                forgotten.push(request);
+            }
+        }
+        match forgotten.as_slice() {
+            [first, second, ..] => failed(&format!("requests {first} and {second} are forgotten")),
+            _ => Verdict::Passed,
+        }
+    })
+}
+
+pub(crate) fn failed(message: &str) -> Verdict {
+    Verdict::Failed { subject: "check".to_owned(), message: message.to_owned() }
+}

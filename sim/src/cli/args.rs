@@ -1,0 +1,292 @@
+//! The words of a command line as a request. It knows which words there are, and no scenario.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::thread;
+
+use lexopt::prelude::*;
+use lexopt::{Error, Parser};
+
+use crate::story::Telling;
+
+/// The names of the commands that every program has.
+pub(super) const COMMANDS: [&str; 6] = ["explore", "replay", "show", "real", "list", "help"];
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Explore {
+        scenario: Option<String>,
+        options: ExploreOptions,
+    },
+    Replay {
+        target: Target,
+        scenario: Option<String>,
+    },
+    Show {
+        target: Target,
+        scenario: Option<String>,
+        telling: Telling,
+    },
+    Real {
+        args: Vec<String>,
+    },
+    /// A command that every program does not have; perhaps this one does.
+    Other {
+        command: String,
+        args: Vec<String>,
+    },
+    List,
+    Help,
+    Version,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ExploreOptions {
+    pub(super) seeds: Range<u64>,
+    pub(super) jobs: NonZeroUsize,
+    pub(super) check: bool,
+    pub(super) all: bool,
+    pub(super) replays: PathBuf,
+    pub(super) budget_runs: usize,
+}
+
+impl Default for ExploreOptions {
+    fn default() -> ExploreOptions {
+        ExploreOptions {
+            seeds: 0..1000,
+            jobs: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            check: false,
+            all: false,
+            replays: PathBuf::from("replays"),
+            budget_runs: 3000,
+        }
+    }
+}
+
+/// What decides a run: a word of digits is a seed, any other a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Seed(u64),
+    File(PathBuf),
+}
+
+/// The request that `args` make; they begin after the program's name.
+pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error> {
+    let mut parser = Parser::from_args(args);
+    match parser.next()? {
+        None => Err("a command is missing".into()),
+        Some(Short('h') | Long("help")) => Ok(Request::Help),
+        Some(Long("version")) => Ok(Request::Version),
+        Some(Value(command)) => parse_command(command.string()?, &mut parser),
+        Some(other) => Err(other.unexpected()),
+    }
+}
+
+fn parse_command(command: String, parser: &mut Parser) -> Result<Request, Error> {
+    match command.as_str() {
+        "explore" => parse_explore(parser),
+        "replay" => parse_replay(parser),
+        "show" => parse_show(parser),
+        "list" => parse_alone(parser, Request::List),
+        // `help COMMAND` shows the same page, which has every command.
+        "help" => Ok(Request::Help),
+        "real" => Ok(Request::Real { args: rest(parser)? }),
+        _ => Ok(Request::Other { command, args: rest(parser)? }),
+    }
+}
+
+fn parse_explore(parser: &mut Parser) -> Result<Request, Error> {
+    let mut options = ExploreOptions::default();
+    let mut scenario = None;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("seeds") => options.seeds = parser.value()?.parse_with(parse_seeds)?,
+            Long("jobs") => options.jobs = parser.value()?.parse()?,
+            Long("check") => options.check = true,
+            Long("all") => options.all = true,
+            Long("replays") => options.replays = parser.value()?.into(),
+            Long("budget") => options.budget_runs = parser.value()?.parse()?,
+            Short('h') | Long("help") => return Ok(Request::Help),
+            Value(name) if scenario.is_none() => scenario = Some(name.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Request::Explore { scenario, options })
+}
+
+fn parse_replay(parser: &mut Parser) -> Result<Request, Error> {
+    let (mut target, mut scenario) = (None, None);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(Request::Help),
+            Value(word) if target.is_none() => target = Some(parse_target(word)?),
+            Value(name) if scenario.is_none() => scenario = Some(name.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Request::Replay { target: target.ok_or("replay needs a FILE or a SEED")?, scenario })
+}
+
+fn parse_show(parser: &mut Parser) -> Result<Request, Error> {
+    let (mut target, mut scenario) = (None, None);
+    let mut telling = Telling::Events;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("everything") => telling = Telling::Everything,
+            Short('h') | Long("help") => return Ok(Request::Help),
+            Value(word) if target.is_none() => target = Some(parse_target(word)?),
+            Value(name) if scenario.is_none() => scenario = Some(name.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Request::Show { target: target.ok_or("show needs a FILE or a SEED")?, scenario, telling })
+}
+
+fn parse_alone(parser: &mut Parser, request: Request) -> Result<Request, Error> {
+    match parser.next()? {
+        None => Ok(request),
+        Some(Short('h') | Long("help")) => Ok(Request::Help),
+        Some(other) => Err(other.unexpected()),
+    }
+}
+
+fn rest(parser: &mut Parser) -> Result<Vec<String>, Error> {
+    parser.raw_args()?.map(|arg| arg.string()).collect()
+}
+
+fn parse_target(word: OsString) -> Result<Target, Error> {
+    match word.to_str() {
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Ok(Target::Seed(word.parse()?))
+        }
+        _ => Ok(Target::File(PathBuf::from(word))),
+    }
+}
+
+/// `A..B`, where B is excluded.
+fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
+    let form = "seeds are given as A..B, for example 0..1000, where B is excluded";
+    let (start, end) = text.split_once("..").ok_or(form)?;
+    let bound = |digits: &str| digits.parse::<u64>().map_err(|error| format!("{error} ({form})"));
+    let seeds = bound(start)?..bound(end)?;
+    if seeds.is_empty() { Err(format!("there is no seed in it ({form})")) } else { Ok(seeds) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Request, String> {
+        parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn explore_has_defaults() {
+        let (scenario, options) = (None, ExploreOptions::default());
+        assert_eq!(options.seeds, 0..1000);
+        assert_eq!(parse_line("explore"), Ok(Request::Explore { scenario, options }));
+    }
+
+    #[test]
+    fn explore_takes_every_option_in_any_order() {
+        let line =
+            "explore --jobs=3 --check kv --all --seeds 5..18446744073709551615 --replays a/b --budget 7";
+        let options = ExploreOptions {
+            seeds: 5..u64::MAX,
+            jobs: NonZeroUsize::new(3).expect("3 is not 0"),
+            check: true,
+            all: true,
+            replays: PathBuf::from("a/b"),
+            budget_runs: 7,
+        };
+        assert_eq!(parse_line(line), Ok(Request::Explore { scenario: Some("kv".to_owned()), options }));
+    }
+
+    #[test]
+    fn a_word_of_digits_is_a_seed_and_any_other_a_file() {
+        let target = |line| match parse_line(line) {
+            Ok(Request::Replay { target, scenario: None }) => target,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(target("replay 42"), Target::Seed(42));
+        assert_eq!(target("replay 42.replay"), Target::File(PathBuf::from("42.replay")));
+        assert_eq!(target("replay ./42"), Target::File(PathBuf::from("./42")));
+    }
+
+    #[test]
+    fn show_tells_events_or_everything() {
+        let scenario = Some("kv".to_owned());
+        let request = Request::Show { target: Target::Seed(1), scenario, telling: Telling::Everything };
+        assert_eq!(parse_line("show 1 --everything kv"), Ok(request));
+        let request = Request::Show { target: Target::Seed(1), scenario: None, telling: Telling::Events };
+        assert_eq!(parse_line("show 1"), Ok(request));
+    }
+
+    #[test]
+    fn what_the_program_answers_is_passed_on_unread() {
+        let args = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            parse_line("real kv --help -x"),
+            Ok(Request::Real { args: args(&["kv", "--help", "-x"]) })
+        );
+        let other = Request::Other { command: "serve".to_owned(), args: args(&["--port", "1"]) };
+        assert_eq!(parse_line("serve --port 1"), Ok(other));
+    }
+
+    #[test]
+    fn help_is_found_everywhere() {
+        for line in
+            ["help", "help explore", "--help", "-h", "explore --help", "replay -h", "show -h", "list -h"]
+        {
+            assert_eq!(parse_line(line), Ok(Request::Help), "{line}");
+        }
+        assert_eq!(parse_line("--version"), Ok(Request::Version));
+    }
+
+    #[test]
+    fn errors_say_what_was_wrong() {
+        let form = "seeds are given as A..B, for example 0..1000, where B is excluded";
+        let cases = [
+            ("", "a command is missing".to_owned()),
+            ("--seeds 1..2", "invalid option '--seeds'".to_owned()),
+            ("explore --seeds", "missing argument for option '--seeds'".to_owned()),
+            ("explore --seeds 5", format!("cannot parse argument \"5\": {form}")),
+            (
+                "explore --seeds 5..5",
+                format!("cannot parse argument \"5..5\": there is no seed in it ({form})"),
+            ),
+            (
+                "explore --seeds 9..5",
+                format!("cannot parse argument \"9..5\": there is no seed in it ({form})"),
+            ),
+            (
+                "explore --seeds ..5",
+                format!("cannot parse argument \"..5\": cannot parse integer from empty string ({form})"),
+            ),
+            (
+                "explore --seeds 1..=5",
+                format!("cannot parse argument \"1..=5\": invalid digit found in string ({form})"),
+            ),
+            (
+                "explore --jobs 0",
+                "cannot parse argument \"0\": number would be zero for non-zero type".to_owned(),
+            ),
+            ("explore --jobs two", "cannot parse argument \"two\": invalid digit found in string".to_owned()),
+            ("explore --sedes 1..2", "invalid option '--sedes'".to_owned()),
+            ("explore kv kv2", "unexpected argument \"kv2\"".to_owned()),
+            ("replay", "replay needs a FILE or a SEED".to_owned()),
+            (
+                "replay 99999999999999999999",
+                "cannot parse argument \"99999999999999999999\": number too large to fit in target type"
+                    .to_owned(),
+            ),
+            ("show --everything", "show needs a FILE or a SEED".to_owned()),
+            ("list kv", "unexpected argument \"kv\"".to_owned()),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(parse_line(line), Err(expected), "{line}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What is done with a failure: it is shrunk, told, and kept in a file that is shown to repeat it.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::Duration;
+
+use indicatif::HumanCount;
+
+use super::args::ExploreOptions;
+use super::meter::ShrinkMeter;
+use super::screen::Screen;
+use super::{Exit, Subject, shell_word};
+use crate::campaign::Failure;
+use crate::choice::{Choices, Pick};
+use crate::replay_file::{ReadError, ReplayFile, one_line};
+use crate::shrink::{NotReproduced, Shrunk, shrink};
+use crate::story::{LineKind, Story, Telling};
+use crate::verdict::Report;
+
+/// How many lines of the story are told, and how many picks; the file has all picks, and `show` all lines.
+const STORY_LINES: usize = 12;
+const PICKS_TOLD: usize = 20;
+/// How many characters of a line are told.
+const WIDTH: usize = 100;
+
+/// Shrinks `failure`, tells it and keeps it.
+pub(super) fn pursue(
+    subject: &Subject<'_>,
+    failure: &Failure,
+    options: &ExploreOptions,
+    screen: &mut Screen<'_>,
+) -> Exit {
+    tell_found(subject.name, failure, screen);
+    let shrunk = match shrink_found(subject, failure, options.budget_runs, screen.watched) {
+        Ok(shrunk) => shrunk,
+        Err(error) => {
+            screen.say(format_args!("  {}\n", error.to_string().replace('\n', "\n  ")));
+            return Exit::Nondeterminism;
+        }
+    };
+    let choices = Choices::Replayed { seed: failure.seed, picks: shrunk.picks.clone() };
+    let story = (subject.run)(&choices, Telling::Events).story.unwrap_or_default();
+    tell_shrunk(failure, &shrunk, &story, screen);
+
+    let headline = headline(subject.name, &shrunk.report, &story);
+    let file = ReplayFile::new(subject.name, failure.seed, &shrunk.report, &headline);
+    let kept = keep(&file, &options.replays).and_then(|path| prove(subject, &file, &path).map(|()| path));
+    tell_kept(subject, failure.seed, &kept, screen);
+    match kept {
+        Ok(_) => Exit::FailuresFound,
+        Err(error) => error.exit(),
+    }
+}
+
+fn shrink_found(
+    subject: &Subject<'_>,
+    failure: &Failure,
+    budget_runs: usize,
+    watched: bool,
+) -> Result<Shrunk, NotReproduced> {
+    let meter = ShrinkMeter::new(budget_runs, watched);
+    let mut run = |choices: &Choices| (subject.run)(choices, Telling::Silent);
+    let shrunk =
+        shrink(&mut run, &failure.report, failure.seed, budget_runs, &mut |progress| meter.show(progress));
+    meter.finish();
+    shrunk
+}
+
+fn tell_found(name: &str, failure: &Failure, screen: &mut Screen<'_>) {
+    let others = match failure.seeds - 1 {
+        0 => String::new(),
+        1 => ", as 1 other seed did".to_owned(),
+        others => format!(", as {} other seeds did", HumanCount(others)),
+    };
+    screen.say(format_args!("{name}: seed {} failed{others}", failure.seed));
+    screen.say(format_args!("  {}\n", one_line(&failure.report.verdict.to_string())));
+}
+
+fn tell_shrunk(failure: &Failure, shrunk: &Shrunk, story: &Story, screen: &mut Screen<'_>) {
+    let (before, after) = (failure.report.unusual.len(), shrunk.picks.len());
+    screen.say(format_args!(
+        "  Shrunk in {} runs: {after} of {} unusual picks are left.",
+        HumanCount(shrunk.runs as u64),
+        HumanCount(before as u64)
+    ));
+    if shrunk.report.verdict != failure.report.verdict {
+        screen.say(format_args!("  {}", one_line(&shrunk.report.verdict.to_string())));
+    }
+    tell_picks(&shrunk.picks, PICKS_TOLD, screen);
+    tell_end_of(story, screen);
+}
+
+/// Lists the first `count` of `picks`, and says how many more there are.
+pub(super) fn tell_picks(picks: &[Pick], count: usize, screen: &mut Screen<'_>) {
+    for pick in picks.iter().take(count) {
+        screen.say(format_args!("    {pick}"));
+    }
+    if picks.len() > count {
+        screen.say(format_args!("    and {} more", HumanCount((picks.len() - count) as u64)));
+    }
+}
+
+fn tell_end_of(story: &Story, screen: &mut Screen<'_>) {
+    if story.lines.is_empty() {
+        return;
+    }
+    let tail = story.tail(STORY_LINES);
+    if tail.lines.len() < story.lines.len() {
+        let of = HumanCount(story.lines.len() as u64);
+        screen.say(format_args!("\n  How that run ends (the last {STORY_LINES} lines of {of}):"));
+    } else {
+        screen.say("\n  How that run goes:");
+    }
+    for line in tail.to_string().lines() {
+        screen.say(clipped(&format!("  {line}"), WIDTH));
+    }
+}
+
+/// What went wrong in one line: the verdict, and the fault that came last before it.
+fn headline(name: &str, report: &Report, story: &Story) -> String {
+    let verdict = &report.verdict;
+    match story.lines.iter().rfind(|line| line.kind == LineKind::Fault) {
+        None => format!("{name}: {verdict}"),
+        Some(fault) => {
+            let at = Duration::from_nanos(fault.at.as_nanos());
+            format!("{name}: {verdict}; last fault: {} t={at:?}: {}", fault.host, fault.text)
+        }
+    }
+}
+
+fn tell_kept(subject: &Subject<'_>, seed: u64, kept: &Result<PathBuf, KeepError>, screen: &mut Screen<'_>) {
+    let program = shell_word(subject.program);
+    match kept {
+        Ok(path) => {
+            let path = path.display();
+            screen.say(format_args!("\n  Kept in {path} and replayed from there: same verdict, same hash."));
+            screen.say("  To see it again:\n");
+            screen.say(format_args!("{program} replay {}\n", shell_word(&path.to_string())));
+        }
+        Err(error) => {
+            screen.flush();
+            screen.complain(format_args!("{program}: {error}"));
+            screen.say("\n  To see the seed's whole run again:\n");
+            screen.say(format_args!("{program} replay {seed} {}\n", shell_word(subject.name)));
+        }
+    }
+}
+
+/// Why a failure has no replay file that repeats it.
+#[derive(Debug)]
+enum KeepError {
+    /// What could not be done to which file, and why.
+    Io(&'static str, PathBuf, io::Error),
+    /// The file was written, and what came back is no replay file.
+    Read(PathBuf, ReadError),
+    /// The file was written, and its run is another one.
+    Differs { path: PathBuf, wanted: (String, u128), found: (String, u128) },
+}
+
+impl KeepError {
+    fn exit(&self) -> Exit {
+        match self {
+            // A failure without its file is a failure still, and nobody should take it for a broken disk.
+            KeepError::Io(..) | KeepError::Read(..) => Exit::FailuresFound,
+            KeepError::Differs { .. } => Exit::Nondeterminism,
+        }
+    }
+}
+
+impl fmt::Display for KeepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeepError::Io(what, path, error) => write!(f, "cannot {what} {}: {error}", path.display()),
+            KeepError::Read(path, error) => write!(f, "{}:{error}", path.display()),
+            KeepError::Differs { path, wanted: (wanted, wanted_hash), found: (found, found_hash) } => {
+                writeln!(f, "{} does not give the run that it was written from", path.display())?;
+                writeln!(f, "  written:  hash {wanted_hash:032x}, {wanted}")?;
+                write!(f, "  replayed: hash {found_hash:032x}, {found}")
+            }
+        }
+    }
+}
+
+/// Writes `file` into `folder` and returns its path. Whoever looks at the path sees a whole file or none: the text goes
+/// to a temporary name first.
+fn keep(file: &ReplayFile, folder: &Path) -> Result<PathBuf, KeepError> {
+    let error = |what, path: &Path| {
+        let path = path.to_owned();
+        move |error| KeepError::Io(what, path, error)
+    };
+    fs::create_dir_all(folder).map_err(error("create the folder", folder))?;
+    let path = folder.join(file.file_name());
+    let temporary = folder.join(format!(".{}.{}", file.file_name(), process::id()));
+    let written = File::create(&temporary).and_then(|mut to| {
+        to.write_all(file.to_string().as_bytes())?;
+        to.sync_all()
+    });
+    let placed = written.and_then(|()| fs::rename(&temporary, &path));
+    if let Err(cause) = placed {
+        // It may not exist; what matters is the error that led here.
+        let _ = fs::remove_file(&temporary);
+        return Err(error("write", &path)(cause));
+    }
+    Ok(path)
+}
+
+/// Reads the file at `path` back and runs it: it must come to what `written` says.
+fn prove(subject: &Subject<'_>, written: &ReplayFile, path: &Path) -> Result<(), KeepError> {
+    let text = fs::read_to_string(path).map_err(|error| KeepError::Io("read", path.to_owned(), error))?;
+    let file: ReplayFile = text.parse().map_err(|error| KeepError::Read(path.to_owned(), error))?;
+    let report = (subject.run)(&file.choices(), Telling::Silent);
+    let wanted = (written.verdict.clone(), written.hash);
+    let found = (one_line(&report.verdict.to_string()), report.hash);
+    if wanted == found { Ok(()) } else { Err(KeepError::Differs { path: path.to_owned(), wanted, found }) }
+}
+
+/// `line`, with its end replaced by `…` if it has more than `width` characters.
+fn clipped(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    line.chars().take(width - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_clipped_at_a_character() {
+        assert_eq!(clipped("größer", 6), "größer");
+        assert_eq!(clipped("größer", 5), "größ…");
+    }
+}

@@ -1,0 +1,379 @@
+//! The command line as its user sees it: arguments in; two streams, files and an exit out.
+
+use std::path::PathBuf;
+
+use super::args::ExploreOptions;
+use super::*;
+use crate::campaign::toy;
+use crate::choice::{Choices, Pick};
+use crate::story::Telling;
+use crate::verdict::{Report, Verdict};
+
+/// A folder of its own for a test, gone when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Folder {
+        let path = env::temp_dir().join(format!("twinloop-cli-{test}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a temporary folder");
+        Folder(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).expect("a file in a temporary folder");
+        path.display().to_string()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).expect("the folder");
+        let name = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+        entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Printed {
+    exit: Exit,
+    out: String,
+    err: String,
+}
+
+/// What `act` prints on a screen that nobody watches.
+fn print(act: impl FnOnce(Screen<'_>) -> Exit) -> Printed {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = act(Screen::new(&mut out, &mut err, false));
+    let text = |bytes| String::from_utf8(bytes).expect("output is text");
+    Printed { exit, out: text(out), err: text(err) }
+}
+
+fn print_line(cli: &Cli, line: &str) -> Printed {
+    print(|screen| cli.run_on(line.split_whitespace().map(OsString::from), screen))
+}
+
+/// A command on the scenario `toy` of the program `kv`, whose runs are those of `run`.
+fn with_toy(run: Run<'_>, act: impl FnOnce(&Subject<'_>, &mut Screen<'_>) -> Exit) -> Printed {
+    print(|mut screen| {
+        let exit = act(&Subject { name: "toy", run, program: "target/debug/kv" }, &mut screen);
+        screen.finish(exit)
+    })
+}
+
+fn explore_toy(run: Run<'_>, options: &ExploreOptions) -> Printed {
+    with_toy(run, |subject, screen| explore::explore(subject, options, screen))
+}
+
+fn replay_toy(run: Run<'_>, path: &str) -> Printed {
+    let file = fs::read_to_string(path).expect("the file").parse().expect("a replay file");
+    let source = Source::File { path: path.to_owned(), file };
+    with_toy(run, |subject, screen| replay::replay(subject, &source, screen))
+}
+
+fn cli() -> Cli {
+    Cli::new("kv", "A key-value server")
+        .scenario(Scenario::new("kv", "clients and resets", |_| {}))
+        .scenario(Scenario::new("kv-forgetful", "the same with a fault planted", |_| {}))
+        .command(
+            "serve",
+            "serve on ADDRESS",
+            |args| if args == ["here"] { Exit::Passed } else { Exit::Usage },
+        )
+}
+
+#[test]
+fn a_failure_is_shrunk_kept_told_and_repeats() {
+    let folder = Folder::new("explore");
+    let options = ExploreOptions { replays: folder.0.clone(), ..ExploreOptions::default() };
+    let Printed { exit, out, err } = explore_toy(&toy::forgetful, &options);
+    assert_eq!((exit, err.as_str()), (Exit::FailuresFound, ""));
+    let [name] = folder.names().try_into().expect("one file, and no temporary one");
+    let path = folder.0.join(&name).display().to_string();
+    assert!(out.contains(&format!("\ntarget/debug/kv replay {path}\n")), "{out}");
+
+    let text = fs::read_to_string(&path).expect("the replay file");
+    let file: ReplayFile = text.parse().expect("a well-formed replay file");
+    assert_eq!(file.picks.len(), 2, "{text}");
+    assert_eq!(name, format!("toy-{}.replay", file.seed));
+    assert!(text.starts_with("# toy: failed: check: requests "), "{text}");
+    assert!(out.starts_with(&format!("toy: seed {} failed\n  failed: check: requests ", file.seed)), "{out}");
+    assert!(out.contains(" runs: 2 of 102 unusual picks are left.\n  failed: check: requests 0 and 1 are forgotten\n    \"server: forgets\" #0 = 1\n"), "{out}");
+    assert!(
+        out.contains("  How that run goes:\n   1.000000000s  toy  fault     \"server: forgets\" #"),
+        "{out}"
+    );
+    let summary = out.lines().last().expect("a summary");
+    assert!(summary.starts_with(&format!("toy: {} seeds passed, 1 failed; ", file.seed)), "{summary}");
+
+    let Printed { exit, out, err } = replay_toy(&toy::forgetful, &path);
+    assert_eq!((exit, err.as_str()), (Exit::FailuresFound, ""));
+    assert!(
+        out.starts_with(&format!("{path}: toy, seed {}, 2 picks\n  {}\n", file.seed, file.verdict)),
+        "{out}"
+    );
+    assert!(out.ends_with("\nreproduced: the verdict and the hash are those of the file\n"), "{out}");
+}
+
+#[test]
+fn seeds_that_pass_leave_one_line() {
+    let run = |choices: &Choices, telling: Telling| toy::run(choices, telling, |_| Verdict::Passed);
+    let folder = Folder::new("passes");
+    let options = ExploreOptions { replays: folder.0.join("never-made"), ..ExploreOptions::default() };
+    let Printed { exit, out, err } = explore_toy(&run, &options);
+    assert_eq!((exit, err.as_str(), out.lines().count()), (Exit::Passed, "", 1));
+    assert!(out.starts_with("toy: 1,000 seeds passed, 0 failed; 2,000 s of virtual time in "), "{out}");
+    assert_eq!(folder.names(), [""; 0]);
+}
+
+#[test]
+fn with_all_each_kind_of_failure_is_told_once() {
+    let run = |choices: &Choices, telling: Telling| {
+        let verdict = match choices.seed() {
+            3 | 5 => toy::failed("odd"),
+            4 => toy::failed("even"),
+            _ => Verdict::Passed,
+        };
+        toy::run(choices, telling, |_| verdict)
+    };
+    let folder = Folder::new("all");
+    let options = ExploreOptions { replays: folder.0.clone(), all: true, ..ExploreOptions::default() };
+    let Printed { exit, out, .. } = explore_toy(&run, &options);
+    assert_eq!(exit, Exit::FailuresFound);
+    assert!(out.starts_with("toy: seed 3 failed, as 1 other seed did\n"), "{out}");
+    assert!(out.contains("\ntoy: seed 4 failed\n"), "{out}");
+    let mut names = folder.names();
+    names.sort();
+    assert_eq!(names, ["toy-3.replay", "toy-4.replay"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_hides_no_failure() {
+    let folder = Folder::new("unwritable");
+    let in_the_way = folder.write("replays", "not a folder");
+    let options = ExploreOptions { replays: PathBuf::from(&in_the_way), ..ExploreOptions::default() };
+    let Printed { exit, out, err } = explore_toy(&toy::forgetful, &options);
+    assert_eq!(exit, Exit::FailuresFound);
+    assert!(err.starts_with(&format!("target/debug/kv: cannot create the folder {in_the_way}: ")), "{err}");
+    let copy = out.lines().find(|line| line.starts_with("target/debug/kv replay ")).expect("a line to copy");
+    assert!(copy.ends_with(" toy"), "{copy}");
+}
+
+#[test]
+fn runs_that_differ_are_told_before_all_else() {
+    let runs = std::sync::atomic::AtomicU32::new(0);
+    let leaky = |choices: &Choices, telling: Telling| {
+        let mut report = toy::run(choices, telling, |_| toy::failed("lost"));
+        report.hash = runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into();
+        report
+    };
+    let Printed { exit, out, .. } = explore_toy(&leaky, &ExploreOptions::default());
+    assert_eq!(exit, Exit::Nondeterminism);
+    assert!(out.starts_with("toy: two runs of seed 0 differ; mend this before anything else\n"), "{out}");
+    assert!(!out.contains("Shrunk"), "{out}");
+
+    let Printed { exit, .. } =
+        with_toy(&leaky, |subject, screen| replay::replay(subject, &Source::Seed(7), screen));
+    assert_eq!(exit, Exit::Nondeterminism);
+}
+
+#[test]
+fn a_failure_that_its_picks_do_not_repeat_is_nondeterminism() {
+    let only_seeded = |choices: &Choices, telling: Telling| {
+        let verdict = match choices {
+            Choices::Seeded(_) => toy::failed("lost"),
+            Choices::Replayed { .. } => Verdict::Passed,
+        };
+        toy::run(choices, telling, |_| verdict)
+    };
+    let Printed { exit, out, .. } = explore_toy(&only_seeded, &ExploreOptions::default());
+    assert_eq!(exit, Exit::Nondeterminism);
+    assert!(out.contains("  its picks, replayed, do not give the run that they were taken from\n"), "{out}");
+}
+
+#[test]
+fn replay_says_what_became_of_the_failure() {
+    let folder = Folder::new("replay");
+    let failing = |choices: &Choices, telling: Telling| {
+        toy::run(choices, telling, |chooser| {
+            let site = chooser.site("server: reset");
+            toy::failed(&format!("reset {}", chooser.pick(site, 9)))
+        })
+    };
+    let picks = vec![Pick { site: "server: reset".to_owned(), occurrence: 0, value: 3 }];
+    let report = failing(&Choices::Replayed { seed: 8, picks }, Telling::Silent);
+    let kept = ReplayFile::new("toy", 8, &report, "");
+    let replay_of = |file: &ReplayFile, run: Run<'_>| {
+        let Printed { exit, out, .. } = replay_toy(run, &folder.write("a.replay", &file.to_string()));
+        (exit, out)
+    };
+
+    let (exit, out) = replay_of(&kept, &failing);
+    assert_eq!(exit, Exit::FailuresFound);
+    assert!(out.ends_with("\nreproduced: the verdict and the hash are those of the file\n"), "{out}");
+
+    let (exit, out) = replay_of(&ReplayFile { hash: 1, ..kept.clone() }, &failing);
+    assert_eq!(exit, Exit::FailuresFound);
+    assert!(
+        out.contains("\nreproduced by another run: the verdict is that of the file, whose hash is 0000"),
+        "{out}"
+    );
+
+    let (exit, out) =
+        replay_of(&ReplayFile { verdict: "failed: check: lost".to_owned(), ..kept.clone() }, &failing);
+    assert_eq!(exit, Exit::FailuresFound);
+    assert!(out.ends_with("\nfails in another way; the file has: failed: check: lost\n"), "{out}");
+
+    let mended = |choices: &Choices, telling: Telling| toy::run(choices, telling, |_| Verdict::Passed);
+    let (exit, out) = replay_of(&kept, &mended);
+    assert_eq!(exit, Exit::Passed);
+    assert!(out.contains("  1 pick found no draw to apply to, or one with fewer alternatives:\n    \"server: reset\" #0 = 3\n"), "{out}");
+    assert!(out.ends_with("\npasses now; the file has: failed: check: reset 3\n"), "{out}");
+}
+
+#[test]
+fn show_tells_the_story_and_the_verdict() {
+    let shown = with_toy(&toy::forgetful, |subject, screen| {
+        replay::show(subject, &Source::Seed(1), Telling::Events, screen)
+    });
+    assert!(
+        shown
+            .out
+            .starts_with("toy: seed 1\n 1.000000000s  toy  fault     \"client > server: latency\" #0 = ")
+    );
+    assert!(
+        shown.out.contains("\n  passed\n  2.000 s of virtual time, 10 turns, 100 callbacks\n  hash "),
+        "{}",
+        shown.out
+    );
+    assert_eq!(shown.exit, Exit::Passed);
+}
+
+#[test]
+fn what_is_not_there_is_a_usage_error() {
+    let folder = Folder::new("usage");
+    let report = toy::run(&Choices::Seeded(1), Telling::Silent, |_| toy::failed("lost"));
+    let unknown = folder.write("unknown.replay", &ReplayFile::new("vk", 1, &report, "").to_string());
+    let cases = [
+        ("", "a command is missing".to_owned()),
+        ("fly", "there is no command \"fly\"".to_owned()),
+        (
+            "explore --seeds 1",
+            "cannot parse argument \"1\": seeds are given as A..B, for example 0..1000, where B is excluded"
+                .to_owned(),
+        ),
+        ("explore vk", "there is no scenario \"vk\"; there are: kv, kv-forgetful".to_owned()),
+        ("replay 5 vk", "there is no scenario \"vk\"; there are: kv, kv-forgetful".to_owned()),
+        ("real", "this program has no real driver to run a scenario on".to_owned()),
+    ];
+    let from_file = (
+        format!("replay {unknown}"),
+        format!("{unknown}: there is no scenario \"vk\"; there are: kv, kv-forgetful"),
+    );
+    let cases = cases.map(|(line, text)| (line.to_owned(), text)).into_iter().chain([from_file]);
+    for (line, text) in cases {
+        let Printed { exit, out, err } = print_line(&cli(), &line);
+        assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{line}");
+        let mut lines = err.lines();
+        assert!(lines.next().is_some_and(|first| first.ends_with(&format!(": {text}"))), "{line}: {err}");
+        assert!(
+            lines.next().is_some_and(|second| second.ends_with(" help` lists the commands")),
+            "{line}: {err}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_could_not_run() {
+    let folder = Folder::new("unreadable");
+    let broken = folder.write("broken.replay", "twinloop-replay 1\nseed x\n");
+    let Printed { exit, err, .. } = print_line(&cli(), &format!("replay {broken}"));
+    assert_eq!(exit, Exit::CouldNotRun);
+    assert!(
+        err.ends_with(&format!(": {broken}:2:6: expected a seed (a number from 0 to 2^64-1), found \"x\"\n")),
+        "{err}"
+    );
+
+    let missing = folder.0.join("missing").display().to_string();
+    let Printed { exit, err, .. } = print_line(&cli(), &format!("show {missing}"));
+    assert_eq!(exit, Exit::CouldNotRun);
+    assert!(err.contains(&format!(": cannot read the replay file {missing}: ")), "{err}");
+}
+
+#[test]
+fn list_help_and_version_go_to_standard_output() {
+    let list = print_line(&cli(), "list");
+    assert_eq!(list.out, "kv            clients and resets\nkv-forgetful  the same with a fault planted\n");
+
+    let help = print_line(&cli(), "help").out;
+    assert!(help.starts_with("kv: A key-value server\n\nUsage: "), "{help}");
+    assert!(help.contains("\n  serve                   serve on ADDRESS\n"), "{help}");
+    assert!(help.contains("\n  kv-forgetful  the same with a fault planted\n"), "{help}");
+    assert!(!help.contains("  real "), "{help}");
+    assert!(help.lines().skip(3).all(|line| line.chars().count() <= 80), "{help}");
+
+    assert!(print_line(&cli(), "--version").out.starts_with("kv (twinloop-sim "));
+}
+
+#[test]
+fn the_programs_own_commands_get_their_arguments() {
+    assert_eq!(print_line(&cli(), "serve here").exit, Exit::Passed);
+    assert_eq!(print_line(&cli(), "serve there").exit, Exit::Usage);
+
+    let real = cli().real(|scenario, args| match args {
+        [] => Err("no arguments".to_owned()),
+        args => Ok(format!("{scenario} with {}\n", args.join(" "))),
+    });
+    let named = print_line(&real, "real kv-forgetful --fast 3");
+    assert_eq!((named.exit, named.out.as_str()), (Exit::Passed, "kv-forgetful with --fast 3\n"));
+    assert_eq!(print_line(&real, "real --fast").out, "kv with --fast\n");
+    let failed = print_line(&real, "real");
+    assert_eq!(failed.exit, Exit::FailuresFound);
+    assert!(failed.err.ends_with(": kv: no arguments\n"), "{}", failed.err);
+    assert!(print_line(&real, "help").out.contains("\n  real [SCENARIO] [ARGS]  "));
+}
+
+#[test]
+fn exit_codes_are_those_of_the_help() {
+    let exits = [Exit::Passed, Exit::FailuresFound, Exit::Usage, Exit::Nondeterminism, Exit::CouldNotRun];
+    assert_eq!(exits.map(Exit::code), [0, 1, 2, 3, 75]);
+    assert!(exits.is_sorted());
+}
+
+#[test]
+#[should_panic(expected = "there is a command replay already: rename this one")]
+fn a_command_cannot_hide_another() {
+    let _ = cli().command("replay", "", |_| Exit::Passed);
+}
+
+#[test]
+#[should_panic(expected = "two scenarios are called kv: rename one of them")]
+fn two_scenarios_cannot_share_a_name() {
+    let _ = cli().scenario(Scenario::new("kv", "", |_| {}));
+}
+
+#[test]
+fn words_are_quoted_for_the_shell_only_if_they_must_be() {
+    assert_eq!(shell_word("target/debug/kv"), "target/debug/kv");
+    assert_eq!(shell_word("my files/it's"), r"'my files/it'\''s'");
+    assert_eq!(shell_word(""), "''");
+}
+
+/// A story with more lines than are told.
+#[test]
+fn a_long_story_is_told_from_its_end() {
+    let run = |choices: &Choices, telling: Telling| -> Report {
+        toy::run(choices, telling, |chooser| {
+            let site = chooser.site("a: b");
+            let drawn: usize = (0..40).map(|_| chooser.pick(site, 2)).sum();
+            if drawn >= 15 { toy::failed("too many") } else { Verdict::Passed }
+        })
+    };
+    let folder = Folder::new("long");
+    let options = ExploreOptions { replays: folder.0.clone(), ..ExploreOptions::default() };
+    let Printed { out, .. } = explore_toy(&run, &options);
+    assert!(out.contains("  How that run ends (the last 12 lines of 15):\n   4.000000000s  toy"), "{out}");
+}

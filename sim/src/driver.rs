@@ -1,0 +1,190 @@
+//! `SimDriver`: the driver of one simulated host. It draws nothing itself; `fault.rs` does.
+
+use std::cell::{RefCell, RefMut};
+use std::io::IoSlice;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use twinloop::driver::{
+    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption,
+    Unpark,
+};
+use twinloop::{Address, Moment};
+
+use crate::fabric::{Due, HostIndex};
+use crate::kernel::Kernel;
+use crate::record::{fd_number, item};
+use crate::state::{Machine, State};
+
+/// The driver of one life of one host. After a crash it answers [`OsError::BAD_DESCRIPTOR`] to everything: what the
+/// programs of that life still do in their destructors reaches nobody.
+pub(crate) struct SimDriver {
+    state: Rc<RefCell<State>>,
+    host: HostIndex,
+    life: u64,
+}
+
+impl SimDriver {
+    pub(crate) fn new(state: Rc<RefCell<State>>, host: HostIndex) -> SimDriver {
+        let life = state.borrow().machines[host].life;
+        SimDriver { state, host, life }
+    }
+
+    fn state(&self) -> Result<RefMut<'_, State>, OsError> {
+        let state = self.state.borrow_mut();
+        if state.machines[self.host].life == self.life { Ok(state) } else { Err(OsError::BAD_DESCRIPTOR) }
+    }
+
+    /// Makes a call into the host's kernel, and carries away what the kernel then wants to send.
+    fn call<T>(&self, call: impl FnOnce(&mut Kernel, Moment) -> Result<T, OsError>) -> Result<T, OsError> {
+        let mut state = self.state()?;
+        let now = state.now;
+        let answer = call(&mut state.machines[self.host].kernel, now);
+        state.collect(self.host);
+        answer
+    }
+
+    /// The rest of an operation that was cut short comes as an edge of its own: more bytes, or more room, just then.
+    fn note_short(&self, fd: Fd, readiness: Readiness, wanted: usize, count: usize) {
+        let Ok(mut state) = self.state() else { return };
+        let now = state.now;
+        state.record.item(item::SHORT, now, self.host, &[fd_number(fd), (wanted - count) as u64]);
+        state.machines[self.host].kernel.raise(fd, readiness);
+    }
+}
+
+impl Driver for SimDriver {
+    /// Those of Linux, so that the simulation runs the very paths that production runs.
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        capabilities.short_read_drains = true;
+        capabilities.short_write_fills = true;
+        capabilities
+    }
+
+    fn now(&mut self) -> Moment {
+        self.state.borrow().now
+    }
+
+    /// Never waits: the world turns a host only when it has something to do.
+    fn poll(&mut self, _timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), OsError> {
+        let Ok(mut state) = self.state() else { return Ok(()) };
+        let State { now, machines, fabric, chooser, record, .. } = &mut *state;
+        let Machine { kernel, rule, .. } = &mut machines[self.host];
+        let edges = kernel.edges_mut();
+        let told = rule.order_events(chooser, edges.make_contiguous());
+        for event in edges.drain(..told) {
+            match rule.draw_late_event(chooser) {
+                None => events.push(event),
+                Some(late) => {
+                    let (host, life) = (self.host, self.life);
+                    fabric.schedule(*now + late, Due::LateEvent { host, life, event });
+                }
+            }
+        }
+        if let Some(which) = rule.draw_spurious(chooser, kernel.fd_count()) {
+            let fd = kernel.nth_fd(which);
+            record.item(item::SPURIOUS, *now, self.host, &[fd_number(fd)]);
+            events.push(Event { fd, readiness: Readiness::READABLE | Readiness::WRITABLE });
+        }
+        Ok(())
+    }
+
+    fn unparker(&self) -> Arc<dyn Unpark> {
+        Arc::new(NobodyParks)
+    }
+
+    fn entropy(&mut self, buffer: &mut [u8]) -> Result<(), OsError> {
+        let mut state = self.state()?;
+        let site = state.machines[self.host].entropy;
+        state.chooser.entropy(site, buffer);
+        Ok(())
+    }
+
+    fn listen(&mut self, address: &Address, options: &ListenOptions) -> Result<Fd, OsError> {
+        self.call(|kernel, _| kernel.listen(address, options))
+    }
+
+    fn accept(&mut self, listener: Fd) -> Result<(Fd, Address), OsError> {
+        self.call(|kernel, _| kernel.accept(listener))
+    }
+
+    fn connect(&mut self, remote: &Address, options: &ConnectOptions) -> Result<Fd, OsError> {
+        self.call(|kernel, now| kernel.connect(now, remote, options))
+    }
+
+    fn take_error(&mut self, fd: Fd) -> Result<Option<OsError>, OsError> {
+        self.call(|kernel, _| kernel.take_error(fd))
+    }
+
+    fn recv(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<usize, OsError> {
+        let wanted = {
+            let mut state = self.state()?;
+            let State { machines, chooser, .. } = &mut *state;
+            let Machine { kernel, rule, .. } = &machines[self.host];
+            let there = kernel.receivable(fd).min(buffer.len());
+            let given = rule.read_length(chooser, there);
+            (given < there).then_some((there, given))
+        };
+        let Some((there, given)) = wanted else {
+            return self.call(|kernel, _| kernel.recv(fd, buffer));
+        };
+        let count = self.call(|kernel, _| kernel.recv(fd, &mut buffer[..given]))?;
+        self.note_short(fd, Readiness::READABLE, there, count);
+        Ok(count)
+    }
+
+    fn send(&mut self, fd: Fd, buffer: &[u8]) -> Result<usize, OsError> {
+        self.send_vectored(fd, &[IoSlice::new(buffer)])
+    }
+
+    fn send_vectored(&mut self, fd: Fd, buffers: &[IoSlice<'_>]) -> Result<usize, OsError> {
+        let offered: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        let taken = {
+            let mut state = self.state()?;
+            let State { machines, chooser, .. } = &mut *state;
+            machines[self.host].rule.write_length(chooser, offered)
+        };
+        if taken == offered {
+            return self.call(|kernel, now| kernel.send_vectored(now, fd, buffers));
+        }
+        let cut: Vec<u8> = buffers.iter().flat_map(|buffer| buffer.iter().copied()).take(taken).collect();
+        let count = self.call(|kernel, now| kernel.send_vectored(now, fd, &[IoSlice::new(&cut)]))?;
+        if count == taken {
+            self.note_short(fd, Readiness::WRITABLE, offered, count);
+        }
+        Ok(count)
+    }
+
+    fn shutdown(&mut self, fd: Fd, half: Half) -> Result<(), OsError> {
+        self.call(|kernel, now| kernel.shutdown(now, fd, half))
+    }
+
+    fn set_option(&mut self, fd: Fd, option: SocketOption) -> Result<(), OsError> {
+        self.call(|kernel, _| kernel.set_option(fd, option))
+    }
+
+    fn local_address(&mut self, fd: Fd) -> Result<Address, OsError> {
+        self.call(|kernel, _| kernel.local_address(fd))
+    }
+
+    fn remote_address(&mut self, fd: Fd) -> Result<Address, OsError> {
+        self.call(|kernel, _| kernel.remote_address(fd))
+    }
+
+    fn close(&mut self, fd: Fd) {
+        // A driver of an earlier life has nothing left to close.
+        let _ = self.call(|kernel, now| {
+            kernel.close(now, fd);
+            Ok(())
+        });
+    }
+}
+
+/// No driver of a simulation waits, so nobody needs to be woken: the world looks after each turn.
+struct NobodyParks;
+
+impl Unpark for NobodyParks {
+    fn unpark(&self) {}
+}

@@ -1,0 +1,98 @@
+//! What lies between the hosts: routes, and the queue of what is to happen by (time, sequence). It has no fault policy
+//! and does not know what a packet means.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use twinloop::Moment;
+use twinloop::driver::Event;
+
+use crate::kernel::Packet;
+
+/// A host's number: the order in which hosts were added.
+pub(crate) type HostIndex = usize;
+
+/// Something that will happen at a known time.
+#[derive(Debug)]
+pub(crate) enum Due {
+    /// A packet arrives at a host.
+    Arrival { from: HostIndex, to: HostIndex, packet: Packet },
+    /// An event that was held back is told, if the host still lives its life of then.
+    LateEvent { host: HostIndex, life: u64, event: Event },
+    /// A cut link carries again. Only the cut that asked for it is healed by it.
+    Heal { from: HostIndex, to: HostIndex, cut: u64 },
+    /// A crashed host starts again.
+    Restart { host: HostIndex },
+    /// A step of the scenario's script.
+    Script(usize),
+}
+
+#[derive(Default)]
+pub(crate) struct Fabric {
+    queue: BinaryHeap<Reverse<Entry>>,
+    sequence: u64,
+}
+
+struct Entry {
+    at: Moment,
+    /// What was scheduled first happens first.
+    sequence: u64,
+    due: Due,
+}
+
+impl Fabric {
+    pub(crate) fn schedule(&mut self, at: Moment, due: Due) {
+        self.queue.push(Reverse(Entry { at, sequence: self.sequence, due }));
+        self.sequence += 1;
+    }
+
+    pub(crate) fn next_at(&self) -> Option<Moment> {
+        self.queue.peek().map(|Reverse(entry)| entry.at)
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Due> {
+        self.queue.pop().map(|Reverse(entry)| entry.due)
+    }
+}
+
+/// The address of a host: 10.x.y.z, where the last three are its number and one.
+pub(crate) fn host_ip(host: HostIndex) -> IpAddr {
+    let number = u32::try_from(host + 1).expect("a world has fewer than 2²⁴ hosts");
+    assert!(number < 1 << 24, "a world has fewer than 2²⁴ hosts");
+    let [_, b, c, d] = number.to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(10, b, c, d))
+}
+
+/// The host that has `ip`, of `count` hosts.
+pub(crate) fn host_of(ip: IpAddr, count: usize) -> Option<HostIndex> {
+    let IpAddr::V4(ip) = ip else { return None };
+    let number = u32::from(ip) & 0x00ff_ffff;
+    (ip.octets()[0] == 10 && number >= 1 && number as usize <= count).then(|| number as usize - 1)
+}
+
+impl Entry {
+    fn rank(&self) -> (Moment, u64) {
+        (self.at, self.sequence)
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}

@@ -1,0 +1,335 @@
+//! What may go wrong, how often, and the verdict on each packet and each poll. It carries nothing and keeps no time.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use twinloop::driver::Event;
+
+use crate::choice::{Chooser, Site};
+
+/// How often cuts and crashes are drawn: the grain of their beginnings.
+pub(crate) const FAULT_PERIOD: Duration = Duration::from_millis(50);
+/// Into how many steps a drawn length of time is divided: few enough to shrink well.
+const STEPS: usize = 16;
+
+/// How one direction of a link treats what it carries. [`LinkFaults::default`] is a kind link: 1 ms, nothing else.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "faults act once they are given to a Sim"]
+pub struct LinkFaults {
+    latency: Duration,
+    jitter: Duration,
+    loss: f64,
+    reset: f64,
+    cut: f64,
+    cut_for: Range<Duration>,
+}
+
+impl Default for LinkFaults {
+    fn default() -> Self {
+        LinkFaults {
+            latency: Duration::from_millis(1),
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            reset: 0.0,
+            cut: 0.0,
+            cut_for: Duration::from_millis(50)..Duration::from_secs(2),
+        }
+    }
+}
+
+impl LinkFaults {
+    /// Each packet takes at least this long.
+    pub fn latency(mut self, least: Duration) -> Self {
+        self.latency = least;
+        self
+    }
+
+    /// Each packet may take up to this much longer. The order on the link is kept.
+    pub fn jitter(mut self, most: Duration) -> Self {
+        self.jitter = most;
+        self
+    }
+
+    /// The probability that a packet is lost. A stream sends it again, later.
+    pub fn loss(mut self, probability: f64) -> Self {
+        self.loss = checked(probability);
+        self
+    }
+
+    /// The probability that, instead of a packet with data, both ends get a reset of its connection.
+    pub fn reset(mut self, probability: f64) -> Self {
+        self.reset = checked(probability);
+        self
+    }
+
+    /// The probability, in each 50 ms, that a link begins to lose everything for a time: in this direction, in the other,
+    /// or in both.
+    pub fn cut(mut self, probability: f64) -> Self {
+        self.cut = checked(probability);
+        self
+    }
+
+    /// How long a drawn cut lasts.
+    pub fn cut_for(mut self, range: Range<Duration>) -> Self {
+        self.cut_for = range;
+        self
+    }
+}
+
+/// How a host's kernel and clock treat its programs. [`HostFaults::default`] is a kind host: nothing unusual.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "faults act once they are given to a Sim"]
+pub struct HostFaults {
+    short_read: f64,
+    short_write: f64,
+    spurious: f64,
+    late_event: f64,
+    event_order: f64,
+    late_timer: f64,
+    crash: f64,
+    down_for: Range<Duration>,
+}
+
+impl Default for HostFaults {
+    fn default() -> Self {
+        HostFaults {
+            short_read: 0.0,
+            short_write: 0.0,
+            spurious: 0.0,
+            late_event: 0.0,
+            event_order: 0.0,
+            late_timer: 0.0,
+            crash: 0.0,
+            down_for: Duration::from_millis(100)..Duration::from_secs(3),
+        }
+    }
+}
+
+impl HostFaults {
+    /// The probability that a receive gives fewer bytes than there are.
+    pub fn short_read(mut self, probability: f64) -> Self {
+        self.short_read = checked(probability);
+        self
+    }
+
+    /// The probability that a send takes fewer bytes than there is room for.
+    pub fn short_write(mut self, probability: f64) -> Self {
+        self.short_write = checked(probability);
+        self
+    }
+
+    /// The probability that a poll tells an event with nothing behind it.
+    pub fn spurious(mut self, probability: f64) -> Self {
+        self.spurious = checked(probability);
+        self
+    }
+
+    /// The probability that an event is told only after some time, up to 20 ms.
+    pub fn late_event(mut self, probability: f64) -> Self {
+        self.late_event = checked(probability);
+        self
+    }
+
+    /// The probability that a poll with several events tells them in another order, or keeps some for the next poll.
+    pub fn event_order(mut self, probability: f64) -> Self {
+        self.event_order = checked(probability);
+        self
+    }
+
+    /// The probability that a deadline is noticed late, up to 20 ms.
+    pub fn late_timer(mut self, probability: f64) -> Self {
+        self.late_timer = checked(probability);
+        self
+    }
+
+    /// The probability, in each 50 ms, that the host crashes: its programs and connections are gone without a word, and
+    /// after a time it starts again.
+    pub fn crash(mut self, probability: f64) -> Self {
+        self.crash = checked(probability);
+        self
+    }
+
+    /// How long a crashed host stays down.
+    pub fn down_for(mut self, range: Range<Duration>) -> Self {
+        self.down_for = range;
+        self
+    }
+}
+
+fn checked(probability: f64) -> f64 {
+    assert!((0.0..=1.0).contains(&probability), "a probability is between 0 and 1, not {probability}");
+    probability
+}
+
+/// How long an event or a timer may be late.
+const LATE_MAX: Duration = Duration::from_millis(20);
+
+/// A length of time within `range`: the least when nothing unusual happens.
+fn draw_duration(chooser: &mut Chooser, site: Site, range: &Range<Duration>) -> Duration {
+    let step = chooser.pick(site, STEPS) as u32;
+    range.start + (range.end.saturating_sub(range.start)) * step / (STEPS as u32 - 1)
+}
+
+/// One direction of a link, with the sites that draw for it.
+pub(crate) struct LinkRule {
+    faults: LinkFaults,
+    jitter: Site,
+    loss: Site,
+    reset: Site,
+    cut: Site,
+    cut_for: Site,
+}
+
+/// What becomes of a packet.
+pub(crate) enum PacketVerdict {
+    Deliver(Duration),
+    Lose,
+    Reset,
+}
+
+/// Which directions a cut takes, seen from the link that drew it.
+#[derive(Clone, Copy)]
+pub(crate) enum CutWays {
+    Both,
+    This,
+    Other,
+}
+
+impl LinkRule {
+    pub(crate) fn new(chooser: &mut Chooser, from: &str, to: &str, faults: LinkFaults) -> LinkRule {
+        let mut site = |what: &str| chooser.site(&format!("{from} > {to}: {what}"));
+        LinkRule {
+            faults,
+            jitter: site("jitter"),
+            loss: site("loss"),
+            reset: site("reset"),
+            cut: site("cut"),
+            cut_for: site("cut for"),
+        }
+    }
+
+    pub(crate) fn judge(&self, chooser: &mut Chooser, has_data: bool) -> PacketVerdict {
+        if chooser.chance(self.loss, self.faults.loss) {
+            return PacketVerdict::Lose;
+        }
+        if has_data && chooser.chance(self.reset, self.faults.reset) {
+            return PacketVerdict::Reset;
+        }
+        if self.faults.jitter.is_zero() {
+            return PacketVerdict::Deliver(self.faults.latency);
+        }
+        let range = self.faults.latency..self.faults.latency + self.faults.jitter;
+        PacketVerdict::Deliver(draw_duration(chooser, self.jitter, &range))
+    }
+
+    pub(crate) fn draws_cuts(&self) -> bool {
+        self.faults.cut > 0.0
+    }
+
+    /// Whether a cut begins now, which ways, and for how long.
+    pub(crate) fn draw_cut(&self, chooser: &mut Chooser) -> Option<(CutWays, Duration)> {
+        if !chooser.chance(self.cut, self.faults.cut) {
+            return None;
+        }
+        let ways = [CutWays::Both, CutWays::This, CutWays::Other][chooser.pick(self.cut_for, 3)];
+        Some((ways, draw_duration(chooser, self.cut_for, &self.faults.cut_for)))
+    }
+}
+
+/// One host's faults, with the sites that draw for them.
+pub(crate) struct HostRule {
+    faults: HostFaults,
+    short_read: Site,
+    short_write: Site,
+    spurious: Site,
+    late_event: Site,
+    event_order: Site,
+    late_timer: Site,
+    crash: Site,
+    down_for: Site,
+}
+
+impl HostRule {
+    pub(crate) fn new(chooser: &mut Chooser, host: &str, faults: HostFaults) -> HostRule {
+        let mut site = |what: &str| chooser.site(&format!("{host}: {what}"));
+        HostRule {
+            faults,
+            short_read: site("short read"),
+            short_write: site("short write"),
+            spurious: site("spurious event"),
+            late_event: site("late event"),
+            event_order: site("event order"),
+            late_timer: site("late timer"),
+            crash: site("crash"),
+            down_for: site("down for"),
+        }
+    }
+
+    /// How many of `wanted` bytes a receive may give; `wanted` when nothing unusual happens.
+    pub(crate) fn read_length(&self, chooser: &mut Chooser, wanted: usize) -> usize {
+        shorten(chooser, self.short_read, self.faults.short_read, wanted)
+    }
+
+    /// As [`HostRule::read_length`] for a send.
+    pub(crate) fn write_length(&self, chooser: &mut Chooser, wanted: usize) -> usize {
+        shorten(chooser, self.short_write, self.faults.short_write, wanted)
+    }
+
+    /// Which of `live` descriptors is told of although nothing happened.
+    pub(crate) fn draw_spurious(&self, chooser: &mut Chooser, live: usize) -> Option<usize> {
+        if live == 0 || !chooser.chance(self.spurious, self.faults.spurious) {
+            return None;
+        }
+        Some(chooser.pick(self.spurious, live))
+    }
+
+    /// How late an event is told; not at all late when nothing unusual happens.
+    pub(crate) fn draw_late_event(&self, chooser: &mut Chooser) -> Option<Duration> {
+        draw_late(chooser, self.late_event, self.faults.late_event)
+    }
+
+    /// How late a deadline is noticed.
+    pub(crate) fn draw_late_timer(&self, chooser: &mut Chooser) -> Option<Duration> {
+        draw_late(chooser, self.late_timer, self.faults.late_timer)
+    }
+
+    /// Perhaps puts the events of a poll in another order; says how many of them, from the front, are told now.
+    pub(crate) fn order_events(&self, chooser: &mut Chooser, events: &mut [Event]) -> usize {
+        let count = events.len();
+        if count < 2 || !chooser.chance(self.event_order, self.faults.event_order) {
+            return count;
+        }
+        for at in 0..count - 1 {
+            let other = at + chooser.pick(self.event_order, count - at);
+            events.swap(at, other);
+        }
+        count - chooser.pick(self.event_order, count)
+    }
+
+    pub(crate) fn draws_crashes(&self) -> bool {
+        self.faults.crash > 0.0
+    }
+
+    /// Whether the host crashes now, and how long it stays down.
+    pub(crate) fn draw_crash(&self, chooser: &mut Chooser) -> Option<Duration> {
+        if !chooser.chance(self.crash, self.faults.crash) {
+            return None;
+        }
+        Some(draw_duration(chooser, self.down_for, &self.faults.down_for))
+    }
+}
+
+fn shorten(chooser: &mut Chooser, site: Site, probability: f64, wanted: usize) -> usize {
+    if wanted < 2 || !chooser.chance(site, probability) {
+        return wanted;
+    }
+    // The log keeps what is cut off, so that the smallest unusual pick is the smallest cut.
+    wanted - 1 - chooser.pick(site, wanted - 1)
+}
+
+fn draw_late(chooser: &mut Chooser, site: Site, probability: f64) -> Option<Duration> {
+    if !chooser.chance(site, probability) {
+        return None;
+    }
+    Some(draw_duration(chooser, site, &(LATE_MAX / STEPS as u32..LATE_MAX)))
+}

@@ -1,0 +1,14 @@
+//! The errors of the simulated kernel, with the numbers of Linux (errno(3)).
+
+use std::io::ErrorKind;
+
+use twinloop::driver::OsError;
+
+pub(super) const EPIPE: OsError = OsError::new(ErrorKind::BrokenPipe, 32);
+pub(super) const EINVAL: OsError = OsError::new(ErrorKind::InvalidInput, 22);
+pub(super) const EADDRINUSE: OsError = OsError::new(ErrorKind::AddrInUse, 98);
+pub(super) const EADDRNOTAVAIL: OsError = OsError::new(ErrorKind::AddrNotAvailable, 99);
+pub(super) const ECONNRESET: OsError = OsError::new(ErrorKind::ConnectionReset, 104);
+pub(super) const ENOTCONN: OsError = OsError::new(ErrorKind::NotConnected, 107);
+pub(super) const ETIMEDOUT: OsError = OsError::new(ErrorKind::TimedOut, 110);
+pub(super) const ECONNREFUSED: OsError = OsError::new(ErrorKind::ConnectionRefused, 111);

@@ -1,0 +1,54 @@
+//! What runs on a simulated host: a recipe that makes its main future, once for each start.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+/// What a program answers: an error fails the run.
+pub type ProgramResult = Result<(), Box<dyn Error>>;
+
+type MainFuture = Pin<Box<dyn Future<Output = ProgramResult>>>;
+
+/// How the program ended, once it has.
+pub(crate) type Exit = Rc<RefCell<Option<Result<(), String>>>>;
+
+pub(crate) struct Program {
+    make: Box<dyn FnMut() -> MainFuture>,
+    is_client: bool,
+}
+
+impl Program {
+    /// `make` is called at each start of the host, in the scope of its dispatcher.
+    pub(crate) fn new<F>(is_client: bool, mut make: impl FnMut() -> F + 'static) -> Program
+    where
+        F: Future<Output = ProgramResult> + 'static,
+    {
+        Program { make: Box::new(move || Box::pin(make())), is_client }
+    }
+
+    /// Whether the run waits for it to end.
+    pub(crate) fn is_client(&self) -> bool {
+        self.is_client
+    }
+
+    /// Spawns the main future on the current dispatcher; `exit` is set at its end.
+    pub(crate) fn begin(&mut self, exit: &Exit) {
+        let main = (self.make)();
+        let exit = Rc::clone(exit);
+        let is_client = self.is_client;
+        let main = twinloop::spawn(async move {
+            let ended = main.await.map_err(|error| error.to_string());
+            twinloop::Handle::current().note(|| match &ended {
+                Ok(()) => "program ended".to_owned(),
+                Err(error) => format!("program failed: {error}"),
+            });
+            // A server that ends well has only stopped serving; it is no reason to end the run.
+            if is_client || ended.is_err() {
+                exit.replace(Some(ended));
+            }
+        });
+        main.detach();
+    }
+}

@@ -1,0 +1,102 @@
+//! What happened in a run: its hash always, its story where it was asked for. It decides nothing.
+//!
+//! The hash takes in callbacks, packets and faults with their virtual times and hosts. Places in the source stay out of
+//! it, so that an edit that moves lines changes no hash.
+
+use twinloop::Moment;
+use twinloop::driver::Fd;
+use twinloop::observe::{ObservedCallback, Place};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::story::{Line, LineKind, Story, Telling};
+
+/// Items are gathered into pages: the hash function is fast on long inputs only.
+const PAGE: usize = 4096;
+
+pub(crate) struct Record {
+    hash: Xxh3,
+    page: Vec<u8>,
+    telling: Telling,
+    story: Story,
+    pub(crate) callbacks: u64,
+}
+
+impl Record {
+    pub(crate) fn new(telling: Telling) -> Record {
+        Record {
+            hash: Xxh3::new(),
+            page: Vec::with_capacity(PAGE + 64),
+            telling,
+            story: Story::default(),
+            callbacks: 0,
+        }
+    }
+
+    /// Takes an item into the hash: what happened, when, at which host, and a few numbers about it.
+    pub(crate) fn item(&mut self, kind: u8, at: Moment, host: usize, numbers: &[u64]) {
+        self.page.push(kind);
+        self.page.extend_from_slice(&(host as u16).to_le_bytes());
+        self.page.extend_from_slice(&at.as_nanos().to_le_bytes());
+        for number in numbers {
+            self.page.extend_from_slice(&number.to_le_bytes());
+        }
+        self.turn_page();
+    }
+
+    /// Takes bytes into the hash that belong to the item before.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.page.extend_from_slice(bytes);
+        self.turn_page();
+    }
+
+    fn turn_page(&mut self) {
+        if self.page.len() >= PAGE {
+            self.hash.update(&self.page);
+            self.page.clear();
+        }
+    }
+
+    pub(crate) fn callback(&mut self, host: usize, name: &str, callback: &ObservedCallback) {
+        self.callbacks += 1;
+        self.item(callback.kind as u8, callback.now, host, &[]);
+        if self.telling == Telling::Everything {
+            let text = format!("{} {}", callback.kind.name(), Place(callback.place));
+            self.story.lines.push(Line::new(callback.now, name, LineKind::Callback, text));
+        }
+    }
+
+    pub(crate) fn tells(&self) -> bool {
+        self.telling != Telling::Silent
+    }
+
+    /// Adds a line to the story. `text` is asked only where a story is kept.
+    pub(crate) fn tell(&mut self, at: Moment, host: &str, kind: LineKind, text: impl FnOnce() -> String) {
+        if self.tells() {
+            self.story.lines.push(Line::new(at, host, kind, text()));
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> (u128, Option<Story>) {
+        self.hash.update(&self.page);
+        (self.hash.digest128(), (self.telling != Telling::Silent).then_some(self.story))
+    }
+}
+
+/// Kinds of items in the hash beside the kinds of callbacks, which are below 64.
+pub(crate) mod item {
+    pub(crate) const DELIVERED: u8 = 64;
+    pub(crate) const LOST: u8 = 65;
+    pub(crate) const RESET: u8 = 66;
+    pub(crate) const CUT: u8 = 67;
+    pub(crate) const HEALED: u8 = 68;
+    pub(crate) const CRASHED: u8 = 69;
+    pub(crate) const STARTED: u8 = 70;
+    pub(crate) const SHORT: u8 = 71;
+    pub(crate) const SPURIOUS: u8 = 72;
+    pub(crate) const LATE: u8 = 73;
+}
+
+/// A descriptor as a number for the hash, the same on systems of any word size.
+pub(crate) fn fd_number(fd: Fd) -> u64 {
+    fd.key().index() as u64
+}

@@ -1,0 +1,209 @@
+//! A failure as a small text file: the seed, the picks that were not 0, and what the run must come to. It reads and
+//! writes text; it knows no folder and runs nothing.
+
+mod reader;
+
+use std::fmt;
+
+pub use reader::{Problem, ReadError};
+
+use crate::choice::{Choices, Pick};
+use crate::verdict::{Report, Verdict};
+
+/// The version that is written, and the only one that is read.
+const VERSION: &str = "1";
+
+/// A run to be repeated, and what it came to.
+///
+/// Its text ([`Display`](fmt::Display) writes it, [`FromStr`](std::str::FromStr) reads it) is made for review: one pick a line, blank
+/// lines and lines that begin with `#` ignored, except that a comment which opens the file is its story.
+///
+/// ```
+/// use twinloop_sim::replay_file::ReplayFile;
+///
+/// let text = "\
+/// ## kv: a reset between two requests loses the second
+/// twinloop-replay 1
+/// scenario kv
+/// seed 42
+/// verdict failed: check: key 7 has no value
+/// hash 000102030405060708090a0b0c0d0e0f
+///
+/// pick \"server: reset\" #3 = 1
+/// ";
+/// let file: ReplayFile = text.parse().unwrap();
+/// assert_eq!(file.seed, 42);
+/// assert_eq!(file.picks[0].occurrence, 3);
+/// assert_eq!(file.to_string(), text);
+///
+/// let error = "twinloop-replay 1\nseed forty-two".parse::<ReplayFile>().unwrap_err();
+/// assert_eq!(error.to_string(), "2:6: expected a seed (a number from 0 to 2^64-1), found \"forty-two\"");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayFile {
+    /// The name of the scenario.
+    pub scenario: String,
+    /// The seed of the run that the picks come from.
+    pub seed: u64,
+    /// The picks that were not 0.
+    pub picks: Vec<Pick>,
+    /// The verdict as one line.
+    pub verdict: String,
+    /// The run's hash.
+    pub hash: u128,
+    /// What went wrong, in one line for people; may be empty.
+    pub story: String,
+}
+
+impl ReplayFile {
+    /// The file that repeats the run of `scenario` under `seed` which left `report`.
+    pub fn new(scenario: &str, seed: u64, report: &Report, story: &str) -> ReplayFile {
+        ReplayFile {
+            scenario: scenario.to_owned(),
+            seed,
+            picks: report.unusual.clone(),
+            verdict: one_line(&report.verdict.to_string()),
+            hash: report.hash,
+            story: one_line(story),
+        }
+    }
+
+    /// `{scenario}-{seed}.replay`: the name under which a campaign leaves it.
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.replay", self.scenario, self.seed)
+    }
+
+    /// What decides the run.
+    pub fn choices(&self) -> Choices {
+        Choices::Replayed { seed: self.seed, picks: self.picks.clone() }
+    }
+
+    /// Whether `verdict` is the one that the file keeps, but for the numbers in it: what
+    /// [`Verdict::signature`] compares.
+    pub fn keeps(&self, verdict: &Verdict) -> bool {
+        numbers_masked(&self.verdict) == numbers_masked(&one_line(&verdict.to_string()))
+    }
+}
+
+/// `text` as one line: its line breaks, with the blanks around them, become ` / `.
+pub(crate) fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" / ")
+}
+
+fn numbers_masked(text: &str) -> Vec<char> {
+    let mut masked: Vec<char> = text.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
+    masked.dedup_by(|a, b| *a == '#' && *b == '#');
+    masked
+}
+
+/// The text of the file. Line breaks inside the verdict or the story become ` / `: each is one line here.
+impl fmt::Display for ReplayFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.story.is_empty() {
+            writeln!(f, "# {}", one_line(&self.story))?;
+        }
+        writeln!(f, "twinloop-replay {VERSION}")?;
+        writeln!(f, "scenario {}", self.scenario)?;
+        writeln!(f, "seed {}", self.seed)?;
+        writeln!(f, "verdict {}", one_line(&self.verdict))?;
+        writeln!(f, "hash {:032x}", self.hash)?;
+        if !self.picks.is_empty() {
+            writeln!(f)?;
+        }
+        for pick in &self.picks {
+            writeln!(f, "pick {pick}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pick(site: &str, occurrence: u32, value: u32) -> Pick {
+        Pick { site: site.to_owned(), occurrence, value }
+    }
+
+    fn file() -> ReplayFile {
+        ReplayFile {
+            scenario: "kv-forgetful".to_owned(),
+            seed: u64::MAX,
+            picks: vec![
+                pick("server: reset", 3, 1),
+                pick("quote \" backslash \\ line\n tab\t bell\u{7} ü", 0, u32::MAX),
+                pick("", u32::MAX, 7),
+            ],
+            verdict: "failed: check: key 7 is lost".to_owned(),
+            hash: 0x0123_4567_89ab_cdef,
+            story: "kv-forgetful: a retried APPLY was applied twice".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        assert_eq!(file().to_string().parse(), Ok(file()));
+
+        let bare = ReplayFile { picks: Vec::new(), story: String::new(), ..file() };
+        assert_eq!(bare.to_string().parse(), Ok(bare));
+    }
+
+    #[test]
+    fn the_text_is_one_pick_a_line() {
+        let expected = "\
+            # kv-forgetful: a retried APPLY was applied twice\n\
+            twinloop-replay 1\n\
+            scenario kv-forgetful\n\
+            seed 7\n\
+            verdict failed: check: key 7 is lost\n\
+            hash 00000000000000000123456789abcdef\n\
+            \n\
+            pick \"server: reset\" #3 = 1\n";
+        let file = ReplayFile { seed: 7, picks: vec![pick("server: reset", 3, 1)], ..file() };
+        assert_eq!(file.to_string(), expected);
+    }
+
+    #[test]
+    fn comments_blank_lines_order_and_line_ends_do_not_matter() {
+        let text = "# story \r\n\r\n twinloop-replay 1\r\n# why\r\npick \"a\"#1=2 \r\nhash 0000000000000000000000000000000A\r\n\
+                    seed  5\r\n  verdict failed: x: y\r\nscenario kv\r\n";
+        let file: ReplayFile = text.parse().expect("a well-formed file");
+        let expected = ReplayFile {
+            scenario: "kv".to_owned(),
+            seed: 5,
+            picks: vec![pick("a", 1, 2)],
+            verdict: "failed: x: y".to_owned(),
+            hash: 10,
+            story: "story".to_owned(),
+        };
+        assert_eq!(file, expected);
+    }
+
+    #[test]
+    fn a_verdict_of_many_lines_becomes_one() {
+        let message = "left is not right\n  left: 1\r\n\n right: 2\n".to_owned();
+        let verdict = Verdict::Failed { subject: "check".to_owned(), message };
+        let text = one_line(&verdict.to_string());
+        assert_eq!(text, "failed: check: left is not right / left: 1 / right: 2");
+
+        let file = ReplayFile { verdict: text, ..file() };
+        assert_eq!(file.to_string().parse(), Ok(file.clone()));
+        assert!(file.keeps(&verdict));
+    }
+
+    #[test]
+    fn a_verdict_is_kept_whatever_its_numbers() {
+        let failed =
+            |message: &str| Verdict::Failed { subject: "check".to_owned(), message: message.to_owned() };
+        assert!(file().keeps(&failed("key 1234 is lost")));
+        assert!(!file().keeps(&failed("key is lost")));
+        assert!(!file().keeps(&failed("key 7 is found")));
+        assert!(!file().keeps(&Verdict::Passed));
+    }
+
+    #[test]
+    fn the_file_is_named_for_scenario_and_seed() {
+        assert_eq!(ReplayFile { seed: 17, ..file() }.file_name(), "kv-forgetful-17.replay");
+    }
+}

@@ -1,0 +1,80 @@
+//! Faults at chosen times: the scenario's script, as one writes it. What a step does is the world's business.
+
+use std::time::Duration;
+
+use crate::Sim;
+use crate::fabric::HostIndex;
+use crate::fault::CutWays;
+
+/// One step of the script.
+pub(crate) struct Step {
+    pub(crate) at: Duration,
+    pub(crate) act: Act,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Act {
+    Crash { host: HostIndex },
+    Restart { host: HostIndex },
+    Cut { from: HostIndex, to: HostIndex, ways: CutWays },
+    Heal { a: HostIndex, b: HostIndex },
+    Reset { host: HostIndex },
+}
+
+/// What is to happen at a time, from [`Sim::at`]. Steps at one time happen in the order in which they were written.
+///
+/// # Panics
+///
+/// Each method panics if a host of that name was not added before.
+#[must_use = "say what is to happen then"]
+pub struct At<'a> {
+    pub(crate) sim: &'a mut Sim,
+    pub(crate) at: Duration,
+}
+
+impl At<'_> {
+    /// The host is gone without a word, until it is restarted.
+    pub fn crash(self, host: &str) -> Self {
+        let host = self.sim.index(host);
+        self.step(Act::Crash { host })
+    }
+
+    /// A crashed host starts again, with its program from the beginning.
+    pub fn restart(self, host: &str) -> Self {
+        let host = self.sim.index(host);
+        self.step(Act::Restart { host })
+    }
+
+    /// Nothing passes between the two any more, until healed.
+    pub fn partition(self, a: &str, b: &str) -> Self {
+        self.cut(a, b, CutWays::Both)
+    }
+
+    /// Nothing passes in this one direction any more, until healed.
+    pub fn partition_one_way(self, from: &str, to: &str) -> Self {
+        self.cut(from, to, CutWays::This)
+    }
+
+    /// Both directions carry again.
+    pub fn heal(self, a: &str, b: &str) -> Self {
+        let (a, b) = (self.sim.index(a), self.sim.index(b));
+        self.step(Act::Heal { a, b })
+    }
+
+    /// Every connection of the host is reset.
+    pub fn reset_connections(self, host: &str) -> Self {
+        let host = self.sim.index(host);
+        self.step(Act::Reset { host })
+    }
+
+    fn cut(self, from: &str, to: &str, ways: CutWays) -> Self {
+        let (from, to) = (self.sim.index(from), self.sim.index(to));
+        self.step(Act::Cut { from, to, ways })
+    }
+
+    fn step(self, act: Act) -> Self {
+        let at = self.at;
+        self.sim.script.push(Step { at, act });
+        self
+    }
+}

@@ -1,0 +1,447 @@
+//! A smaller run that fails in the same way: fewer picks first, then smaller and earlier ones. It knows runs only as a function
+//! from choices to reports; the seed stays as it is.
+//!
+//! The picks are grouped, first coarsely and then finely: by kind of site, by site, one by one. At each grain groups
+//! are dropped in runs of neighbours, from half of them down to a single one, until no single group can go: the
+//! minimising delta debugging of Zeller and Hildebrandt ("Simplifying and isolating failure-inducing input", 2002)
+//! with its complements only, since with two halves to start from they are the subsets too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::choice::{Choices, Pick};
+use crate::verdict::Report;
+
+/// How far a search has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Runs so far.
+    pub runs: usize,
+    /// Runs that may be spent.
+    pub budget_runs: usize,
+    /// Picks of the smallest failure known.
+    pub picks: usize,
+}
+
+/// The smallest failure that was found.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Shrunk {
+    /// Its picks that are not 0, in the order in which they are drawn.
+    pub picks: Vec<Pick>,
+    /// What its run left behind.
+    pub report: Report,
+    /// How many runs the search took.
+    pub runs: usize,
+}
+
+/// The picks of a failure, replayed, do not fail in the same way: something else than the picks decides the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotReproduced {
+    /// The verdict and the hash of the failure.
+    pub wanted: (String, u128),
+    /// The verdict and the hash of its replay.
+    pub found: (String, u128),
+}
+
+impl fmt::Display for NotReproduced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ((wanted, wanted_hash), (found, found_hash)) = (&self.wanted, &self.found);
+        writeln!(f, "its picks, replayed, do not give the run that they were taken from")?;
+        writeln!(f, "  as found: {wanted} (hash {wanted_hash:032x})")?;
+        write!(f, "  replayed: {found} (hash {found_hash:032x})")
+    }
+}
+
+impl std::error::Error for NotReproduced {}
+
+/// Searches for a smaller run with the signature of `failing`, the report of a run under `seed`.
+///
+/// It first replays the picks of `failing`, then tries smaller ones until nothing can go or `budget_runs` runs are
+/// spent; the first replay is made whatever the budget. `progress` is called after every run. Equal arguments and a
+/// deterministic `run` give an equal answer. With budget left over, no single pick of the answer can be left out, and
+/// none can be lower by one or one draw earlier.
+///
+/// # Errors
+///
+/// [`NotReproduced`] if the replay of the picks does not fail as `failing` did.
+///
+/// # Panics
+///
+/// If `failing` passed.
+pub fn shrink(
+    run: &mut dyn FnMut(&Choices) -> Report,
+    failing: &Report,
+    seed: u64,
+    budget_runs: usize,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Shrunk, NotReproduced> {
+    assert!(!failing.verdict.is_passed(), "only a failing run can be shrunk");
+    let mut search = Search {
+        run,
+        progress,
+        seed,
+        signature: failing.verdict.signature(),
+        budget_runs: budget_runs.max(1),
+        runs: 0,
+        picks: failing.unusual.clone(),
+        report: failing.clone(),
+        refused: BTreeSet::new(),
+    };
+    search.confirm()?;
+    search.minimise();
+    Ok(Shrunk { picks: search.picks, report: search.report, runs: search.runs })
+}
+
+struct Search<'a> {
+    run: &'a mut dyn FnMut(&Choices) -> Report,
+    progress: &'a mut dyn FnMut(Progress),
+    seed: u64,
+    signature: String,
+    budget_runs: usize,
+    runs: usize,
+    /// The smallest failure known.
+    picks: Vec<Pick>,
+    report: Report,
+    /// Digests of the candidates that did not fail in the same way. Digests, since a thousand candidates of a thousand
+    /// picks each would fill the memory.
+    refused: BTreeSet<u128>,
+}
+
+impl Search<'_> {
+    fn confirm(&mut self) -> Result<(), NotReproduced> {
+        let (picks, report) = self.replay(self.picks.clone());
+        if report.verdict.signature() != self.signature {
+            let of = |report: &Report| (report.verdict.to_string(), report.hash);
+            return Err(NotReproduced { wanted: of(&self.report), found: of(&report) });
+        }
+        self.accept(picks, report);
+        Ok(())
+    }
+
+    fn minimise(&mut self) {
+        loop {
+            let before = self.picks.clone();
+            self.attempt(Vec::new());
+            self.drop_groups(|pick| (kind_of(&pick.site), 0));
+            self.drop_groups(|pick| (&pick.site, 0));
+            self.drop_groups(|pick| (&pick.site, pick.occurrence));
+            self.lower_all();
+            self.lower_each(|pick| &mut pick.value, 1);
+            // The same fault earlier makes a shorter story, and frees it of the picks that only led up to it: those
+            // without which its site would not have drawn so often.
+            self.lower_each(|pick| &mut pick.occurrence, 0);
+            // A lowered pick can make another one needless. What was refused once costs no run to refuse again.
+            if self.picks == before || self.spent() {
+                return;
+            }
+        }
+    }
+
+    /// Drops picks, of which those with the same `key` go together, until each key left is needed.
+    fn drop_groups(&mut self, key: GroupKey) {
+        let (mut groups, mut count) = group(&self.picks, key);
+        let mut width = count.div_ceil(2);
+        while width > 0 {
+            let mut dropped = false;
+            let mut start = 0;
+            while start < count && !self.spent() {
+                let neighbours = start..start + width;
+                let rest = self.picks.iter().zip(&groups).filter(|(_, group)| !neighbours.contains(*group));
+                if self.attempt(rest.map(|(pick, _)| pick.clone()).collect()) {
+                    dropped = true;
+                    (groups, count) = group(&self.picks, key);
+                } else {
+                    start += width;
+                }
+            }
+            // What went may have been the reason why something before it had to stay: single groups are tried until
+            // none goes.
+            if width > 1 || !dropped {
+                width /= 2;
+            }
+        }
+    }
+
+    /// Lowers all values at once: to 1, or else by half as often as that works.
+    fn lower_all(&mut self) {
+        let with = |picks: &[Pick], lower: fn(u32) -> u32| {
+            picks.iter().map(|pick| Pick { value: lower(pick.value), ..pick.clone() }).collect()
+        };
+        if self.attempt(with(&self.picks, |_| 1)) {
+            return;
+        }
+        while self.attempt(with(&self.picks, |value| value.div_ceil(2))) {}
+    }
+
+    /// Lowers a part of each pick, its value or its occurrence, until one less is refused.
+    fn lower_each(&mut self, part: PickPart, least: u32) {
+        for pick in self.picks.clone() {
+            self.lower(pick, part, least);
+        }
+    }
+
+    fn lower(&mut self, mut pick: Pick, part: PickPart, least: u32) {
+        let mut refused = None;
+        while !self.spent() {
+            // An accepted run may not come to this draw any more.
+            let Some(index) = self.picks.iter().position(|other| *other == pick) else { return };
+            let Some(lower) = next_lower(*part(&mut pick), least, refused) else { return };
+            let mut candidate = self.picks.clone();
+            // Moved onto a draw that has a pick already, one of the two vanishes: `accept` keeps what the run used.
+            *part(&mut candidate[index]) = lower;
+            let lowered = candidate[index].clone();
+            if self.attempt(candidate) {
+                pick = lowered;
+            } else {
+                refused = Some(lower);
+            }
+        }
+    }
+
+    /// Whether `candidate` is smaller than the smallest failure known and fails in the same way. If so, it is now the
+    /// smallest one.
+    fn attempt(&mut self, candidate: Vec<Pick>) -> bool {
+        if self.spent() || size(&candidate) >= size(&self.picks) {
+            return false;
+        }
+        let digest = digest(&candidate);
+        if self.refused.contains(&digest) {
+            return false;
+        }
+        let (candidate, report) = self.replay(candidate);
+        if report.verdict.signature() == self.signature {
+            self.accept(candidate, report);
+            true
+        } else {
+            self.refused.insert(digest);
+            false
+        }
+    }
+
+    /// Keeps the picks that the run made use of: the others change nothing, and what is not there need not be tried.
+    fn accept(&mut self, candidate: Vec<Pick>, report: Report) {
+        let used = &report.unusual;
+        self.picks = if size(used) <= size(&candidate) { used.clone() } else { candidate };
+        self.report = report;
+        self.tell();
+    }
+
+    fn replay(&mut self, picks: Vec<Pick>) -> (Vec<Pick>, Report) {
+        let choices = Choices::Replayed { seed: self.seed, picks };
+        let report = (self.run)(&choices);
+        self.runs += 1;
+        self.tell();
+        match choices {
+            Choices::Replayed { picks, .. } => (picks, report),
+            Choices::Seeded(_) => unreachable!("made as a replay above"),
+        }
+    }
+
+    fn tell(&mut self) {
+        let Search { runs, budget_runs, ref picks, .. } = *self;
+        (self.progress)(Progress { runs, budget_runs, picks: picks.len() });
+    }
+
+    fn spent(&self) -> bool {
+        self.runs >= self.budget_runs
+    }
+}
+
+type GroupKey = for<'p> fn(&'p Pick) -> (&'p str, u32);
+type PickPart = for<'p> fn(&'p mut Pick) -> &'p mut u32;
+
+/// The number of each pick's group, and how many groups there are. Groups are numbered as they appear, so that
+/// neighbours were drawn at about the same time.
+fn group(picks: &[Pick], key: GroupKey) -> (Vec<usize>, usize) {
+    let mut numbers = BTreeMap::new();
+    let groups = picks.iter().map(|pick| {
+        let next = numbers.len();
+        *numbers.entry(key(pick)).or_insert(next)
+    });
+    let groups = groups.collect();
+    (groups, numbers.len())
+}
+
+/// What a site draws, without whose it is: the name of a site is `whose: what`.
+fn kind_of(site: &str) -> &str {
+    site.rsplit_once(": ").map_or(site, |(_, kind)| kind)
+}
+
+/// What to try instead of `current`: the least first, then the middle between what was refused and what fails.
+fn next_lower(current: u32, least: u32, refused: Option<u32>) -> Option<u32> {
+    let lower = refused.map_or(least, |refused| refused + (current - refused) / 2);
+    (lower < current && Some(lower) != refused).then_some(lower)
+}
+
+/// Fewer picks are smaller, then smaller values are, then earlier draws.
+fn size(picks: &[Pick]) -> (usize, u64, u64) {
+    let sum = |part: fn(&Pick) -> u32| picks.iter().map(|pick| u64::from(part(pick))).sum();
+    (picks.len(), sum(|pick| pick.value), sum(|pick| pick.occurrence))
+}
+
+fn digest(picks: &[Pick]) -> u128 {
+    let mut hasher = Xxh3Default::new();
+    for Pick { site, occurrence, value } in picks {
+        hasher.update(&site.len().to_le_bytes());
+        hasher.update(site.as_bytes());
+        hasher.update(&occurrence.to_le_bytes());
+        hasher.update(&value.to_le_bytes());
+    }
+    hasher.digest128()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::toy;
+    use crate::choice::Chooser;
+    use crate::story::Telling;
+    use crate::verdict::Verdict;
+
+    const LATENCY: &str = "a > b: latency";
+
+    fn pick(site: &str, occurrence: u32, value: u32) -> Pick {
+        Pick { site: site.to_owned(), occurrence, value }
+    }
+
+    /// Shrinks the run of `play` under the first seed that fails; with the report, the failure as found.
+    fn shrink_first(budget_runs: usize, play: impl Fn(&mut Chooser) -> Verdict) -> (Report, Shrunk) {
+        let mut run = |choices: &Choices| toy::run(choices, Telling::Silent, &play);
+        let reports = (0..1000).map(|seed| (seed, run(&Choices::Seeded(seed))));
+        let (seed, failing) =
+            reports.into_iter().find(|(_, report)| !report.verdict.is_passed()).expect("a seed that fails");
+        let mut runs_told = 0;
+        let mut progress = |progress: Progress| {
+            assert!(progress.runs >= runs_told && progress.budget_runs == budget_runs);
+            runs_told = progress.runs;
+        };
+        let shrunk =
+            shrink(&mut run, &failing, seed, budget_runs, &mut progress).expect("a deterministic run");
+        assert_eq!(runs_told, shrunk.runs);
+        (failing, shrunk)
+    }
+
+    /// The answers of `draws` draws of `alternatives` at the site `name`.
+    fn draw(chooser: &mut Chooser, name: &str, draws: usize, alternatives: usize) -> Vec<usize> {
+        let site = chooser.site(name);
+        (0..draws).map(|_| chooser.pick(site, alternatives)).collect()
+    }
+
+    #[test]
+    fn finds_the_three_picks_of_two_thousand() {
+        let (failing, shrunk) = shrink_first(5000, |chooser| {
+            let drawn = draw(chooser, LATENCY, 2000, 1000);
+            let needed = [17, 900, 1999].iter().all(|&index| drawn[index] > 0);
+            if needed { toy::failed("all three") } else { Verdict::Passed }
+        });
+        assert!(failing.unusual.len() > 1900);
+        assert_eq!(shrunk.picks, [pick(LATENCY, 17, 1), pick(LATENCY, 900, 1), pick(LATENCY, 1999, 1)]);
+        assert!(shrunk.runs < 150, "took {} runs", shrunk.runs);
+    }
+
+    #[test]
+    fn lowers_a_value_to_the_least_that_fails() {
+        let (_, shrunk) = shrink_first(5000, |chooser| {
+            let drawn = draw(chooser, LATENCY, 100, 1_000_000);
+            if drawn[40] >= 5 { toy::failed("late") } else { Verdict::Passed }
+        });
+        assert_eq!(shrunk.picks, [pick(LATENCY, 40, 5)]);
+        assert_eq!(shrunk.report.unusual, shrunk.picks);
+    }
+
+    #[test]
+    fn keeps_two_picks_of_two_sites_among_many_sites() {
+        let (_, shrunk) = shrink_first(5000, |chooser| {
+            let hosts: Vec<_> =
+                (0..50).map(|host| draw(chooser, &format!("h{host}: reset"), 40, 4)).collect();
+            draw(chooser, LATENCY, 1000, 100);
+            if hosts[3][7] > 0 && hosts[31][0] > 1 { toy::failed("both") } else { Verdict::Passed }
+        });
+        assert_eq!(shrunk.picks, [pick("h3: reset", 7, 1), pick("h31: reset", 0, 2)]);
+    }
+
+    #[test]
+    fn does_not_slip_to_a_failure_that_is_nearer() {
+        let (_, shrunk) = shrink_first(5000, |chooser| {
+            let drawn = draw(chooser, LATENCY, 50, 100);
+            match (drawn[10] > 0, drawn[20] > 50) {
+                (true, true) => toy::failed(&format!("request {} is lost", drawn[20])),
+                (true, false) => toy::failed("the client gave up"),
+                _ => Verdict::Passed,
+            }
+        });
+        assert_eq!(shrunk.picks, [pick(LATENCY, 10, 1), pick(LATENCY, 20, 51)]);
+        assert_eq!(shrunk.report.verdict, toy::failed("request 51 is lost"));
+    }
+
+    #[test]
+    fn what_only_leads_up_to_the_fault_vanishes() {
+        // Each late answer brings a draw, so leaving one out turns the fifth retry into the fourth.
+        let (_, shrunk) = shrink_first(5000, |chooser| {
+            let latency = chooser.site(LATENCY);
+            let retry = chooser.site("a: retry");
+            let retries = (0..100).filter(|_| chooser.pick(latency, 2) > 0).collect::<Vec<_>>();
+            let worst = retries.iter().map(|_| chooser.pick(retry, 9)).max();
+            if worst > Some(5) { toy::failed("retried too often") } else { Verdict::Passed }
+        });
+        assert_eq!(shrunk.picks, [pick(LATENCY, 0, 1), pick("a: retry", 0, 6)]);
+        assert_eq!(shrunk.report.stale, []);
+    }
+
+    #[test]
+    fn a_failure_that_needs_no_pick_shrinks_to_none() {
+        let (_, shrunk) = shrink_first(100, |chooser| {
+            draw(chooser, LATENCY, 50, 100);
+            toy::failed("always")
+        });
+        assert_eq!((shrunk.picks, shrunk.runs), (Vec::new(), 2));
+    }
+
+    #[test]
+    fn ends_with_the_budget_and_keeps_what_it_has() {
+        let play = |chooser: &mut Chooser| {
+            let drawn = draw(chooser, LATENCY, 500, 1000);
+            let late = drawn.iter().filter(|&&latency| latency > 0).count();
+            if late > 100 { toy::failed("late") } else { Verdict::Passed }
+        };
+        let (failing, shrunk) = shrink_first(20, play);
+        assert_eq!(shrunk.runs, 20);
+        assert!(shrunk.picks.len() < failing.unusual.len() && shrunk.picks.len() > 100);
+        assert!(!shrunk.report.verdict.is_passed());
+
+        let (failing, shrunk) = shrink_first(1, play);
+        assert_eq!((shrunk.runs, shrunk.picks), (1, failing.unusual));
+    }
+
+    #[test]
+    fn equal_arguments_give_equal_answers() {
+        let play = |chooser: &mut Chooser| {
+            let drawn = draw(chooser, LATENCY, 300, 50);
+            let sum: usize = drawn.iter().sum();
+            if sum > 3000 { toy::failed("slow") } else { Verdict::Passed }
+        };
+        let (_, one) = shrink_first(700, play);
+        let (_, two) = shrink_first(700, play);
+        assert_eq!((one.picks, one.runs), (two.picks, two.runs));
+    }
+
+    #[test]
+    fn a_run_that_its_picks_do_not_decide_is_told() {
+        let mut calls = 0;
+        let mut run = |choices: &Choices| {
+            calls += 1;
+            let verdict = if calls == 1 { toy::failed("lost") } else { toy::failed("found") };
+            toy::run(choices, Telling::Silent, |_| verdict)
+        };
+        let failing = run(&Choices::Seeded(1));
+        let error = shrink(&mut run, &failing, 1, 100, &mut |_| {}).expect_err("another verdict");
+        assert_eq!(error.wanted, ("failed: check: lost".to_owned(), failing.hash));
+        assert_eq!(error.found.0, "failed: check: found");
+        assert!(error.to_string().contains("as found: failed: check: lost (hash "));
+    }
+}

@@ -1,0 +1,266 @@
+//! `Sim`: how a scenario says what its world is made of. It builds; the world runs.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use twinloop::{Address, Moment};
+
+use crate::choice::Chooser;
+use crate::fabric::{HostIndex, host_ip};
+use crate::fault::{HostFaults, HostRule, LinkFaults, LinkRule};
+use crate::kernel::Kernel;
+use crate::program::{Program, ProgramResult};
+use crate::record::Record;
+use crate::script::{At, Step};
+use crate::state::{Link, Machine, State};
+use crate::story::Telling;
+use crate::verdict::{Report, Verdict};
+use crate::world::{Budget, World};
+
+/// Turns of all dispatchers together after which a run is taken to spin.
+const TURN_BUDGET: u64 = 1_000_000;
+/// Virtual time after which a run is taken to be stuck.
+const TIME_BUDGET: Duration = Duration::from_secs(3600);
+
+type Check = Box<dyn FnOnce() -> Result<(), String>>;
+
+/// A world being put together: hosts with their programs, faults, a script, and checks for the end.
+///
+/// A [`Scenario`](crate::Scenario) is given one to fill; it is run for it afterwards.
+///
+/// ```
+/// use std::time::Duration;
+/// use twinloop::{StreamServer, connect};
+/// use twinloop_sim::choice::Choices;
+/// use twinloop_sim::story::Telling;
+/// use twinloop_sim::{LinkFaults, Scenario};
+///
+/// let scenario = Scenario::new("greeting", "a greeting over a slow link", |sim| {
+///     sim.links(LinkFaults::default().latency(Duration::from_millis(30)));
+///     let address = sim.host("server", 7, |address| async move {
+///         let server = StreamServer::listen(address)?;
+///         loop {
+///             server.accept().await?.write(b"hello").await?;
+///         }
+///     });
+///     sim.client("client", move || async move {
+///         let greeting = connect(address).await?.read_to_end(100).await?;
+///         assert_eq!(greeting, b"hello");
+///         Ok(())
+///     });
+/// });
+/// let report = scenario.run(&Choices::Seeded(1), Telling::Silent);
+/// assert!(report.verdict.is_passed());
+/// assert!(report.virtual_time >= Duration::from_millis(90));
+/// ```
+pub struct Sim {
+    chooser: Chooser,
+    telling: Telling,
+    hosts: Vec<(String, Program)>,
+    host_faults: HostFaults,
+    own_host_faults: Vec<(HostIndex, HostFaults)>,
+    link_faults: LinkFaults,
+    own_link_faults: Vec<(HostIndex, HostIndex, LinkFaults)>,
+    pub(crate) script: Vec<Step>,
+    checks: Vec<(&'static str, Check)>,
+    budget: Budget,
+}
+
+impl Sim {
+    /// A world with nothing in it.
+    pub(crate) fn new(chooser: Chooser, telling: Telling) -> Sim {
+        Sim {
+            chooser,
+            telling,
+            hosts: Vec::new(),
+            host_faults: HostFaults::default(),
+            own_host_faults: Vec::new(),
+            link_faults: LinkFaults::default(),
+            own_link_faults: Vec::new(),
+            script: Vec::new(),
+            checks: Vec::new(),
+            budget: Budget { turns: TURN_BUDGET, time: TIME_BUDGET },
+        }
+    }
+
+    /// The seed of this run.
+    pub fn seed(&self) -> u64 {
+        self.chooser.seed()
+    }
+
+    /// A choice of the scenario's own, such as how many clients there are: an index below `n`, where 0 is the plainest
+    /// world. It is drawn, logged, replayed and shrunk like every other.
+    pub fn pick(&mut self, what: &str, n: usize) -> usize {
+        let site = self.chooser.site(&format!("scenario: {what}"));
+        self.chooser.pick(site, n)
+    }
+
+    /// Adds a host that serves at `port`; answers its address. `program` makes the main future from that address, at the
+    /// beginning and after each crash. The run does not wait for it to end, and fails if it ends with an error.
+    ///
+    /// # Panics
+    ///
+    /// If there is a host of that name already.
+    pub fn host<F>(
+        &mut self,
+        name: &str,
+        port: u16,
+        mut program: impl FnMut(Address) -> F + 'static,
+    ) -> Address
+    where
+        F: Future<Output = ProgramResult> + 'static,
+    {
+        let address = Address::Ip((host_ip(self.hosts.len()), port).into());
+        self.add(name, Program::new(false, move || program(address)));
+        address
+    }
+
+    /// Adds a host whose program the run waits for: it is over once every client has finished. An error fails the run.
+    ///
+    /// # Panics
+    ///
+    /// If there is a host of that name already.
+    pub fn client<F>(&mut self, name: &str, program: impl FnMut() -> F + 'static)
+    where
+        F: Future<Output = ProgramResult> + 'static,
+    {
+        self.add(name, Program::new(true, program));
+    }
+
+    /// How every link behaves that was not told otherwise.
+    pub fn links(&mut self, faults: LinkFaults) {
+        self.link_faults = faults;
+    }
+
+    /// How the link between `a` and `b` behaves, in both directions.
+    ///
+    /// # Panics
+    ///
+    /// If a host of that name was not added before.
+    pub fn link(&mut self, a: &str, b: &str, faults: LinkFaults) {
+        let (a, b) = (self.index(a), self.index(b));
+        self.own_link_faults.push((a, b, faults.clone()));
+        self.own_link_faults.push((b, a, faults));
+    }
+
+    /// How every host behaves that was not told otherwise.
+    pub fn faults(&mut self, faults: HostFaults) {
+        self.host_faults = faults;
+    }
+
+    /// How `host` behaves.
+    ///
+    /// # Panics
+    ///
+    /// If a host of that name was not added before.
+    pub fn host_faults(&mut self, host: &str, faults: HostFaults) {
+        let host = self.index(host);
+        self.own_host_faults.push((host, faults));
+    }
+
+    /// Says what is to happen once `time` has passed.
+    pub fn at(&mut self, time: Duration) -> At<'_> {
+        At { sim: self, at: time }
+    }
+
+    /// Something that must hold at the end of a run in which every client has finished. Checks are made in the order in
+    /// which they were added; the first that fails is the verdict.
+    pub fn check(&mut self, name: &'static str, check: impl FnOnce() -> Result<(), String> + 'static) {
+        self.checks.push((name, Box::new(check)));
+    }
+
+    /// Ends a run after so many turns of all dispatchers together; a million if nothing is said.
+    pub fn turn_budget(&mut self, turns: u64) {
+        self.budget.turns = turns;
+    }
+
+    /// Ends a run after so much virtual time; an hour if nothing is said.
+    pub fn time_budget(&mut self, time: Duration) {
+        self.budget.time = time;
+    }
+
+    fn add(&mut self, name: &str, program: Program) {
+        assert!(self.hosts.iter().all(|(taken, _)| taken != name), "there are two hosts called {name:?}");
+        self.hosts.push((name.to_owned(), program));
+    }
+
+    pub(crate) fn index(&self, name: &str) -> HostIndex {
+        let found = self.hosts.iter().position(|(host, _)| host == name);
+        found.unwrap_or_else(|| panic!("no host is called {name:?}: add hosts before what concerns them"))
+    }
+
+    /// Runs the world to its end, and looks at what it leaves.
+    pub(crate) fn run(self) -> Report {
+        let Sim { mut chooser, hosts, script, checks, budget, .. } = self;
+        let names: Vec<String> = hosts.iter().map(|(name, _)| name.clone()).collect();
+        let host_faults = |host: HostIndex| {
+            let own = self.own_host_faults.iter().rev().find(|(index, _)| *index == host);
+            own.map_or(&self.host_faults, |(_, faults)| faults).clone()
+        };
+        let link_faults = |from: HostIndex, to: HostIndex| {
+            let own = self.own_link_faults.iter().rev().find(|(a, b, _)| (*a, *b) == (from, to));
+            own.map_or(&self.link_faults, |(_, _, faults)| faults).clone()
+        };
+        let mut machines = Vec::new();
+        let mut links = Vec::new();
+        for (host, name) in names.iter().enumerate() {
+            machines.push(Machine {
+                name: name.clone(),
+                kernel: Kernel::new(host_ip(host)),
+                rule: HostRule::new(&mut chooser, name, host_faults(host)),
+                entropy: chooser.site(&format!("{name}: entropy")),
+                up: false,
+                life: 0,
+            });
+            let rule = |(to, other): (HostIndex, &String)| {
+                Link::new(LinkRule::new(&mut chooser, name, other, link_faults(host, to)))
+            };
+            links.push(names.iter().enumerate().map(rule).collect());
+        }
+        let state = State::new(chooser, Record::new(self.telling), machines, links);
+        let mut world = World::new(state, hosts, script, budget);
+        let mut verdict = world.run();
+        if let (true, Err(panicked)) = (verdict.is_passed(), world.close()) {
+            verdict = panicked;
+        }
+        let turns = world.turns;
+        let state = world.into_state();
+        if verdict.is_passed() {
+            verdict = run_checks(checks);
+        }
+        report(state, verdict, turns)
+    }
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.hosts.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Sim").field("chooser", &self.chooser).field("hosts", &names).finish_non_exhaustive()
+    }
+}
+
+fn run_checks(checks: Vec<(&'static str, Check)>) -> Verdict {
+    for (name, check) in checks {
+        if let Err(message) = check() {
+            return Verdict::Failed { subject: name.to_owned(), message };
+        }
+    }
+    Verdict::Passed
+}
+
+fn report(state: State, verdict: Verdict, turns: u64) -> Report {
+    let State { now, chooser, record, .. } = state;
+    let callbacks = record.callbacks;
+    let (hash, story) = record.finish();
+    Report {
+        verdict,
+        hash,
+        virtual_time: now - Moment::ORIGIN,
+        turns,
+        callbacks,
+        unusual: chooser.unusual(),
+        stale: chooser.stale(),
+        story,
+    }
+}

@@ -1,0 +1,245 @@
+//! Everything simulated that drivers reach: the clock, the hosts' kernels, the fabric, the oracle and the record.
+//!
+//! It runs no program. The world (`world.rs`) turns the dispatchers and decides when time jumps.
+
+use std::time::Duration;
+
+use twinloop::Moment;
+use twinloop::driver::Event;
+
+use crate::choice::{Chooser, Site};
+use crate::fabric::{Due, Fabric, HostIndex, host_of};
+use crate::fault::{CutWays, HostRule, LinkRule, PacketVerdict};
+use crate::kernel::{Kernel, Packet};
+use crate::record::{Record, fd_number, item};
+use crate::story::LineKind;
+
+/// What a packet takes from a host to itself.
+const LOOPBACK_LATENCY: Duration = Duration::from_micros(20);
+
+pub(crate) struct State {
+    pub(crate) now: Moment,
+    pub(crate) machines: Vec<Machine>,
+    /// `links[from][to]`.
+    pub(crate) links: Vec<Vec<Link>>,
+    pub(crate) fabric: Fabric,
+    pub(crate) chooser: Chooser,
+    pub(crate) record: Record,
+    cuts: u64,
+    packets: Vec<Packet>,
+}
+
+/// A host's hardware and kernel.
+pub(crate) struct Machine {
+    pub(crate) name: String,
+    pub(crate) kernel: Kernel,
+    pub(crate) rule: HostRule,
+    pub(crate) entropy: Site,
+    pub(crate) up: bool,
+    /// Counts starts and crashes: what belongs to an earlier life must not touch this one.
+    pub(crate) life: u64,
+}
+
+/// One direction between two hosts.
+pub(crate) struct Link {
+    pub(crate) rule: LinkRule,
+    /// What was sent first arrives first.
+    last_arrival: Moment,
+    /// The cut that is in force, by its number.
+    cut: Option<u64>,
+}
+
+impl Link {
+    pub(crate) fn new(rule: LinkRule) -> Link {
+        Link { rule, last_arrival: Moment::ORIGIN, cut: None }
+    }
+}
+
+impl State {
+    pub(crate) fn new(
+        chooser: Chooser,
+        record: Record,
+        machines: Vec<Machine>,
+        links: Vec<Vec<Link>>,
+    ) -> State {
+        State {
+            now: Moment::ORIGIN,
+            machines,
+            links,
+            fabric: Fabric::default(),
+            chooser,
+            record,
+            cuts: 0,
+            packets: Vec::new(),
+        }
+    }
+
+    /// Hands what a host's kernel wants to send to the links. Called after each call into a kernel.
+    pub(crate) fn collect(&mut self, host: HostIndex) {
+        let mut packets = std::mem::take(&mut self.packets);
+        self.machines[host].kernel.take_packets(&mut packets);
+        for packet in packets.drain(..) {
+            self.send(host, packet);
+        }
+        self.packets = packets;
+    }
+
+    fn send(&mut self, from: HostIndex, packet: Packet) {
+        let destination = packet.destination.ip();
+        let to =
+            if destination.is_loopback() { Some(from) } else { host_of(destination, self.machines.len()) };
+        match to {
+            Some(to) if to == from => {
+                let at = self.now + LOOPBACK_LATENCY;
+                self.fabric.schedule(at, Due::Arrival { from, to, packet });
+            }
+            Some(to) => self.send_over_link(from, to, packet),
+            // Nobody has this address: what is sent there is never heard of again.
+            None => self.record.item(item::LOST, self.now, from, &[u64::MAX]),
+        }
+    }
+
+    fn send_over_link(&mut self, from: HostIndex, to: HostIndex, packet: Packet) {
+        let link = &mut self.links[from][to];
+        if link.cut.is_some() {
+            return self.lose(from, to, &packet, "link cut");
+        }
+        match link.rule.judge(&mut self.chooser, packet.has_data()) {
+            PacketVerdict::Deliver(latency) => {
+                link.last_arrival = link.last_arrival.max(self.now + latency);
+                let at = link.last_arrival;
+                self.fabric.schedule(at, Due::Arrival { from, to, packet });
+            }
+            PacketVerdict::Lose => self.lose(from, to, &packet, "lost"),
+            PacketVerdict::Reset => self.reset(from, to, packet),
+        }
+    }
+
+    fn lose(&mut self, from: HostIndex, to: HostIndex, packet: &Packet, why: &str) {
+        self.record.item(item::LOST, self.now, from, &[to as u64]);
+        let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
+        self.record.tell(self.now, sender, LineKind::Fault, || format!("to {receiver}: {packet}: {why}"));
+    }
+
+    /// The packet is lost, and both ends are told that its connection was reset, as a middlebox does.
+    fn reset(&mut self, from: HostIndex, to: HostIndex, packet: Packet) {
+        self.record.item(item::RESET, self.now, from, &[to as u64]);
+        let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
+        self.record.tell(self.now, sender, LineKind::Fault, || {
+            format!("to {receiver}: {packet}: connection reset on the way")
+        });
+        for forged in packet.resets() {
+            let (from, to) = if forged.destination == packet.destination { (from, to) } else { (to, from) };
+            self.fabric.schedule(self.now, Due::Arrival { from, to, packet: forged });
+        }
+    }
+
+    /// A packet has arrived at a host.
+    pub(crate) fn deliver(&mut self, from: HostIndex, to: HostIndex, packet: Packet) {
+        self.record.item(item::DELIVERED, self.now, to, &packet.numbers());
+        self.record.bytes(packet.payload());
+        let machine = &mut self.machines[to];
+        if !machine.up {
+            return;
+        }
+        if from != to {
+            let receiver = machine.name.as_str();
+            self.record.tell(self.now, receiver, LineKind::Message, || packet.to_string());
+        }
+        machine.kernel.deliver(self.now, packet);
+        self.collect(to);
+    }
+
+    /// Kernel timers of a host are due.
+    pub(crate) fn expire(&mut self, host: HostIndex) {
+        self.machines[host].kernel.expire(self.now);
+        self.collect(host);
+    }
+
+    /// An event that was held back is told now.
+    pub(crate) fn raise(&mut self, host: HostIndex, life: u64, event: Event) {
+        let machine = &mut self.machines[host];
+        if machine.life == life {
+            self.record.item(item::LATE, self.now, host, &[fd_number(event.fd)]);
+            machine.kernel.raise(event.fd, event.readiness);
+        }
+    }
+
+    /// Cuts a link, in the ways given as seen from `from`, for `length` or until it is healed.
+    pub(crate) fn cut(&mut self, from: HostIndex, to: HostIndex, ways: CutWays, length: Option<Duration>) {
+        self.cuts += 1;
+        let directions: &[(HostIndex, HostIndex)] = match ways {
+            CutWays::Both => &[(from, to), (to, from)],
+            CutWays::This => &[(from, to)],
+            CutWays::Other => &[(to, from)],
+        };
+        for &(from, to) in directions {
+            self.links[from][to].cut = Some(self.cuts);
+            self.record.item(item::CUT, self.now, from, &[to as u64]);
+            let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
+            self.record.tell(self.now, sender, LineKind::Fault, || match length {
+                Some(length) => format!("link to {receiver} cut for {length:?}"),
+                None => format!("link to {receiver} cut"),
+            });
+            if let Some(length) = length {
+                self.fabric.schedule(self.now + length, Due::Heal { from, to, cut: self.cuts });
+            }
+        }
+    }
+
+    /// Heals one direction: of the given cut, or of whatever cut there is.
+    pub(crate) fn heal(&mut self, from: HostIndex, to: HostIndex, cut: Option<u64>) {
+        let link = &mut self.links[from][to];
+        if link.cut.is_none() || cut.is_some_and(|cut| link.cut != Some(cut)) {
+            return;
+        }
+        link.cut = None;
+        self.record.item(item::HEALED, self.now, from, &[to as u64]);
+        let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
+        self.record.tell(self.now, sender, LineKind::Fault, || format!("link to {receiver} healed"));
+    }
+
+    /// The host is gone without a word: no FIN, no reset, nothing flushed.
+    pub(crate) fn crash(&mut self, host: HostIndex, down_for: Option<Duration>) {
+        let machine = &mut self.machines[host];
+        machine.up = false;
+        machine.life += 1;
+        machine.kernel.crash();
+        self.record.item(item::CRASHED, self.now, host, &[]);
+        self.record.tell(self.now, &machine.name, LineKind::Fault, || match down_for {
+            Some(length) => format!("crashed, down for {length:?}"),
+            None => "crashed".to_owned(),
+        });
+        if let Some(length) = down_for {
+            self.fabric.schedule(self.now + length, Due::Restart { host });
+        }
+    }
+
+    /// The machine runs; its programs are the world's to start.
+    pub(crate) fn start(&mut self, host: HostIndex) {
+        let machine = &mut self.machines[host];
+        machine.up = true;
+        machine.life += 1;
+        self.record.item(item::STARTED, self.now, host, &[]);
+        self.record.tell(self.now, &machine.name, LineKind::Note, || "started".to_owned());
+    }
+
+    /// Resets every connection of a host, as an operator's tool or a middlebox may.
+    pub(crate) fn reset_connections(&mut self, host: HostIndex) {
+        let machine = &mut self.machines[host];
+        self.record.item(item::RESET, self.now, host, &[]);
+        self.record.tell(self.now, &machine.name, LineKind::Fault, || "all connections reset".to_owned());
+        machine.kernel.reset_all();
+        self.collect(host);
+    }
+
+    /// The earliest time at which something happens by itself, apart from what programs do.
+    pub(crate) fn next_at(&self) -> Option<Moment> {
+        let timers = self
+            .machines
+            .iter()
+            .filter(|machine| machine.up)
+            .filter_map(|machine| machine.kernel.next_timer());
+        timers.chain(self.fabric.next_at()).min()
+    }
+}

@@ -1,0 +1,1 @@
+//! What only a simulated world can show.

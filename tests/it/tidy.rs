@@ -1,0 +1,196 @@
+//! What no compiler checks: who may know whom, where unsafe and platforms may stand. It explains what it finds.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file below `folder`, with its path from the root, in order.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let mut folders = vec![root().join(folder)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the folder is part of the project") {
+            let path = entry.expect("the folder can be listed").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push((name(&path), fs::read_to_string(&path).expect("a source is text")));
+            }
+        }
+    }
+    files.sort();
+    assert!(!files.is_empty(), "{folder} has no sources: does this test look where they are?");
+    files
+}
+
+fn name(path: &Path) -> String {
+    let inside = path.strip_prefix(root()).expect("the file is below the root");
+    inside.to_str().expect("paths are plain text").replace('\\', "/")
+}
+
+/// The code of a line: what stands before a comment.
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or(line)
+}
+
+/// Complains of each line of code that has one of `words`.
+fn refuse(files: &[(String, String)], words: &[&str], instead: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (file, text) in files {
+        for (number, line) in text.lines().enumerate() {
+            if let Some(word) = words.iter().find(|word| code(line).contains(**word)) {
+                found.push(format!("{file}:{}: {word:?}: {instead}", number + 1));
+            }
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn pass(found: Vec<String>) {
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+/// The API and the simulator.
+fn core() -> Vec<(String, String)> {
+    [sources("src"), sources("sim/src")].concat()
+}
+
+#[test]
+fn the_core_and_the_simulator_have_no_unsafe() {
+    pass(refuse(
+        &core(),
+        &["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)"],
+        "unsafe lives in the leaves of real/",
+    ));
+    for file in ["src/lib.rs", "sim/src/lib.rs"] {
+        let text = fs::read_to_string(root().join(file)).expect("a crate has its root");
+        assert!(text.contains("#![forbid(unsafe_code)]"), "{file} must forbid unsafe code");
+    }
+}
+
+#[test]
+fn the_core_and_the_simulator_know_no_platform() {
+    let words = ["cfg(unix", "cfg(windows", "target_os", "target_family", "cfg!(", "target_env", "std::os::"];
+    pass(refuse(&core(), &words, "a difference that the core must know is a field of Capabilities"));
+}
+
+#[test]
+fn the_core_and_the_simulator_make_no_system_calls() {
+    let words = [
+        "std::process::Command",
+        "TcpStream::connect(",
+        "TcpListener::bind(",
+        "UdpSocket::bind(",
+        "libc::",
+        "mio::",
+    ];
+    pass(refuse(&core(), &words, "the world enters through the driver"));
+}
+
+#[test]
+fn nothing_but_the_real_driver_reads_a_clock_or_draws_chance() {
+    let files = [core(), sources("examples")].concat();
+    let words = [
+        "Instant::now",
+        "SystemTime::now",
+        "thread_rng",
+        "rand::random",
+        "RandomState",
+        "HashMap",
+        "HashSet",
+    ];
+    pass(refuse(&files, &words, "ask the dispatcher, the Chooser, or use a map with a defined order"));
+}
+
+#[test]
+fn real_and_sim_do_not_know_each_other() {
+    pass(refuse(&sources("real/src"), &["twinloop_sim"], "the drivers never meet but in programs"));
+    pass(refuse(&sources("sim/src"), &["twinloop_real"], "the drivers never meet but in programs"));
+    for (crate_name, other) in [("real", "twinloop-sim"), ("sim", "twinloop-real")] {
+        let manifest =
+            fs::read_to_string(root().join(crate_name).join("Cargo.toml")).expect("a crate has a manifest");
+        assert!(
+            !manifest.contains(other),
+            "{crate_name} depends on {other}: the drivers never meet but in programs"
+        );
+    }
+}
+
+#[test]
+fn the_core_depends_on_no_driver_and_on_no_library() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the root has a manifest");
+    let package = manifest.split("[package]").nth(1).expect("the root is a package");
+    assert!(
+        !package.contains("\n[dependencies]"),
+        "the core needs no crate; what it must be told comes through the driver"
+    );
+}
+
+#[test]
+fn contract_cases_name_no_driver() {
+    let words = ["twinloop_sim", "twinloop_real"];
+    pass(refuse(
+        &sources("tests/it/contract"),
+        &words,
+        "a case that needs one driver belongs into sim/ or into that crate",
+    ));
+}
+
+/// The layers of the core, lowest first: a file may use what stands in its own layer or below.
+const LAYERS: &[&[&str]] = &[
+    &["time", "table"],
+    &["callback", "driver"],
+    &["error", "observe"],
+    // `spawn` gives a JoinHandle, and the handle's methods are the dispatcher's: one layer in two files.
+    &["dispatcher", "task"],
+    &["sleep"],
+    &["transport"],
+];
+
+#[test]
+fn no_layer_knows_one_above_it() {
+    let layer_of = |module: &str| LAYERS.iter().position(|modules| modules.contains(&module));
+    let mut found = Vec::new();
+    for (file, text) in sources("src") {
+        let module = file["src/".len()..].split(['/', '.']).next().expect("a path has a first part");
+        if module == "lib" {
+            continue;
+        }
+        let own =
+            layer_of(module).unwrap_or_else(|| panic!("{file}: say in LAYERS where this module stands"));
+        for (number, line) in text.lines().enumerate() {
+            for used in code(line).split("crate::").skip(1) {
+                let used = used.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap_or("");
+                if layer_of(used).is_some_and(|other| other > own) {
+                    found.push(format!(
+                        "{file}:{}: {module} must not know {used}, which is built on it",
+                        number + 1
+                    ));
+                }
+            }
+        }
+    }
+    pass(found);
+}
+
+#[test]
+fn every_file_says_what_lives_in_it() {
+    let files = [core(), sources("real/src"), sources("examples"), sources("tests")].concat();
+    let silent = files.iter().filter(|(_, text)| !text.starts_with("//!") && !text.starts_with("#![doc"));
+    pass(silent.map(|(file, _)| format!("{file}: the first line says what lives here: //! ...")).collect());
+}
+
+#[test]
+fn every_file_is_on_the_map() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("there is an ARCHITECTURE.md");
+    let absent = |file: &&str| !map.contains(*file);
+    let files: Vec<String> = sources("src").into_iter().map(|(file, _)| file).collect();
+    let on_map = |file: &str| map.contains(file) || file == "src/lib.rs" || file.matches('/').count() > 1;
+    let missing: Vec<&str> =
+        files.iter().map(String::as_str).filter(|file| !on_map(file)).filter(absent).collect();
+    assert!(missing.is_empty(), "not in ARCHITECTURE.md's code map: {missing:?}");
+}
