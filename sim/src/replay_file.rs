@@ -8,7 +8,7 @@ use std::fmt;
 pub use reader::{Problem, ReadError};
 
 use crate::choice::{Choices, Pick};
-use crate::verdict::{Report, Verdict};
+use crate::verdict::{Report, Verdict, one_line, signature_of};
 
 /// The version that is written, and the only one that is read.
 const VERSION: &str = "1";
@@ -81,20 +81,8 @@ impl ReplayFile {
     /// Whether `verdict` is the one that the file keeps, but for the numbers in it: what
     /// [`Verdict::signature`] compares.
     pub fn keeps(&self, verdict: &Verdict) -> bool {
-        numbers_masked(&self.verdict) == numbers_masked(&one_line(&verdict.to_string()))
+        signature_of(&self.verdict) == verdict.signature()
     }
-}
-
-/// `text` as one line: its line breaks, with the blanks around them, become ` / `.
-pub(crate) fn one_line(text: &str) -> String {
-    let lines: Vec<&str> = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.join(" / ")
-}
-
-fn numbers_masked(text: &str) -> Vec<char> {
-    let mut masked: Vec<char> = text.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
-    masked.dedup_by(|a, b| *a == '#' && *b == '#');
-    masked
 }
 
 /// The text of the file. Line breaks inside the verdict or the story become ` / `: each is one line here.

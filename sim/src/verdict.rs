@@ -65,22 +65,31 @@ impl Verdict {
         }
     }
 
-    /// What two runs must share for their failures to be taken for the same one: the kind of verdict and the text of
-    /// its message with every number replaced by `#`. Shrinking keeps it, so that it does not slip to another bug.
+    /// What two runs must share for their failures to be taken for the same one: the first three clauses of the verdict's
+    /// text, which end at ": ", with every number replaced by `#`. Shrinking keeps it, so that it does not slip to another
+    /// bug. A check's message has what tells failures apart before its first ": ", and details behind it.
     pub fn signature(&self) -> String {
-        let text = self.to_string();
-        let mut signature = String::with_capacity(text.len());
-        let mut in_number = false;
-        for c in text.chars() {
-            if !c.is_ascii_digit() {
-                signature.push(c);
-            } else if !in_number {
-                signature.push('#');
-            }
-            in_number = c.is_ascii_digit();
-        }
-        signature
+        signature_of(&one_line(&self.to_string()))
     }
+}
+
+/// `text` as one line: its line breaks, with the blanks around them, become ` / `.
+pub(crate) fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" / ")
+}
+
+/// The signature of the failure whose verdict has this text.
+pub(crate) fn signature_of(verdict: &str) -> String {
+    let end = verdict.match_indices(": ").nth(2).map_or(verdict.len(), |(at, _)| at);
+    let mut signature = String::with_capacity(end);
+    for c in verdict[..end].chars() {
+        let c = if c.is_ascii_digit() { '#' } else { c };
+        if c != '#' || !signature.ends_with('#') {
+            signature.push(c);
+        }
+    }
+    signature
 }
 
 /// One line: the kind, then what is known.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use twinloop::{Address, StreamTransport, TransportError, connect, sleep, timeout};
+use twinloop::{Address, Handle, StreamTransport, TransportError, connect, sleep, timeout};
 
 use crate::resp::{Limits, ProtocolError, Reply, ReplyParser, request};
 
@@ -150,12 +150,17 @@ impl Retrying {
         loop {
             match timeout(ANSWER_MAX, self.attempt(arguments)).await {
                 Ok(Ok(reply)) => return reply,
-                Ok(Err(_)) | Err(_) => {
-                    self.connection = None;
-                    sleep(RETRY_PAUSE).await;
-                }
+                Ok(Err(error)) => self.rest(arguments, &error.to_string()).await,
+                Err(elapsed) => self.rest(arguments, &elapsed.to_string()).await,
             }
         }
+    }
+
+    /// Gives the connection up, and waits a little before the next attempt.
+    async fn rest(&mut self, arguments: &[&[u8]], why: &str) {
+        self.connection = None;
+        Handle::current().note(|| format!("{} again: {why}", arguments.join(&b' ').escape_ascii()));
+        sleep(RETRY_PAUSE).await;
     }
 
     async fn attempt(&mut self, arguments: &[&[u8]]) -> Result<Reply, ClientError> {

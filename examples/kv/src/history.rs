@@ -17,8 +17,8 @@
 //!
 //! assert_eq!(
 //!     history.check().unwrap_err(),
-//!     "key \"k\": client 2's GET from 0.000000040s to 0.000000050s answered \"10\", but the 1 operations before it \
-//!      leave \"5\" and nothing else can have come between",
+//!     "key \"k\" answers what no store could: client 2's GET from 0.000000040s to 0.000000050s answered \"10\", \
+//!      but the 1 operations before it leave \"5\" and nothing else can have come between",
 //! );
 //! ```
 
@@ -162,7 +162,7 @@ fn explain(key: &[u8], records: &[&Record], violation: &Violation<Content>) -> S
         others => format!("none of the {} that overlap it helps", others - 1),
     };
     format!(
-        "key \"{}\": {record}, but the {} operations before it leave {} and {between}",
+        "key \"{}\" answers what no store could: {record}, but the {} operations before it leave {} and {between}",
         key.escape_ascii(),
         violation.prefix.len(),
         violation.state,
@@ -349,7 +349,10 @@ mod tests {
         history.add(Call::Apply(5), Answer::Integer(5));
         history.add(Call::Get, value("10"));
         let explanation = history.check().expect_err("5 is not 10");
-        assert!(explanation.starts_with("key \"k\": client 1's GET "), "{explanation}");
+        assert!(
+            explanation.starts_with("key \"k\" answers what no store could: client 1's GET "),
+            "{explanation}"
+        );
     }
 
     #[test]
@@ -395,7 +398,10 @@ mod tests {
             history.finish(operation, Answer::Integer(got), at(0));
         }
         let explanation = history.check().expect_err("2 comes from nowhere");
-        assert!(explanation.starts_with("key \"b\": client 7's INCRBY 1 "), "{explanation}");
+        assert!(
+            explanation.starts_with("key \"b\" answers what no store could: client 7's INCRBY 1 "),
+            "{explanation}"
+        );
         assert!(!explanation.contains('\n'));
     }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use twinloop::{ErrorKind, JoinHandle, Moment, StreamServer, StreamTransport, TransportError};
+use twinloop::{ErrorKind, Handle, JoinHandle, Moment, StreamServer, StreamTransport, TransportError};
 
 use crate::command::{Context, Counters, Effect, Session, execute};
 use crate::resp::{Limits, Parser};
@@ -167,7 +167,8 @@ impl Server {
 
     fn disconnected(&self, connection: &Connection) {
         self.counters.borrow_mut().connected_clients -= 1;
-        if self.options.forgets {
+        if self.options.forgets && !connection.applied.is_empty() {
+            Handle::current().note(|| "connection dropped, its request ids forgotten".to_owned());
             self.store.borrow_mut().forget_clients(connection.applied.iter().map(Vec::as_slice));
         }
     }

@@ -10,7 +10,7 @@ use super::meter::SeedMeter;
 use super::screen::Screen;
 use super::{Exit, Subject};
 use crate::campaign::{Campaign, Findings, Nondeterminism};
-use crate::replay_file::one_line;
+use crate::verdict::one_line;
 
 /// Runs the seeds, then shrinks, keeps and tells each failure.
 pub(super) fn explore(subject: &Subject<'_>, options: &ExploreOptions, screen: &mut Screen<'_>) -> Exit {

@@ -15,13 +15,15 @@ use super::screen::Screen;
 use super::{Exit, Subject, shell_word};
 use crate::campaign::Failure;
 use crate::choice::{Choices, Pick};
-use crate::replay_file::{ReadError, ReplayFile, one_line};
+use crate::replay_file::{ReadError, ReplayFile};
 use crate::shrink::{NotReproduced, Shrunk, shrink};
 use crate::story::{LineKind, Story, Telling};
-use crate::verdict::Report;
+use crate::verdict::{Report, one_line};
 
 /// How many lines of the story are told, and how many picks; the file has all picks, and `show` all lines.
 const STORY_LINES: usize = 12;
+/// How many of them stand before the last fault.
+const LINES_BEFORE_FAULT: usize = 4;
 const PICKS_TOLD: usize = 20;
 /// How many characters of a line are told.
 const WIDTH: usize = 100;
@@ -90,7 +92,7 @@ fn tell_shrunk(failure: &Failure, shrunk: &Shrunk, story: &Story, screen: &mut S
         screen.say(format_args!("  {}", one_line(&shrunk.report.verdict.to_string())));
     }
     tell_picks(&shrunk.picks, PICKS_TOLD, screen);
-    tell_end_of(story, screen);
+    tell_heart_of(story, screen);
 }
 
 /// Lists the first `count` of `picks`, and says how many more there are.
@@ -103,18 +105,23 @@ pub(super) fn tell_picks(picks: &[Pick], count: usize, screen: &mut Screen<'_>) 
     }
 }
 
-fn tell_end_of(story: &Story, screen: &mut Screen<'_>) {
-    if story.lines.is_empty() {
+/// Tells what faults and programs did around the last fault: most failures are the answer to it.
+fn tell_heart_of(story: &Story, screen: &mut Screen<'_>) {
+    let mut heart = story.clone();
+    heart.lines.retain(|line| matches!(line.kind, LineKind::Fault | LineKind::Note));
+    if heart.lines.is_empty() {
         return;
     }
-    let tail = story.tail(STORY_LINES);
-    if tail.lines.len() < story.lines.len() {
-        let of = HumanCount(story.lines.len() as u64);
-        screen.say(format_args!("\n  How that run ends (the last {STORY_LINES} lines of {of}):"));
-    } else {
-        screen.say("\n  How that run goes:");
-    }
-    for line in tail.to_string().lines() {
+    let last_fault = heart.lines.iter().rposition(|line| line.kind == LineKind::Fault);
+    let latest_start = heart.lines.len().saturating_sub(STORY_LINES);
+    let start = last_fault.map_or(latest_start, |at| at.saturating_sub(LINES_BEFORE_FAULT));
+    heart.lines.drain(..start.min(latest_start));
+    heart.lines.truncate(STORY_LINES);
+    screen.say(match last_fault {
+        Some(_) => "\n  What faults and programs do, around the last fault (`show` tells all):",
+        None => "\n  What programs do last (`show` tells all):",
+    });
+    for line in heart.to_string().lines() {
         screen.say(clipped(&format!("  {line}"), WIDTH));
     }
 }

@@ -8,9 +8,9 @@ use super::screen::Screen;
 use super::{Exit, Subject};
 use crate::campaign::Nondeterminism;
 use crate::choice::Choices;
-use crate::replay_file::{ReplayFile, one_line};
+use crate::replay_file::ReplayFile;
 use crate::story::Telling;
-use crate::verdict::Report;
+use crate::verdict::{Report, one_line};
 
 /// The run to repeat.
 pub(super) enum Source {
