@@ -35,7 +35,8 @@ use crate::{Moment, time};
 pub use current::{Handle, Scope};
 use inbox::Inbox;
 use ready::{Entry, Ready};
-use sources::{Interest, Refusal, Sources};
+pub(crate) use sources::Interest;
+use sources::{Refusal, Sources};
 pub(crate) use tasks::{Outcome, Waiter};
 use tasks::{Payload, Tasks};
 pub(crate) use timers::Alarm;
@@ -355,7 +356,16 @@ impl Handle {
         F: Future + 'static,
         F::Output: 'static,
     {
-        JoinHandle::new(*self, self.core().spawn(future, Location::caller()))
+        self.spawn_at(Location::caller(), future)
+    }
+
+    /// As [`Handle::spawn`]; observers and [`Dispatcher::dump`] know the task by `place` and not by that of this call.
+    pub fn spawn_at<F>(&self, place: &'static Location<'static>, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        JoinHandle::new(*self, self.core().spawn(future, place))
     }
 
     /// Tells the observer what `text` gives. With none that wants notes, `text` is not even called.
@@ -534,7 +544,7 @@ impl Core {
         }
     }
 
-    fn watch(
+    pub(crate) fn watch(
         &self,
         fd: Fd,
         interest: Interest,

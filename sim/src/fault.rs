@@ -222,6 +222,10 @@ impl LinkRule {
         PacketVerdict::Deliver(draw_duration(chooser, self.jitter, &range))
     }
 
+    pub(crate) fn least_latency(&self) -> Duration {
+        self.faults.latency
+    }
+
     pub(crate) fn draws_cuts(&self) -> bool {
         self.faults.cut > 0.0
     }

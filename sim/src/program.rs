@@ -3,8 +3,11 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
+
+use twinloop::Handle;
 
 /// What a program answers: an error fails the run.
 pub type ProgramResult = Result<(), Box<dyn Error>>;
@@ -17,15 +20,18 @@ pub(crate) type Exit = Rc<RefCell<Option<Result<(), String>>>>;
 pub(crate) struct Program {
     make: Box<dyn FnMut() -> MainFuture>,
     is_client: bool,
+    /// Where the scenario adds it: the name of its main task.
+    place: &'static Location<'static>,
 }
 
 impl Program {
     /// `make` is called at each start of the host, in the scope of its dispatcher.
+    #[track_caller]
     pub(crate) fn new<F>(is_client: bool, mut make: impl FnMut() -> F + 'static) -> Program
     where
         F: Future<Output = ProgramResult> + 'static,
     {
-        Program { make: Box::new(move || Box::pin(make())), is_client }
+        Program { make: Box::new(move || Box::pin(make())), is_client, place: Location::caller() }
     }
 
     /// Whether the run waits for it to end.
@@ -38,9 +44,9 @@ impl Program {
         let main = (self.make)();
         let exit = Rc::clone(exit);
         let is_client = self.is_client;
-        let main = twinloop::spawn(async move {
+        let main = Handle::current().spawn_at(self.place, async move {
             let ended = main.await.map_err(|error| error.to_string());
-            twinloop::Handle::current().note(|| match &ended {
+            Handle::current().note(|| match &ended {
                 Ok(()) => "program ended".to_owned(),
                 Err(error) => format!("program failed: {error}"),
             });

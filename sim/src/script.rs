@@ -26,7 +26,6 @@ pub(crate) enum Act {
 /// # Panics
 ///
 /// Each method panics if a host of that name was not added before.
-#[must_use = "say what is to happen then"]
 pub struct At<'a> {
     pub(crate) sim: &'a mut Sim,
     pub(crate) at: Duration,

@@ -102,6 +102,7 @@ impl Sim {
     /// # Panics
     ///
     /// If there is a host of that name already.
+    #[track_caller]
     pub fn host<F>(
         &mut self,
         name: &str,
@@ -121,6 +122,7 @@ impl Sim {
     /// # Panics
     ///
     /// If there is a host of that name already.
+    #[track_caller]
     pub fn client<F>(&mut self, name: &str, program: impl FnMut() -> F + 'static)
     where
         F: Future<Output = ProgramResult> + 'static,
@@ -160,6 +162,7 @@ impl Sim {
     }
 
     /// Says what is to happen once `time` has passed.
+    #[must_use = "say what is to happen then"]
     pub fn at(&mut self, time: Duration) -> At<'_> {
         At { sim: self, at: time }
     }

@@ -105,14 +105,17 @@ impl State {
             return self.lose(from, to, &packet, "link cut");
         }
         match link.rule.judge(&mut self.chooser, packet.has_data()) {
-            PacketVerdict::Deliver(latency) => {
-                link.last_arrival = link.last_arrival.max(self.now + latency);
-                let at = link.last_arrival;
-                self.fabric.schedule(at, Due::Arrival { from, to, packet });
-            }
+            PacketVerdict::Deliver(latency) => self.carry(from, to, latency, packet),
             PacketVerdict::Lose => self.lose(from, to, &packet, "lost"),
             PacketVerdict::Reset => self.reset(from, to, packet),
         }
+    }
+
+    /// Puts a packet on the link, behind all that are under way on it.
+    fn carry(&mut self, from: HostIndex, to: HostIndex, latency: Duration, packet: Packet) {
+        let link = &mut self.links[from][to];
+        link.last_arrival = link.last_arrival.max(self.now + latency);
+        self.fabric.schedule(link.last_arrival, Due::Arrival { from, to, packet });
     }
 
     fn lose(&mut self, from: HostIndex, to: HostIndex, packet: &Packet, why: &str) {
@@ -128,9 +131,10 @@ impl State {
         self.record.tell(self.now, sender, LineKind::Fault, || {
             format!("to {receiver}: {packet}: connection reset on the way")
         });
-        for forged in packet.resets() {
-            let (from, to) = if forged.destination == packet.destination { (from, to) } else { (to, from) };
-            self.fabric.schedule(self.now, Due::Arrival { from, to, packet: forged });
+        let [onward, back] = packet.resets();
+        for (from, to, forged) in [(from, to, onward), (to, from, back)] {
+            let latency = self.links[from][to].rule.least_latency();
+            self.carry(from, to, latency, forged);
         }
     }
 

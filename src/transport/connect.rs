@@ -33,11 +33,13 @@ use crate::{Address, AsyncCallback, Handle, Operation, TransportError};
 /// assert_eq!(nobody.unwrap_err().kind(), ErrorKind::Os(std::io::ErrorKind::ConnectionRefused));
 /// # Ok(()) });
 /// ```
+#[track_caller]
 pub fn connect(remote: impl Into<Address>) -> Connect {
     connect_with(remote, &ConnectOptions::default())
 }
 
 /// As [`connect`], with options.
+#[track_caller]
 pub fn connect_with(remote: impl Into<Address>, options: &ConnectOptions) -> Connect {
     let handle = Handle::current();
     let remote = remote.into();

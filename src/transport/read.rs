@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -12,7 +13,7 @@ use std::task::{Context, Poll};
 use super::budget::{BYTES_A_BATCH, Budget};
 use super::buffer::Buffer;
 use super::stream::{Stream, StreamTransport};
-use crate::dispatcher::{Core, Waiter};
+use crate::dispatcher::{Core, Interest, Waiter};
 use crate::driver::OsError;
 use crate::table::Key;
 use crate::{AsyncCallback, ErrorKind, Handle, Operation, TransportError};
@@ -64,6 +65,7 @@ impl StreamTransport {
     /// assert_eq!(stream.read(&mut buffer).await?, 0);
     /// # Ok(()) });
     /// ```
+    #[track_caller]
     pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> Read<'a> {
         assert!(!buffer.is_empty(), "a read into an empty buffer could not tell the end of the stream");
         Read { claim: Claim::new(self), buffer }
@@ -83,6 +85,7 @@ impl StreamTransport {
     /// assert_eq!(&buffer, b"hello");
     /// # Ok(()) });
     /// ```
+    #[track_caller]
     pub fn read_exactly<'a>(&'a self, buffer: &'a mut [u8]) -> ReadExactly<'a> {
         ReadExactly { claim: Claim::new(self), buffer, filled: 0 }
     }
@@ -104,6 +107,7 @@ impl StreamTransport {
     /// assert_eq!(stream.read_until(b"\r\n\r\n", 8192).await?, b"key: value\r\n\r\n");
     /// # Ok(()) });
     /// ```
+    #[track_caller]
     pub fn read_until<'a>(&'a self, separator: &'a [u8], limit: usize) -> ReadUntil<'a> {
         assert!(!separator.is_empty(), "a separator has at least one byte");
         ReadUntil { claim: Claim::new(self), separator, limit, searched: 0 }
@@ -125,6 +129,7 @@ impl StreamTransport {
     /// assert_eq!(stream.read_line(80).await?, None);
     /// # Ok(()) });
     /// ```
+    #[track_caller]
     pub fn read_line(&self, limit: usize) -> ReadLine<'_> {
         ReadLine { claim: Claim::new(self), limit, searched: 0 }
     }
@@ -142,6 +147,7 @@ impl StreamTransport {
     /// assert_eq!(stream.read_to_end(1 << 20).await?, b"all there is");
     /// # Ok(()) });
     /// ```
+    #[track_caller]
     pub fn read_to_end(&self, limit: usize) -> ReadToEnd<'_> {
         ReadToEnd { claim: Claim::new(self), limit }
     }
@@ -160,6 +166,7 @@ impl StreamTransport {
     /// assert_eq!((word, stream.peek(<[u8]>::len)), (b'P', 3));
     /// # Ok(()) });
     /// ```
+    #[track_caller]
     pub fn fill(&self) -> Fill<'_> {
         Fill { claim: Claim::new(self) }
     }
@@ -209,11 +216,14 @@ impl Drop for Restore<'_> {
 struct Claim<'a> {
     transport: &'a StreamTransport,
     held: bool,
+    /// The call that reads, by which the reader callback is known.
+    place: &'static Location<'static>,
 }
 
 impl<'a> Claim<'a> {
+    #[track_caller]
     fn new(transport: &'a StreamTransport) -> Claim<'a> {
-        Claim { transport, held: false }
+        Claim { transport, held: false, place: Location::caller() }
     }
 
     /// Runs `attempt` until it has an outcome, receiving more before each further one.
@@ -267,7 +277,7 @@ impl<'a> Claim<'a> {
             }
             Err(error) if error.is_would_block() => {
                 drop(side);
-                wait_readable(core, stream, self.transport.key(), context);
+                self.wait_readable(core, stream, context);
                 return Ok(Poll::Pending);
             }
             Err(error) => {
@@ -276,6 +286,23 @@ impl<'a> Claim<'a> {
             }
         }
         Ok(Poll::Ready(0))
+    }
+
+    /// Notes who waits and has the reader callback wake it. An idle stream keeps no buffer.
+    fn wait_readable(&self, core: &Core, stream: &Stream, context: &Context<'_>) {
+        let mut waiter = std::mem::take(&mut stream.read.borrow_mut().waiter);
+        let is_new = matches!(waiter, Waiter::Nobody);
+        waiter.note(core, context);
+        let mut side = stream.read.borrow_mut();
+        side.waiter = waiter;
+        if let Some(storage) = side.buffer.take_storage() {
+            core.keep_spare_buffer(storage);
+        }
+        if is_new {
+            let callback = AsyncCallback::new(read_ready, self.transport.key().into_word());
+            let watched = core.watch(stream.fd, Interest::Read, callback, self.place);
+            watched.expect("a transport's descriptor is read through the transport alone");
+        }
     }
 
     /// Takes the right to read, unless the stream is closed or another read has it.
@@ -324,22 +351,6 @@ fn yield_once(core: &Core, context: &Context<'_>) {
     let mut waiter = Waiter::Nobody;
     waiter.note(core, context);
     waiter.wake(core);
-}
-
-/// Notes who waits and has the reader callback wake it. An idle stream keeps no buffer.
-fn wait_readable(core: &Core, stream: &Stream, key: Key, context: &Context<'_>) {
-    let mut waiter = std::mem::take(&mut stream.read.borrow_mut().waiter);
-    let is_new = matches!(waiter, Waiter::Nobody);
-    waiter.note(core, context);
-    let mut side = stream.read.borrow_mut();
-    side.waiter = waiter;
-    if let Some(storage) = side.buffer.take_storage() {
-        core.keep_spare_buffer(storage);
-    }
-    if is_new {
-        let watched = core.handle.add_reader(stream.fd, AsyncCallback::new(read_ready, key.into_word()));
-        watched.expect("a transport's descriptor is read through the transport alone");
-    }
 }
 
 /// The stream may be readable: wakes the read that waits. It watches again when it finds nothing.

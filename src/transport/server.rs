@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::budget::{ACCEPTS_A_BATCH, Budget};
 use super::stream::{Close, StreamTransport};
-use crate::dispatcher::{Core, Waiter};
+use crate::dispatcher::{Core, Interest, Waiter};
 use crate::driver::{Fd, ListenOptions, OsError};
 use crate::table::Key;
 use crate::task::yield_now;
@@ -101,8 +102,9 @@ impl StreamServer {
     /// [`ErrorKind::TooManyOpen`] when descriptors or memory run out: the server still listens, try again later (R139).
     /// [`ErrorKind::Closed`] once the server is closed (R140). A connection that the peer has given up meanwhile is
     /// passed over.
+    #[track_caller]
     pub fn accept(&self) -> Accept<'_> {
-        Accept { server: self, ticket: None }
+        Accept { server: self, ticket: None, place: Location::caller() }
     }
 
     /// Stops listening at once and frees the address; who waits in [`accept`](Self::accept) is told (R140, R143). The
@@ -172,14 +174,15 @@ impl Server {
     }
 
     /// Has `accept_ready` run when there may be a connection, if someone waits for one.
-    fn watch(&self, core: &Core, key: Key) {
+    fn watch(&self, core: &Core, key: Key, place: &'static Location<'static>) {
         let mut accepting = self.accepting.borrow_mut();
         if accepting.watching || accepting.queue.is_empty() {
             return;
         }
         accepting.watching = true;
         drop(accepting);
-        let watched = core.handle.add_reader(self.fd, AsyncCallback::new(accept_ready, key.into_word()));
+        let callback = AsyncCallback::new(accept_ready, key.into_word());
+        let watched = core.watch(self.fd, Interest::Read, callback, place);
         watched.expect("a server's descriptor is read through the server alone");
     }
 }
@@ -209,6 +212,8 @@ pub struct Accept<'a> {
     server: &'a StreamServer,
     /// The place in the queue, once the first attempt found nothing or others wait already.
     ticket: Option<u64>,
+    /// The call that accepts, by which the reader callback is known.
+    place: &'static Location<'static>,
 }
 
 impl Future for Accept<'_> {
@@ -254,7 +259,7 @@ impl Accept<'_> {
             }
         };
         drop(accepting);
-        server.watch(core, self.server.key);
+        server.watch(core, self.server.key, self.place);
         Poll::Pending
     }
 

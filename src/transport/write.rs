@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::IoSlice;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::budget::{BYTES_A_BATCH, Budget};
 use super::stream::{Stream, StreamTransport};
-use crate::dispatcher::{Core, Waiter};
+use crate::dispatcher::{Core, Interest, Waiter};
 use crate::driver::{Half, OsError};
 use crate::table::Key;
 use crate::{Address, AsyncCallback, ErrorKind, Handle, Operation, TransportError};
@@ -120,6 +121,7 @@ impl StreamTransport {
     /// assert_eq!(peer.read_to_end(100).await?, b"one two");
     /// # Ok(()) });
     /// ```
+    #[track_caller]
     pub fn write(&self, bytes: &[u8]) -> Write {
         let (core, stream) = self.resolve();
         match stream.send_now(&core, bytes) {
@@ -133,6 +135,7 @@ impl StreamTransport {
     }
 
     /// As [`write`](Self::write), for bytes that the queue can own: what the kernel does not take at once is not copied.
+    #[track_caller]
     pub fn write_owned(&self, bytes: Vec<u8>) -> Write {
         let (core, stream) = self.resolve();
         let total = bytes.len();
@@ -211,6 +214,7 @@ impl Stream {
     }
 
     /// Files what is left of a write, and has the writer callback send it.
+    #[track_caller]
     fn enqueue(&self, core: &Core, key: Key, bytes: Vec<u8>, sent: usize, begun: bool) -> u64 {
         assert!(sent < bytes.len(), "a write that is done is not queued");
         let mut side = self.write.borrow_mut();
@@ -226,8 +230,10 @@ impl Stream {
     }
 
     /// Has the writer callback run as soon as the stream is writable.
+    #[track_caller]
     fn watch(&self, core: &Core, key: Key) {
-        let watched = core.handle.add_writer(self.fd, AsyncCallback::new(write_ready, key.into_word()));
+        let callback = AsyncCallback::new(write_ready, key.into_word());
+        let watched = core.watch(self.fd, Interest::Write, callback, Location::caller());
         watched.expect("a transport's descriptor is written through the transport alone");
         // Where the budget ended the direct attempt, no edge is to come: the socket never said that it was full.
         core.assume_writable(self.fd);

@@ -2,6 +2,7 @@
 //!
 //! `contract/` holds cases that name no driver; they are mounted twice, `on_real` and `on_sim`. `sim/` holds what only a
 //! simulated world can show. `tidy` reads the sources.
+#![expect(clippy::duplicate_mod, reason = "the contract is mounted once for each driver")]
 
 mod on_real;
 mod on_sim;

@@ -11,7 +11,7 @@ const CASE_MAX: Duration = Duration::from_secs(20);
 
 /// Runs a case once.
 #[track_caller]
-pub fn run<F>(case: impl Fn() -> F + 'static)
+pub(crate) fn run<F>(case: impl Fn() -> F + 'static)
 where
     F: Future<Output = Result<(), Box<dyn Error>>> + 'static,
 {

@@ -13,7 +13,7 @@ const SEEDS: u64 = 30;
 
 /// Runs a case in each world.
 #[track_caller]
-pub fn run<F>(case: impl Fn() -> F + 'static)
+pub(crate) fn run<F>(case: impl Fn() -> F + 'static)
 where
     F: Future<Output = Result<(), Box<dyn Error>>> + 'static,
 {

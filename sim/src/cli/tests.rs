@@ -103,7 +103,7 @@ fn a_failure_is_shrunk_kept_told_and_repeats() {
     assert!(out.starts_with(&format!("toy: seed {} failed\n  failed: check: requests ", file.seed)), "{out}");
     assert!(out.contains(" runs: 2 of 102 unusual picks are left.\n  failed: check: requests 0 and 1 are forgotten\n    \"server: forgets\" #0 = 1\n"), "{out}");
     assert!(
-        out.contains("  How that run goes:\n   1.000000000s  toy  fault     \"server: forgets\" #"),
+        out.contains("  What faults and programs do, around the last fault (`show` tells all):\n   1.000000000s  toy  fault     \"server: forgets\" #"),
         "{out}"
     );
     let summary = out.lines().last().expect("a summary");
@@ -364,7 +364,7 @@ fn words_are_quoted_for_the_shell_only_if_they_must_be() {
 
 /// A story with more lines than are told.
 #[test]
-fn a_long_story_is_told_from_its_end() {
+fn a_long_story_is_told_around_its_last_fault() {
     let run = |choices: &Choices, telling: Telling| -> Report {
         toy::run(choices, telling, |chooser| {
             let site = chooser.site("a: b");
@@ -375,5 +375,5 @@ fn a_long_story_is_told_from_its_end() {
     let folder = Folder::new("long");
     let options = ExploreOptions { replays: folder.0.clone(), ..ExploreOptions::default() };
     let Printed { out, .. } = explore_toy(&run, &options);
-    assert!(out.contains("  How that run ends (the last 12 lines of 15):\n   4.000000000s  toy"), "{out}");
+    assert!(out.contains("(`show` tells all):\n   4.000000000s  toy"), "{out}");
 }

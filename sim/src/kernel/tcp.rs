@@ -196,10 +196,14 @@ impl Connection {
     pub(super) fn read(&mut self, buffer: &mut [u8], out: &mut Out) -> Result<usize, OsError> {
         let receive = &mut self.receive;
         if receive.buffer.is_empty() {
+            // The end of the stream goes before an error that came later (SOCK_DONE of Linux).
+            if receive.ended {
+                return Ok(0);
+            }
             if let Some(error) = self.error.take() {
                 return Err(error);
             }
-            let at_end = receive.ended || receive.shut || self.state == State::Dead;
+            let at_end = receive.shut || self.state == State::Dead;
             return if at_end { Ok(0) } else { Err(OsError::WOULD_BLOCK) };
         }
         let count = buffer.len().min(receive.buffer.len());
@@ -330,6 +334,8 @@ impl Connection {
     fn reset_by_peer(&mut self) -> Readiness {
         let error = match self.state {
             State::SynSent => ECONNREFUSED,
+            // Both directions have ended: nothing is broken that anyone could still use.
+            _ if self.receive.ended && self.send.fin_acked => return self.die(None),
             // The peer had ended its direction before: what is broken is ours (tcp_reset of Linux).
             _ if self.receive.ended => EPIPE,
             _ => ECONNRESET,

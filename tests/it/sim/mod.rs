@@ -1,1 +1,7 @@
 //! What only a simulated world can show.
+
+mod determinism;
+mod faults;
+mod order;
+mod replays;
+mod verdicts;

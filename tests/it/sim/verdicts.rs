@@ -1,0 +1,144 @@
+//! Every way in which a run can end, by name.
+
+use std::time::Duration;
+
+use twinloop::{Address, StreamServer, connect, sleep, spawn, yield_now};
+use twinloop_sim::choice::Choices;
+use twinloop_sim::story::Telling;
+use twinloop_sim::{Report, Sim, Verdict, run_world};
+
+fn run(build: impl FnOnce(&mut Sim)) -> Report {
+    run_world(&Choices::Seeded(1), Telling::Events, build)
+}
+
+#[test]
+fn a_client_that_fails_fails_the_run() {
+    let report = run(|sim| sim.client("client", || async { Err("no luck".into()) }));
+    assert_eq!(report.verdict.to_string(), "failed: client: no luck");
+}
+
+#[test]
+fn a_check_that_does_not_hold_fails_the_run() {
+    let report = run(|sim| {
+        sim.client("client", || async { Ok(()) });
+        sim.check("first", || Ok(()));
+        sim.check("second", || Err("2 is not 3".to_owned()));
+    });
+    assert_eq!(report.verdict.to_string(), "failed: second: 2 is not 3");
+}
+
+#[test]
+fn a_panic_is_a_verdict_with_its_place_and_prints_nothing() {
+    let report = run(|sim| {
+        sim.client("client", || async {
+            spawn(async { panic!("out of {}", "luck") }).detach();
+            sleep(Duration::from_secs(1)).await;
+            Ok(())
+        });
+    });
+    let Verdict::Panicked { host, message } = &report.verdict else { panic!("{}", report.verdict) };
+    assert_eq!(host, "client");
+    assert!(message.starts_with("out of luck (at ") && message.contains("verdicts.rs:"), "{message}");
+}
+
+#[test]
+fn a_panic_that_is_joined_is_the_joiners() {
+    let report = run(|sim| {
+        sim.client("client", || async {
+            let ended = spawn(async { panic!("caught") }).await;
+            assert_eq!(ended.unwrap_err().to_string(), "the task panicked: caught");
+            Ok(())
+        });
+    });
+    assert_eq!(report.verdict, Verdict::Passed);
+}
+
+#[test]
+fn what_can_never_happen_is_a_deadlock_that_names_who_waits() {
+    let report = run(|sim| {
+        sim.client("client", || async {
+            std::future::pending::<()>().await;
+            Ok(())
+        });
+    });
+    let Verdict::Deadlock { message } = &report.verdict else { panic!("{}", report.verdict) };
+    assert!(message.starts_with("client waits: task "), "{message}");
+}
+
+#[test]
+fn what_spins_ends_with_the_turn_budget_and_names_who() {
+    let report = run(|sim| {
+        sim.turn_budget(5_000);
+        sim.client("idler", || async {
+            sleep(Duration::from_secs(7200)).await;
+            Ok(())
+        });
+        sim.client("spinner", || async {
+            loop {
+                yield_now().await;
+            }
+        });
+    });
+    let Verdict::TurnBudget { turns: 5_000, message } = &report.verdict else { panic!("{}", report.verdict) };
+    assert!(message.starts_with("spinner made "), "{message}");
+}
+
+#[test]
+fn what_takes_too_long_ends_with_the_time_budget() {
+    let report = run(|sim| {
+        sim.time_budget(Duration::from_secs(60));
+        sim.client("sleeper", || async {
+            loop {
+                sleep(Duration::from_secs(1)).await;
+            }
+        });
+    });
+    assert_eq!(report.verdict.kind(), "time-budget");
+    assert!(report.virtual_time >= Duration::from_secs(60) && report.virtual_time < Duration::from_secs(62));
+}
+
+/// Time jumps over what nobody waits for: a year costs a handful of turns.
+#[test]
+fn idle_time_costs_nothing() {
+    let year = Duration::from_secs(365 * 24 * 3600);
+    let report = run(|sim| {
+        sim.time_budget(2 * year);
+        sim.client("sleeper", move || async move {
+            sleep(year).await;
+            Ok(())
+        });
+    });
+    assert_eq!(report.verdict, Verdict::Passed);
+    assert!(report.virtual_time >= year && report.turns < 10, "{} turns", report.turns);
+}
+
+#[test]
+fn a_server_that_fails_fails_the_run() {
+    let report = run(|sim| {
+        let address = sim.host("server", 7, |address| async move {
+            let server = StreamServer::listen(address)?;
+            server.accept().await?;
+            Err("one was enough".into())
+        });
+        sim.client("client", move || async move {
+            connect(address).await?;
+            sleep(Duration::from_secs(1)).await;
+            Ok(())
+        });
+    });
+    assert_eq!(report.verdict.to_string(), "failed: server: one was enough");
+}
+
+/// A world of servers alone runs its time and passes.
+#[test]
+fn servers_alone_run_their_time() {
+    let report = run(|sim| {
+        sim.time_budget(Duration::from_secs(5));
+        sim.host("server", 7, |_: Address| async {
+            loop {
+                sleep(Duration::from_secs(1)).await;
+            }
+        });
+    });
+    assert_eq!(report.verdict, Verdict::Passed);
+}
