@@ -25,3 +25,6 @@ where
 
 #[path = "contract/mod.rs"]
 mod contract;
+
+#[path = "kv_cases.rs"]
+mod kv_cases;

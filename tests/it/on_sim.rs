@@ -43,3 +43,6 @@ fn freedoms() -> HostFaults {
 
 #[path = "contract/mod.rs"]
 mod contract;
+
+#[path = "kv_cases.rs"]
+mod kv_cases;

@@ -21,9 +21,9 @@ use crate::story::{LineKind, Story, Telling};
 use crate::verdict::{Report, one_line};
 
 /// How many lines of the story are told, and how many picks; the file has all picks, and `show` all lines.
-const STORY_LINES: usize = 12;
+const STORY_LINES: usize = 14;
 /// How many of them stand before the last fault.
-const LINES_BEFORE_FAULT: usize = 4;
+const LINES_BEFORE_FAULT: usize = 2;
 const PICKS_TOLD: usize = 20;
 /// How many characters of a line are told.
 const WIDTH: usize = 100;

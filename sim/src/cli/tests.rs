@@ -375,5 +375,5 @@ fn a_long_story_is_told_around_its_last_fault() {
     let folder = Folder::new("long");
     let options = ExploreOptions { replays: folder.0.clone(), ..ExploreOptions::default() };
     let Printed { out, .. } = explore_toy(&run, &options);
-    assert!(out.contains("(`show` tells all):\n   4.000000000s  toy"), "{out}");
+    assert!(out.contains("(`show` tells all):\n   2.000000000s  toy"), "{out}");
 }

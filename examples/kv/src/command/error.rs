@@ -41,6 +41,8 @@ pub(super) enum CommandError<'a> {
     DatabaseOutOfRange,
     /// The name of a connection has a space or a control character.
     ClientName,
+    /// The values asked for are more than one reply may have.
+    ReplyTooLong,
     /// See [`ApplyError`].
     Apply(ApplyError),
 }
@@ -54,6 +56,7 @@ impl CommandError<'_> {
     fn text(&self) -> Vec<u8> {
         match self {
             CommandError::Unknown(request) => unknown_command(*request),
+            CommandError::ReplyTooLong => b"ERR the reply would be too long".into(),
             CommandError::Arity(name) => format!("ERR wrong number of arguments for '{name}' command").into(),
             CommandError::UnknownSubcommand { command, got } => {
                 let try_help = format!("'. Try {} HELP.", command.to_ascii_uppercase());

@@ -15,10 +15,17 @@ pub(super) fn get<'a>(context: &mut Context<'_>, request: Request<'a>, out: &mut
     Ok(())
 }
 
+/// Bytes of values in one reply.
+const REPLY_LEN_MAX: usize = 256 << 20;
+
 pub(super) fn mget<'a>(context: &mut Context<'_>, request: Request<'a>, out: &mut Vec<u8>) -> Outcome<'a> {
-    let keys = request.from(1);
-    resp::array(out, keys.len());
-    for key in keys {
+    // A short request can name one large value a million times; the reply must not take memory without bound.
+    let value_len = |key| context.store.get(context.now, key).map_or(0, <[u8]>::len);
+    if request.from(1).map(value_len).sum::<usize>() > REPLY_LEN_MAX {
+        return Err(CommandError::ReplyTooLong);
+    }
+    resp::array(out, request.from(1).len());
+    for key in request.from(1) {
         resp::optional_bulk(out, context.store.get(context.now, key));
     }
     Ok(())
