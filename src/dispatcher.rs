@@ -157,7 +157,10 @@ impl Dispatcher {
         self.core.refuse_reentry();
         let mut task = self.handle().spawn(future);
         while !task.is_finished() {
-            self.core.turn(CALLBACKS_BETWEEN_POLLS)?;
+            if let Err(error) = self.core.turn(CALLBACKS_BETWEEN_POLLS) {
+                task.cancel().detach();
+                return Err(error);
+            }
         }
         match task.take_outcome().expect("the task was seen finished") {
             Ok(output) => Ok(output),

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`Dispatcher`], [`Handle`] | the loop, and the key that reaches it: `call_soon`, timers, readers and writers |
 //! | [`spawn`], [`JoinHandle`] | tasks |
-//! | [`sleep`], [`timeout`] | time |
+//! | [`sleep()`], [`timeout`] | time |
 //! | [`StreamServer`], [`StreamTransport`] | connections |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
 //! | [`observe`] | what a dispatcher tells about itself |

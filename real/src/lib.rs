@@ -7,7 +7,7 @@
 //!
 //! | file | what it is for |
 //! |---|---|
-//! | `run.rs` | [`run`]: a program on this driver, in one call |
+//! | `run.rs` | [`run()`]: a program on this driver, in one call |
 //! | `driver.rs` | [`RealDriver`]: the trait's calls and the table of descriptors |
 //! | `sockets.rs`, `options.rs` | making sockets, and their options |
 //! | `poller.rs`, `unparker.rs` | waiting, and ending a wait from another thread |

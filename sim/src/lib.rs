@@ -1,4 +1,4 @@
-//! The simulated driver of [twinloop](twinloop): the same program that runs in production, in a world made from a seed.
+//! The simulated driver of [twinloop]: the same program that runs in production, in a world made from a seed.
 //!
 //! A [`Scenario`] builds a world: hosts with their programs on a virtual clock, links between them, faults. Everything that
 //! may go one way or another is asked of one oracle, the [`Chooser`](choice::Chooser), so a seed determines a run bit for

@@ -151,6 +151,10 @@ impl Timers {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn nothing(_: &crate::Handle, _: usize) {}
@@ -189,5 +193,68 @@ mod tests {
         assert_eq!(drain(&mut timers, 1), [key]);
         assert!(timers.remove(key).is_some());
         assert!(timers.fire(key).is_none());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Add(u64),
+        /// Removes one of those that were ever added, perhaps one that is gone.
+        Remove(usize),
+        Expire(u64),
+        FireOldestDue,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => (0..50_u64).prop_map(Step::Add),
+            3 => (0..100_usize).prop_map(Step::Remove),
+            1 => (0..50_u64).prop_map(Step::Expire),
+            1 => Just(Step::FireOldestDue),
+        ];
+        proptest::collection::vec(step, 0..200)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// The store against a sorted map: the same timers, in the same order, and nothing left over.
+        #[test]
+        fn the_store_is_a_sorted_list(steps in steps()) {
+            let mut timers = Timers::default();
+            let mut model: BTreeMap<(u64, usize), Key> = BTreeMap::new();
+            let mut due: Vec<Key> = Vec::new();
+            let mut all: Vec<Key> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Add(deadline) => {
+                        let key = add(&mut timers, deadline);
+                        model.insert((deadline, all.len()), key);
+                        all.push(key);
+                    }
+                    Step::Remove(which) if which < all.len() => {
+                        let key = all[which];
+                        let known = model.len() + due.len();
+                        model.retain(|_, armed| *armed != key);
+                        due.retain(|waiting| *waiting != key);
+                        prop_assert_eq!(timers.remove(key).is_some(), model.len() + due.len() < known);
+                    }
+                    Step::Remove(_) => {}
+                    Step::Expire(now) => {
+                        let later = model.split_off(&(now + 1, 0));
+                        let expected: Vec<Key> = std::mem::replace(&mut model, later).into_values().collect();
+                        prop_assert_eq!(drain(&mut timers, now), expected.clone());
+                        due.extend(expected);
+                    }
+                    Step::FireOldestDue if !due.is_empty() => {
+                        prop_assert!(timers.fire(due.remove(0)).is_some());
+                    }
+                    Step::FireOldestDue => {}
+                }
+                let earliest = model.keys().next().map(|(deadline, _)| Moment::from_nanos(*deadline));
+                prop_assert_eq!(timers.next_deadline(), earliest);
+                prop_assert_eq!(timers.heap.len(), model.len());
+                prop_assert_eq!(timers.timers.len(), model.len() + due.len());
+            }
+        }
     }
 }

@@ -1,0 +1,110 @@
+//! When a connection acts by itself, and how long an answer may take (RFC 6298). It knows no segment.
+
+use std::time::Duration;
+
+use twinloop::Moment;
+
+/// Bounds of the wait for an acknowledgement (`TCP_RTO_MIN`, `TCP_RTO_MAX`).
+const RTO_MIN: Duration = Duration::from_millis(200);
+const RTO_MAX: Duration = Duration::from_secs(120);
+/// The wait while no round trip has been measured (`TCP_TIMEOUT_INIT`).
+const RTO_INITIAL: Duration = Duration::from_secs(1);
+/// How long a closed connection is kept: for the peer's FIN (`tcp_fin_timeout`), or to acknowledge it once more
+/// (`TCP_TIMEWAIT_LEN`).
+const LINGER: Duration = Duration::from_secs(60);
+
+/// One timer serves all waits: for an answer to a SYN, for an acknowledgement, for a window, for the end. A connection has
+/// one of them at a time.
+pub(super) struct Timer {
+    at: Option<Moment>,
+    rto: Duration,
+    /// How often it was due since the peer was last heard.
+    retries: u32,
+    round_trip: Option<RoundTrip>,
+    /// What is being timed: the sequence number whose acknowledgement ends it, and when it was sent.
+    timed: Option<(u64, Moment)>,
+}
+
+#[derive(Clone, Copy)]
+struct RoundTrip {
+    smoothed: Duration,
+    variation: Duration,
+}
+
+impl Timer {
+    /// Runs for the answer to a SYN that is sent now, which `acknowledged(now, 0)` will time.
+    pub(super) fn new(now: Moment) -> Timer {
+        let at = Some(now + RTO_INITIAL);
+        Timer { at, rto: RTO_INITIAL, retries: 0, round_trip: None, timed: Some((0, now)) }
+    }
+
+    pub(super) fn at(&self) -> Option<Moment> {
+        self.at
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.at.is_some()
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.at = None;
+    }
+
+    /// Waits for an acknowledgement from now on.
+    pub(super) fn start(&mut self, now: Moment) {
+        self.at = Some(now + self.rto);
+    }
+
+    /// Waits for the end from now on.
+    pub(super) fn linger(&mut self, now: Moment) {
+        self.at = Some(now + LINGER);
+    }
+
+    /// It is due: waits twice as long next time. Says how often in a row that was.
+    pub(super) fn back_off(&mut self, now: Moment) -> u32 {
+        self.retries += 1;
+        self.rto = (self.rto * 2).min(RTO_MAX);
+        self.at = Some(now + self.rto);
+        self.distrust();
+        self.retries
+    }
+
+    /// The peer lives.
+    pub(super) fn forgive(&mut self) {
+        self.retries = 0;
+    }
+
+    /// Waits no longer than the round trip asks for, after a wait that had another cause than a loss.
+    pub(super) fn recover(&mut self) {
+        self.rto = match self.round_trip {
+            Some(RoundTrip { smoothed, variation }) => (smoothed + variation * 4).clamp(RTO_MIN, RTO_MAX),
+            None => RTO_INITIAL,
+        };
+    }
+
+    /// New bytes before `seq` are sent: measures them if nothing else is being measured.
+    pub(super) fn time(&mut self, now: Moment, seq: u64) {
+        self.timed.get_or_insert((seq, now));
+    }
+
+    /// Something is sent again: its acknowledgement will not tell which of the two it is for (Karn's algorithm).
+    pub(super) fn distrust(&mut self) {
+        self.timed = None;
+    }
+
+    /// Everything before `ack` has arrived. A wait that was doubled stays so until a round trip is measured (RFC 6298,
+    /// section 5): the doubling may have been the only thing that was right.
+    pub(super) fn acknowledged(&mut self, now: Moment, ack: u64) {
+        let Some((_, sent_at)) = self.timed.filter(|(seq, _)| *seq <= ack) else { return };
+        self.timed = None;
+        let sample = now - sent_at;
+        self.round_trip = Some(match self.round_trip {
+            None => RoundTrip { smoothed: sample, variation: sample / 2 },
+            Some(RoundTrip { smoothed, variation }) => RoundTrip {
+                smoothed: (smoothed * 7 + sample) / 8,
+                variation: (variation * 3 + smoothed.abs_diff(sample)) / 4,
+            },
+        });
+        self.recover();
+    }
+}
