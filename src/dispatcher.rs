@@ -210,7 +210,7 @@ impl Drop for Dispatcher {
         core.closing.set(true);
         let tasks = core.tasks.borrow().keys();
         for task in tasks {
-            core.cancel_task(task);
+            core.drop_task(task);
         }
         let objects = core.objects.take();
         drop(objects);

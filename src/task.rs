@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::Handle;
-use crate::dispatcher::{Outcome, Waiter};
+use crate::dispatcher::{Core, Outcome, Waiter};
 use crate::table::Key;
 
 /// Runs `future` as a task of the current dispatcher, first polled in the next turn.
@@ -160,28 +160,35 @@ pub fn panic_text(payload: &(dyn Any + Send)) -> &str {
 /// # Ok(()) });
 /// ```
 pub fn yield_now() -> YieldNow {
-    YieldNow { yielded: false }
+    YieldNow { asked_in: None }
 }
 
 /// The future of [`yield_now`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct YieldNow {
-    yielded: bool,
+    /// The batch in which it was first polled; it is ready in any later one.
+    asked_in: Option<u64>,
 }
 
 impl Future for YieldNow {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.yielded {
+        let core = Handle::current().core();
+        let batch = core.batches.get();
+        if self.asked_in.is_some_and(|asked_in| asked_in < batch) {
             return Poll::Ready(());
         }
-        self.yielded = true;
-        let core = Handle::current().core();
-        let mut waiter = Waiter::Nobody;
-        waiter.note(&core, context);
-        waiter.wake(&core);
+        self.asked_in = Some(batch);
+        yield_once(&core, context);
         Poll::Pending
     }
+}
+
+/// Has whoever polls with `context` polled again in the next batch.
+pub(crate) fn yield_once(core: &Core, context: &Context<'_>) {
+    let mut waiter = Waiter::Nobody;
+    waiter.note(core, context);
+    waiter.wake(core);
 }

@@ -1,29 +1,32 @@
 //! One host's kernel: descriptors, ports and connections, answering as Linux does. It has no clock, routes nothing and draws
 //! no chance: time is an argument, packets are handed over, and faults happen outside.
 //!
-//! Each method stands for the system call of its name. Known differences from Linux, besides those of
-//! [`tcp`]: every host has one address; a bound port stays in nobody's way once its socket is closed (no `TIME_WAIT` for
-//! binding); `SO_REUSEADDR` and `TCP_NODELAY` are accepted and change nothing; an embryonic connection costs no backlog.
+//! Each method stands for the system call of its name. Known differences from Linux, besides those of [`tcp`]: every host
+//! has one address, of IPv4; ephemeral ports are picked in order, not by chance; `TCP_NODELAY` is accepted and changes
+//! nothing; a SYN costs no backlog until its handshake is done; a listener can not be shut down; a connection to its own
+//! end is refused; and a peer that lost its connection in a crash may begin one with the same ports at once, while the old
+//! one lives on here until something is sent over it.
 
 mod errno;
 mod packet;
+mod ports;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use twinloop::driver::{ConnectOptions, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption};
 use twinloop::table::{Key, Table};
 use twinloop::{Address, Moment};
 
-use errno::{EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENOTCONN};
+use errno::{EINVAL, ENOTCONN, EPIPE};
 pub(crate) use packet::Packet;
 use packet::Segment;
 use tcp::{Connection, Out, State};
 
-/// Ports that the kernel picks from (`ip_local_port_range`).
-const EPHEMERAL_PORTS: std::ops::RangeInclusive<u16> = 32768..=60999;
 /// What the system allows a backlog to be (`somaxconn`).
 const BACKLOG_MAX: usize = 4096;
 
@@ -33,8 +36,8 @@ pub(crate) struct Kernel {
     connections: Table<Entry>,
     /// Connections by their ends and number.
     by_ends: BTreeMap<Ends, Key>,
-    /// Listening sockets by port.
-    listeners: BTreeMap<u16, Key>,
+    /// Listening sockets by where they listen.
+    listeners: BTreeMap<SocketAddr, Key>,
     /// Timers of connections, the earliest first.
     timers: BTreeSet<(Moment, Key)>,
     /// What poll has not told yet; one entry for each descriptor, in the order in which it became ready.
@@ -58,6 +61,8 @@ type Ends = (SocketAddr, SocketAddr, u64);
 
 struct Listener {
     address: SocketAddr,
+    /// `SO_REUSEADDR`, which its connections inherit.
+    reuse: bool,
     backlog: usize,
     /// Established and not accepted yet, in the order in which they were.
     queue: VecDeque<Key>,
@@ -68,6 +73,8 @@ struct Entry {
     ends: Ends,
     connection: Connection,
     owner: Owner,
+    /// Others may listen at its port.
+    reuse: bool,
     /// Its entry in `timers`.
     timer: Option<Moment>,
 }
@@ -94,7 +101,7 @@ impl Kernel {
             timers: BTreeSet::new(),
             edges: VecDeque::new(),
             packets: Vec::new(),
-            next_port: *EPHEMERAL_PORTS.start(),
+            next_port: *ports::EPHEMERAL.start(),
             next_connection: 0,
             out: Out::new(),
         }
@@ -103,19 +110,16 @@ impl Kernel {
     // ---- system calls ----
 
     pub(crate) fn listen(&mut self, address: &Address, options: &ListenOptions) -> Result<Fd, OsError> {
-        let address = self.bindable(address)?;
-        let port = match address.port() {
-            0 => self.pick_port(|kernel, port| !kernel.is_port_used(port))?,
-            port if self.listeners.contains_key(&port) => return Err(EADDRINUSE),
-            port => port,
-        };
+        let address = self.bind(address, options.reuse_address)?;
         let listener = Listener {
-            address: SocketAddr::new(address.ip(), port),
+            address,
+            reuse: options.reuse_address,
             backlog: (options.backlog as usize).min(BACKLOG_MAX),
             queue: VecDeque::new(),
         };
         let key = self.sockets.insert(Socket::Listener(listener));
-        self.listeners.insert(port, key);
+        let before = self.listeners.insert(address, key);
+        assert!(before.is_none(), "two sockets listen at one address");
         Ok(Fd::from_key(key))
     }
 
@@ -126,7 +130,7 @@ impl Kernel {
         };
         let key = listener.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
         let stream = Fd::from_key(self.sockets.insert(Socket::Stream(key)));
-        let entry = self.connections.get_mut(key).expect("what is queued is kept");
+        let entry = self.entry_mut(key);
         entry.owner = Owner::Fd(stream);
         let (readiness, peer) = (entry.connection.readiness(), entry.ends.1);
         self.raise(stream, readiness);
@@ -139,27 +143,23 @@ impl Kernel {
         remote: &Address,
         options: &ConnectOptions,
     ) -> Result<Fd, OsError> {
-        let remote = ip_of(remote)?;
+        let remote = self.reachable(remote)?;
         let own = if remote.ip().is_loopback() { remote.ip() } else { self.ip };
-        let asked = match &options.local {
-            Some(local) => self.bindable(local)?,
-            None => SocketAddr::new(own, 0),
+        let local = match &options.local {
+            Some(local) => self.bind(local, false)?,
+            None => SocketAddr::new(own, self.pick_connecting_port(own, remote)?),
         };
-        let ip = if asked.ip().is_unspecified() { own } else { asked.ip() };
-        let port = match asked.port() {
-            0 => self.pick_port(|kernel, port| {
-                !kernel.listeners.contains_key(&port)
-                    && !kernel.is_pair_used(SocketAddr::new(ip, port), remote)
-            })?,
-            port if self.is_pair_used(SocketAddr::new(ip, port), remote) => return Err(EADDRNOTAVAIL),
-            port => port,
-        };
+        let local = if local.ip().is_unspecified() { SocketAddr::new(own, local.port()) } else { local };
+        if local.ip().is_loopback() && !self.is_own(remote.ip()) {
+            // No other host could answer.
+            return Err(EINVAL);
+        }
         self.next_connection += 1;
-        let ends = (SocketAddr::new(ip, port), remote, self.next_connection);
+        let ends = (local, remote, self.next_connection);
         let connection = Connection::connecting(now, &mut self.out);
-        let key = self.file(ends, connection, Owner::Nobody);
+        let key = self.file(ends, connection, Owner::Nobody, false);
         let fd = Fd::from_key(self.sockets.insert(Socket::Stream(key)));
-        self.connections.get_mut(key).expect("it was filed above").owner = Owner::Fd(fd);
+        self.entry_mut(key).owner = Owner::Fd(fd);
         Ok(fd)
     }
 
@@ -168,7 +168,7 @@ impl Kernel {
             Socket::Listener(_) => Ok(None),
             Socket::Stream(key) => {
                 let key = *key;
-                Ok(self.connections.get_mut(key).and_then(|entry| entry.connection.error.take()))
+                Ok(self.entry_mut(key).connection.take_error())
             }
         }
     }
@@ -184,24 +184,16 @@ impl Kernel {
         fd: Fd,
         buffers: &[IoSlice<'_>],
     ) -> Result<usize, OsError> {
-        let key = self.stream(fd)?;
+        // A listener is told another thing than by `recv` (`sk_stream_wait_connect`).
+        let key = self.stream(fd).map_err(|error| if error == ENOTCONN { EPIPE } else { error })?;
         self.with(key, |connection, out| connection.write(now, buffers, out))
     }
 
     pub(crate) fn shutdown(&mut self, now: Moment, fd: Fd, half: Half) -> Result<(), OsError> {
         let key = self.stream(fd)?;
-        self.with(key, |connection, out| {
-            if connection.state != State::Open {
-                return Err(ENOTCONN);
-            }
-            if half != Half::Write {
-                connection.end_reading();
-            }
-            if half != Half::Read {
-                connection.end_writing(now, out);
-            }
-            Ok(())
-        })
+        let told = self.with(key, |connection, out| connection.shutdown(now, half, out))?;
+        self.raise(fd, told);
+        Ok(())
     }
 
     pub(crate) fn set_option(&mut self, fd: Fd, option: SocketOption) -> Result<(), OsError> {
@@ -225,9 +217,9 @@ impl Kernel {
 
     pub(crate) fn remote_address(&mut self, fd: Fd) -> Result<Address, OsError> {
         let entry = self.stream(fd).map(|key| self.entry(key))?;
-        match entry.connection.state {
+        match entry.connection.state() {
             State::Open => Ok(Address::Ip(entry.ends.1)),
-            State::SynSent | State::SynReceived | State::Dead => Err(ENOTCONN),
+            State::SynSent | State::SynReceived | State::Ended | State::Dead => Err(ENOTCONN),
         }
     }
 
@@ -236,12 +228,11 @@ impl Kernel {
         self.edges.retain(|event| event.fd != fd);
         match socket {
             Socket::Stream(key) => {
-                self.connections.get_mut(key).expect("a descriptor's connection is kept").owner =
-                    Owner::Nobody;
+                self.entry_mut(key).owner = Owner::Nobody;
                 self.with(key, |connection, out| connection.close(now, out));
             }
             Socket::Listener(listener) => {
-                self.listeners.remove(&listener.address.port());
+                self.listeners.remove(&listener.address);
                 self.refuse_waiting(fd.key());
             }
         }
@@ -254,9 +245,9 @@ impl Kernel {
         let ends = (packet.destination, packet.source, packet.connection);
         let Some(&key) = self.by_ends.get(&ends) else { return self.deliver_to_nobody(now, packet) };
         let entry = self.entry(key);
-        let was = entry.connection.state;
+        let was = entry.connection.state();
         if let (Owner::Embryo(listener), Segment::Data { .. }) = (entry.owner, &packet.segment) {
-            if self.is_full(listener) {
+            if self.listener(listener).is_full() {
                 // Dropped: the peer, or our own timer, will try again.
                 return;
             }
@@ -271,7 +262,7 @@ impl Kernel {
             if at > now {
                 break;
             }
-            let was = self.entry(key).connection.state;
+            let was = self.entry(key).connection.state();
             let told = self.with(key, |connection, out| connection.expire(now, out));
             self.tell(key, was, told);
         }
@@ -325,7 +316,7 @@ impl Kernel {
     /// Resets every connection: both ends see it.
     pub(crate) fn reset_all(&mut self) {
         for key in self.connections.keys() {
-            let was = self.entry(key).connection.state;
+            let was = self.entry(key).connection.state();
             let told = self.with(key, |connection, out| connection.reset(out));
             self.tell(key, was, told);
         }
@@ -346,17 +337,20 @@ impl Kernel {
 
     /// A packet for no connection: a SYN may begin one; everything else is refused.
     fn deliver_to_nobody(&mut self, now: Moment, packet: Packet) {
-        let listener = self.listeners.get(&packet.destination.port()).copied();
-        match (&packet.segment, listener) {
-            (Segment::Rst, _) => {}
-            (Segment::Syn, Some(listener)) if self.is_for(listener, packet.destination.ip()) => {
-                if !self.is_full(listener) {
+        match packet.segment {
+            Segment::Rst => {}
+            Segment::Syn => match self.listener_at(packet.destination) {
+                // Dropped: the peer will try again.
+                Some((_, listener)) if listener.is_full() => {}
+                Some((key, listener)) => {
+                    let reuse = listener.reuse;
                     let connection = Connection::answering(now, &mut self.out);
                     let ends = (packet.destination, packet.source, packet.connection);
-                    self.file(ends, connection, Owner::Embryo(listener));
+                    self.file(ends, connection, Owner::Embryo(key), reuse);
                 }
-            }
-            _ => self.packets.push(packet.refusal()),
+                None => self.packets.push(packet.refusal()),
+            },
+            Segment::SynAck | Segment::Data { .. } => self.packets.push(packet.refusal()),
         }
     }
 
@@ -365,7 +359,9 @@ impl Kernel {
         let Some(entry) = self.connections.get_mut(key) else { return };
         match entry.owner {
             Owner::Fd(fd) => self.raise(fd, told),
-            Owner::Embryo(listener) if was == State::SynReceived && entry.connection.state == State::Open => {
+            Owner::Embryo(listener)
+                if was == State::SynReceived && entry.connection.state() == State::Open =>
+            {
                 entry.owner = Owner::Queued(listener);
                 let Some(Socket::Listener(waiting)) = self.sockets.get_mut(listener) else {
                     unreachable!("a listener that closes refuses its embryos")
@@ -376,7 +372,7 @@ impl Kernel {
             // A connection that was reset while it waits is accepted all the same, and tells then (accept(2)).
             Owner::Queued(_) | Owner::Nobody => {}
             Owner::Embryo(_) => {
-                if entry.connection.state == State::Dead {
+                if entry.connection.state() == State::Dead {
                     self.forget(key);
                 }
             }
@@ -411,8 +407,8 @@ impl Kernel {
         }
     }
 
-    fn file(&mut self, ends: Ends, connection: Connection, owner: Owner) -> Key {
-        let key = self.connections.insert(Entry { ends, connection, owner, timer: None });
+    fn file(&mut self, ends: Ends, connection: Connection, owner: Owner, reuse: bool) -> Key {
+        let key = self.connections.insert(Entry { ends, connection, owner, reuse, timer: None });
         let before = self.by_ends.insert(ends, key);
         assert!(before.is_none(), "a connection's number is used once");
         self.flush(key);
@@ -432,28 +428,28 @@ impl Kernel {
         for key in self.connections.keys() {
             let owner = self.entry(key).owner;
             if owner == Owner::Embryo(listener) || owner == Owner::Queued(listener) {
-                let entry = self.connections.get_mut(key).expect("its key was listed");
-                entry.owner = Owner::Nobody;
-                entry.connection.orphan = true;
-                self.with(key, |connection, out| connection.reset(out));
+                self.entry_mut(key).owner = Owner::Nobody;
+                self.with(key, |connection, out| connection.abandon(out));
             }
         }
     }
 
-    fn is_full(&self, listener: Key) -> bool {
-        match self.sockets.get(listener) {
-            Some(Socket::Listener(listener)) => listener.queue.len() > listener.backlog,
-            _ => true,
-        }
+    /// Who listens at `address`, which is one of ours. A listener at `::` takes IPv4 too (`IPV6_V6ONLY` is off).
+    fn listener_at(&self, address: SocketAddr) -> Option<(Key, &Listener)> {
+        let any_v4: IpAddr = Ipv4Addr::UNSPECIFIED.into();
+        let any_v6: IpAddr = Ipv6Addr::UNSPECIFIED.into();
+        let places = [Some(address.ip()), address.is_ipv4().then_some(any_v4), Some(any_v6)];
+        let mut keys = places
+            .into_iter()
+            .flatten()
+            .filter_map(|ip| self.listeners.get(&SocketAddr::new(ip, address.port())));
+        keys.next().map(|&key| (key, self.listener(key)))
     }
 
-    /// Whether a listener takes what is sent to `ip`, which is one of ours.
-    fn is_for(&self, listener: Key, ip: IpAddr) -> bool {
-        match self.sockets.get(listener) {
-            Some(Socket::Listener(Listener { address, .. })) => {
-                address.ip().is_unspecified() || address.ip() == ip
-            }
-            _ => false,
+    fn listener(&self, key: Key) -> &Listener {
+        match self.sockets.get(key) {
+            Some(Socket::Listener(listener)) => listener,
+            _ => unreachable!("a listener that closes takes what refers to it along"),
         }
     }
 
@@ -473,35 +469,13 @@ impl Kernel {
         self.connections.get(key).expect("a key of a connection is used while it is kept")
     }
 
-    /// An address that a socket may be bound to: one of ours, or any.
-    fn bindable(&self, address: &Address) -> Result<SocketAddr, OsError> {
-        let address = ip_of(address)?;
-        let ip = address.ip();
-        let is_ours = ip == self.ip || ip.is_loopback() || ip.is_unspecified();
-        if is_ours { Ok(address) } else { Err(EADDRNOTAVAIL) }
-    }
-
-    /// The next free ephemeral port.
-    fn pick_port(&mut self, is_free: impl Fn(&Kernel, u16) -> bool) -> Result<u16, OsError> {
-        for _ in EPHEMERAL_PORTS {
-            let port = self.next_port;
-            self.next_port = if port == *EPHEMERAL_PORTS.end() { *EPHEMERAL_PORTS.start() } else { port + 1 };
-            if is_free(self, port) {
-                return Ok(port);
-            }
-        }
-        Err(EADDRNOTAVAIL)
-    }
-
-    fn is_port_used(&self, port: u16) -> bool {
-        self.listeners.contains_key(&port) || self.by_ends.keys().any(|(local, ..)| local.port() == port)
-    }
-
-    fn is_pair_used(&self, local: SocketAddr, remote: SocketAddr) -> bool {
-        self.by_ends.range((local, remote, 0)..=(local, remote, u64::MAX)).next().is_some()
+    fn entry_mut(&mut self, key: Key) -> &mut Entry {
+        self.connections.get_mut(key).expect("a key of a connection is used while it is kept")
     }
 }
 
-fn ip_of(address: &Address) -> Result<SocketAddr, OsError> {
-    address.as_ip().ok_or(EINVAL)
+impl Listener {
+    fn is_full(&self) -> bool {
+        self.queue.len() > self.backlog
+    }
 }

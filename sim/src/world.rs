@@ -1,8 +1,8 @@
 //! The outer loop of a simulation: which host turns, when time jumps, when it is over. It knows no TCP.
 //!
 //! Every host has the production dispatcher, turned only when it has something to do. Time stands still while anything
-//! is due and jumps to the next thing that is; a turn takes its host a microsecond, so that even a program that spins
-//! lets time go on.
+//! is due and jumps to the next thing that is. A turn takes no time, so that a program's times come out exact; but a host
+//! that turns and turns at one moment pays a microsecond for each further turn, so that even one that spins lets time go on.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -24,7 +24,8 @@ use crate::state::State;
 use crate::story::LineKind;
 use crate::verdict::Verdict;
 
-/// What one turn of a dispatcher takes its host.
+/// How many turns a host may make at one moment, and what each further one takes it.
+const FREE_TURNS: u32 = 100;
 const TURN_COST: Duration = Duration::from_micros(1);
 
 /// When a run is ended although clients have not finished.
@@ -54,6 +55,8 @@ struct Host {
     dispatcher: Option<Dispatcher>,
     /// Its next turn can not begin before: the turn before takes until then.
     free_at: Moment,
+    /// Turns at the moment `free_at`, without a pause.
+    turns_in_a_row: u32,
     /// The deadline that was looked at last, and when it is noticed.
     alarm: Option<(Moment, Moment)>,
     turns: u64,
@@ -79,6 +82,7 @@ impl World {
             exit: Exit::default(),
             dispatcher: None,
             free_at: Moment::ORIGIN,
+            turns_in_a_row: 0,
             alarm: None,
             turns: 0,
         };
@@ -237,9 +241,10 @@ impl World {
     /// One turn of one host.
     fn turn(&mut self, host: HostIndex, now: Moment) -> Result<(), Verdict> {
         self.turns += 1;
-        let Host { name, dispatcher, free_at, turns, .. } = &mut self.hosts[host];
+        let Host { name, dispatcher, free_at, turns_in_a_row, turns, .. } = &mut self.hosts[host];
         *turns += 1;
-        *free_at = now + TURN_COST;
+        *turns_in_a_row = if now == *free_at { *turns_in_a_row + 1 } else { 1 };
+        *free_at = if *turns_in_a_row > FREE_TURNS { now + TURN_COST } else { now };
         let dispatcher = dispatcher.as_ref().expect("a host that is down has no turn");
         // Nothing pending is no error here: the world knows of other hosts that may bring something.
         let turned = contain(|| dispatcher.poll());

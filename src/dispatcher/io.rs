@@ -24,11 +24,9 @@ impl Handle {
         let core = self.core();
         core.attempt(listener, Interest::Read)?;
         let accepted = core.driver.borrow_mut().accept(listener);
-        match accepted {
-            Ok((fd, _)) => core.sources.borrow_mut().open(fd),
-            Err(error) => core.note_error(listener, Interest::Read, error),
-        }
-        accepted
+        let accepted = accepted.map_err(|error| core.noted(listener, Interest::Read, error))?;
+        core.sources.borrow_mut().open(accepted.0);
+        Ok(accepted)
     }
 
     /// A stream socket that begins to connect. Once it is writable, [`Handle::take_error`] tells the outcome.
@@ -99,49 +97,45 @@ impl Core {
         if self.sources.borrow().may_try(fd, interest) { Ok(()) } else { Err(OsError::WOULD_BLOCK) }
     }
 
-    fn note_error(&self, fd: Fd, interest: Interest, error: OsError) {
-        if error.is_would_block() {
-            self.sources.borrow_mut().drained(fd, interest);
+    /// Notes what an error says of the latch. A refusal to wait is the same whoever gives it, the kernel or the latch.
+    fn noted(&self, fd: Fd, interest: Interest, error: OsError) -> OsError {
+        if !error.is_would_block() {
+            return error;
         }
+        self.sources.borrow_mut().drained(fd, interest);
+        OsError::WOULD_BLOCK
     }
 
-    fn note_count(
-        &self,
-        fd: Fd,
-        interest: Interest,
-        result: Result<usize, OsError>,
-        asked: usize,
-        short_is_end: bool,
-    ) {
-        match result {
-            Ok(count) if short_is_end && 0 < count && count < asked => {
-                self.sources.borrow_mut().drained_by_short_count(fd, interest);
-            }
-            Ok(_) => {}
-            Err(error) => self.note_error(fd, interest, error),
+    /// Notes what the count of a transfer says of the latch, where `short_is_end` tells that a short one says something.
+    fn note_count(&self, fd: Fd, interest: Interest, count: usize, asked: usize, short_is_end: bool) {
+        if short_is_end && 0 < count && count < asked {
+            self.sources.borrow_mut().drained_by_short_count(fd, interest);
         }
     }
 
     pub(crate) fn recv(&self, fd: Fd, buffer: &mut [u8]) -> Result<usize, OsError> {
         self.attempt(fd, Interest::Read)?;
-        let result = self.driver.borrow_mut().recv(fd, buffer);
-        self.note_count(fd, Interest::Read, result, buffer.len(), self.capabilities.short_read_drains);
-        result
+        let received = self.driver.borrow_mut().recv(fd, buffer);
+        let count = received.map_err(|error| self.noted(fd, Interest::Read, error))?;
+        self.note_count(fd, Interest::Read, count, buffer.len(), self.capabilities.short_read_drains);
+        Ok(count)
     }
 
     pub(crate) fn send(&self, fd: Fd, buffer: &[u8]) -> Result<usize, OsError> {
         self.attempt(fd, Interest::Write)?;
-        let result = self.driver.borrow_mut().send(fd, buffer);
-        self.note_count(fd, Interest::Write, result, buffer.len(), self.capabilities.short_write_fills);
-        result
+        let sent = self.driver.borrow_mut().send(fd, buffer);
+        let count = sent.map_err(|error| self.noted(fd, Interest::Write, error))?;
+        self.note_count(fd, Interest::Write, count, buffer.len(), self.capabilities.short_write_fills);
+        Ok(count)
     }
 
     pub(crate) fn send_vectored(&self, fd: Fd, buffers: &[std::io::IoSlice<'_>]) -> Result<usize, OsError> {
         self.attempt(fd, Interest::Write)?;
-        let result = self.driver.borrow_mut().send_vectored(fd, buffers);
+        let sent = self.driver.borrow_mut().send_vectored(fd, buffers);
+        let count = sent.map_err(|error| self.noted(fd, Interest::Write, error))?;
         let asked = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.note_count(fd, Interest::Write, result, asked, self.capabilities.short_write_fills);
-        result
+        self.note_count(fd, Interest::Write, count, asked, self.capabilities.short_write_fills);
+        Ok(count)
     }
 
     /// What was told of writing turned out to be spurious: only a new edge counts.

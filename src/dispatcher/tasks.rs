@@ -28,6 +28,8 @@ pub(super) struct Task {
     /// Out of the table while it is polled, and gone once the task is done.
     future: Option<LocalFuture>,
     state: State,
+    /// It was polled before.
+    begun: bool,
     /// Lent to the context while the task is polled: a reference count less to touch.
     waker: Waker,
     /// The same waker, to count who else keeps one.
@@ -41,13 +43,16 @@ pub(super) struct Task {
 /// ```text
 ///            wake               polled            ready, panic
 ///   Idle ───────────▶ Queued ───────────▶ Polling ─────────────▶ Done
-///    ▲ └───────────────┴───── cancel ───────┼──── cancel ─────────▲
+///    ▲ └───────────────┴───── cancel ───────┼──── cancelled ──────▲
 ///    └────── pending, not woken ────────────┤
 ///                      ▲── pending, woken ──┘
 /// ```
+///
+/// Cancelling a task that was woken, and one that is being polled, takes effect after the poll: what it waited for may
+/// have come, and then completing wins (R53). A task that was never polled has nothing to complete and ends at once.
 enum State {
     Idle,
-    Queued,
+    Queued { cancelled: bool },
     Polling { woken: bool, cancelled: bool },
     Done(Outcome),
 }
@@ -130,6 +135,7 @@ impl Core {
             Task {
                 future: Some(future),
                 state: State::Idle,
+                begun: false,
                 waker: Arc::clone(&references).into(),
                 references,
                 place,
@@ -151,7 +157,7 @@ impl Core {
         let Some(task) = tasks.table.get_mut(key) else { return };
         match &mut task.state {
             State::Idle => {
-                task.state = State::Queued;
+                task.state = State::Queued { cancelled: false };
                 self.push_ready(
                     AsyncCallback::new(poll_task, key.into_word()),
                     CallbackKind::Task,
@@ -159,24 +165,33 @@ impl Core {
                 );
             }
             State::Polling { woken, .. } => *woken = true,
-            State::Queued | State::Done(_) => {}
+            State::Queued { .. } | State::Done(_) => {}
         }
     }
 
-    /// Ends the task as cancelled: its future is dropped, at once or, when it is being polled, after that poll. A task
-    /// that is done stays as it is (R49).
+    /// Ends the task as cancelled: its future is dropped, at once or after the poll that is under way or due. A task that
+    /// is done stays as it is (R49).
     pub(crate) fn cancel_task(&self, key: Key) {
         let mut tasks = self.tasks.borrow_mut();
         let Some(task) = tasks.table.get_mut(key) else { return };
         match &mut task.state {
-            State::Done(_) => {}
-            State::Polling { cancelled, .. } => *cancelled = true,
-            State::Idle | State::Queued => {
-                let future = task.future.take();
-                drop(tasks);
-                self.drop_contained(future);
-                self.end_task(key, Outcome::Cancelled);
-            }
+            State::Done(_) => return,
+            State::Polling { cancelled, .. } => return *cancelled = true,
+            State::Queued { cancelled } if task.begun => return *cancelled = true,
+            State::Idle | State::Queued { .. } => {}
+        }
+        drop(tasks);
+        self.drop_task(key);
+    }
+
+    /// Ends a task that is not being polled, whatever was due.
+    pub(super) fn drop_task(&self, key: Key) {
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(task) = tasks.table.get_mut(key) else { return };
+        if let Some(future) = task.future.take() {
+            drop(tasks);
+            self.drop_contained(future);
+            self.end_task(key, Outcome::Cancelled);
         }
     }
 
@@ -222,12 +237,11 @@ impl Core {
     pub(super) fn poll_task(&self, key: Key) {
         let mut tasks = self.tasks.borrow_mut();
         let Some(task) = tasks.table.get_mut(key) else { return };
-        if !matches!(task.state, State::Queued) {
-            return;
-        }
+        let State::Queued { cancelled } = task.state else { return };
         let mut future = task.future.take().expect("a queued task has its future");
         let waker = std::mem::replace(&mut task.waker, Waker::noop().clone());
-        task.state = State::Polling { woken: false, cancelled: false };
+        task.state = State::Polling { woken: false, cancelled };
+        task.begun = true;
         let outer = tasks.polled.replace((key, waker.data()));
         drop(tasks);
 

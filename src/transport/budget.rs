@@ -11,6 +11,8 @@ pub(super) struct Budget {
 
 /// A peer that sends as fast as we read can hold up a batch for this many bytes, some 50 µs of copying.
 pub(super) const BYTES_A_BATCH: usize = 256 * 1024;
+/// What an operation costs at least: so many small ones hold up a batch as long as a few large ones.
+const OPERATION_MIN: usize = 1024;
 /// A burst of connections can hold up a batch for this many of them.
 pub(super) const ACCEPTS_A_BATCH: usize = 64;
 
@@ -24,7 +26,12 @@ impl Budget {
         self.spent < limit
     }
 
-    pub(super) fn spend(&mut self, amount: usize) {
-        self.spent += amount;
+    /// One operation has moved so many bytes.
+    pub(super) fn spend_bytes(&mut self, count: usize) {
+        self.spent += count.max(OPERATION_MIN);
+    }
+
+    pub(super) fn spend_one(&mut self) {
+        self.spent += 1;
     }
 }

@@ -71,6 +71,15 @@ impl Buffer {
         count
     }
 
+    /// Adds bytes at the end.
+    pub(super) fn append(&mut self, bytes: &[u8]) {
+        if self.storage.len() - self.unread.end < bytes.len() {
+            self.storage.resize(self.unread.end + bytes.len(), 0);
+        }
+        self.storage[self.unread.end..][..bytes.len()].copy_from_slice(bytes);
+        self.unread.end += bytes.len();
+    }
+
     /// Puts bytes that were taken back at the front: a cancelled read loses nothing (R105).
     pub(super) fn unread_again(&mut self, bytes: &[u8]) {
         if bytes.len() <= self.unread.start {

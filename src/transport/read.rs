@@ -16,6 +16,7 @@ use super::stream::{Stream, StreamTransport};
 use crate::dispatcher::{Core, Interest, Waiter};
 use crate::driver::OsError;
 use crate::table::Key;
+use crate::task::yield_once;
 use crate::{AsyncCallback, ErrorKind, Handle, Operation, TransportError};
 
 #[derive(Default)]
@@ -171,8 +172,8 @@ impl StreamTransport {
         Fill { claim: Claim::new(self) }
     }
 
-    /// Shows the bytes that have been received and not consumed. Nothing can be received while `look` runs, and a read
-    /// of this stream from inside it finds no bytes.
+    /// Shows the bytes that have been received and not consumed. A read of this stream from inside `look` finds none of
+    /// them.
     pub fn peek<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
         let (_, stream) = self.resolve();
         // The buffer comes out of its cell: `look` is the program's code, and no borrow may be alive in it.
@@ -206,9 +207,12 @@ struct Restore<'a> {
 
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
-        if !self.stream.closed.get() {
-            self.stream.read.borrow_mut().buffer = std::mem::take(&mut self.buffer);
+        if self.stream.closed.get() {
+            return;
         }
+        let mut side = self.stream.read.borrow_mut();
+        let received_meanwhile = std::mem::replace(&mut side.buffer, std::mem::take(&mut self.buffer));
+        side.buffer.append(received_meanwhile.unread());
     }
 }
 
@@ -272,7 +276,7 @@ impl<'a> Claim<'a> {
         match receive(core, stream, &mut side.buffer) {
             Ok(0) => side.end = Some(End::Finished),
             Ok(count) => {
-                side.budget.spend(count);
+                side.budget.spend_bytes(count);
                 return Ok(Poll::Ready(count));
             }
             Err(error) if error.is_would_block() => {
@@ -344,13 +348,6 @@ fn receive_into_buffer(core: &Core, stream: &Stream, buffer: &mut Buffer) -> Res
         buffer.commit(count);
     }
     received
-}
-
-/// Lets everything else that is due run first.
-fn yield_once(core: &Core, context: &Context<'_>) {
-    let mut waiter = Waiter::Nobody;
-    waiter.note(core, context);
-    waiter.wake(core);
 }
 
 /// The stream may be readable: wakes the read that waits. It watches again when it finds nothing.

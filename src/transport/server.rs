@@ -1,7 +1,6 @@
 //! `StreamServer`: a listening socket whose connections are accepted in the order in which they were asked for.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -12,6 +11,7 @@ use std::task::{Context, Poll};
 
 use super::budget::{ACCEPTS_A_BATCH, Budget};
 use super::stream::{Close, StreamTransport};
+use super::waiters::Waiters;
 use crate::dispatcher::{Core, Interest, Waiter};
 use crate::driver::{Fd, ListenOptions, OsError};
 use crate::table::Key;
@@ -50,8 +50,7 @@ struct Server {
 #[derive(Default)]
 struct Accepting {
     /// Those who wait, in the order of their calls; the first one is served first (against R141).
-    queue: VecDeque<(u64, Waiter)>,
-    next_ticket: u64,
+    queue: Waiters,
     watching: bool,
     budget: Budget,
 }
@@ -142,8 +141,8 @@ impl Server {
         if self.closed.replace(true) {
             return;
         }
-        let waiting = std::mem::take(&mut self.accepting.borrow_mut().queue);
-        for (_, mut waiter) in waiting {
+        let waiting = self.accepting.borrow_mut().queue.take_all();
+        for mut waiter in waiting {
             waiter.wake(core);
         }
         core.handle.remove_reader(self.fd);
@@ -156,7 +155,7 @@ impl Server {
             if !self.accepting.borrow_mut().budget.allows(core, ACCEPTS_A_BATCH) {
                 return Err(OsError::WOULD_BLOCK);
             }
-            self.accepting.borrow_mut().budget.spend(1);
+            self.accepting.borrow_mut().budget.spend_one();
             match core.handle.accept(self.fd) {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 other => return other,
@@ -198,10 +197,8 @@ fn accept_ready(handle: &Handle, word: usize) {
 
 impl Server {
     fn wake_first(&self, core: &Core) {
-        let first = self.accepting.borrow_mut().queue.front_mut().map(|(_, waiter)| std::mem::take(waiter));
-        if let Some(mut waiter) = first {
-            waiter.wake(core);
-        }
+        let mut first = self.accepting.borrow_mut().queue.take_first();
+        first.wake(core);
     }
 }
 
@@ -228,7 +225,7 @@ impl Future for Accept<'_> {
                 ErrorKind::Closed,
             )));
         }
-        let first = server.accepting.borrow().queue.front().map(|(ticket, _)| *ticket);
+        let first = server.accepting.borrow().queue.first();
         if first.is_some() && first != self.ticket {
             return self.wait(&core, &server, context);
         }
@@ -246,31 +243,15 @@ impl Accept<'_> {
     fn wait<T>(&mut self, core: &Core, server: &Server, context: &Context<'_>) -> Poll<T> {
         let mut waiter = Waiter::Nobody;
         waiter.note(core, context);
-        let mut accepting = server.accepting.borrow_mut();
-        let place = self.ticket.and_then(|own| accepting.queue.iter().position(|(ticket, _)| *ticket == own));
-        let _before = match place {
-            Some(place) => std::mem::replace(&mut accepting.queue[place].1, waiter),
-            None => {
-                let ticket = accepting.next_ticket;
-                accepting.next_ticket += 1;
-                accepting.queue.push_back((ticket, waiter));
-                self.ticket = Some(ticket);
-                Waiter::Nobody
-            }
-        };
-        drop(accepting);
+        let _before = server.accepting.borrow_mut().queue.note(&mut self.ticket, waiter);
         server.watch(core, self.server.key, self.place);
         Poll::Pending
     }
 
     /// Gives the place in the queue up, and has the next one look.
     fn leave(&mut self, core: &Core, server: &Server) {
-        let Some(own) = self.ticket.take() else { return };
-        let mut accepting = server.accepting.borrow_mut();
-        let place = accepting.queue.iter().position(|(ticket, _)| *ticket == own);
-        let _waiter = place.and_then(|place| accepting.queue.remove(place));
-        drop(accepting);
-        if place == Some(0) {
+        let (was_first, _waiter) = server.accepting.borrow_mut().queue.leave(self.ticket.take());
+        if was_first {
             server.wake_first(core);
         }
     }

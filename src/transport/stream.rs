@@ -31,6 +31,9 @@ pub(super) struct Stream {
     pub(super) fd: Fd,
     pub(super) remote: Address,
     pub(super) closed: Cell<bool>,
+    /// The transport and the writes that were queued: whoever is the last to go takes the state along, so that a write
+    /// that was done can say so after its transport is gone.
+    holders: Cell<usize>,
     pub(super) read: RefCell<ReadSide>,
     pub(super) write: RefCell<WriteSide>,
 }
@@ -42,6 +45,7 @@ impl StreamTransport {
             fd,
             remote,
             closed: Cell::new(false),
+            holders: Cell::new(1),
             read: RefCell::default(),
             write: RefCell::default(),
         });
@@ -120,7 +124,7 @@ impl Drop for StreamTransport {
         // A closing dispatcher has dropped its objects, and closes all descriptors itself.
         let Some(stream) = core.object::<Stream>(self.key) else { return };
         stream.close(&core);
-        core.remove_object(self.key);
+        Stream::release(&core, self.key);
     }
 }
 
@@ -135,6 +139,19 @@ impl fmt::Debug for StreamTransport {
 }
 
 impl Stream {
+    pub(super) fn hold(&self) {
+        self.holders.set(self.holders.get() + 1);
+    }
+
+    /// One holder less. A closing dispatcher has dropped the state itself.
+    pub(super) fn release(core: &Core, key: Key) {
+        let Some(stream) = core.object::<Stream>(key) else { return };
+        stream.holders.set(stream.holders.get() - 1);
+        if stream.holders.get() == 0 {
+            core.remove_object(key);
+        }
+    }
+
     /// Tells writers, then the reader, then closes the descriptor (R123).
     fn close(&self, core: &Core) {
         if self.closed.replace(true) {

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use super::budget::{BYTES_A_BATCH, Budget};
 use super::stream::{Stream, StreamTransport};
+use super::waiters::Waiters;
 use crate::dispatcher::{Core, Interest, Waiter};
 use crate::driver::{Half, OsError};
 use crate::table::Key;
@@ -24,7 +25,7 @@ pub(super) struct WriteSide {
     /// Every write with a ticket below this one is done: tickets are given in order, and the queue leaves in order.
     done_below: u64,
     end: End,
-    shutdown_waiters: Vec<Waiter>,
+    shutdown_waiters: Waiters,
     budget: Budget,
     /// The writer callback is installed.
     watching: bool,
@@ -60,7 +61,7 @@ impl WriteSide {
     pub(super) fn abandon(&mut self) -> Vec<Waiter> {
         self.watching = false;
         let writers = self.queue.drain(..).map(|queued| queued.waiter);
-        writers.chain(std::mem::take(&mut self.shutdown_waiters)).collect()
+        writers.chain(self.shutdown_waiters.take_all()).collect()
     }
 
     /// Why no write can be taken now.
@@ -70,6 +71,22 @@ impl WriteSide {
             End::Ending | End::ShutDown => Err(stream.error(Operation::Write, ErrorKind::ShutDown)),
             End::Failed(error) => Err(stream.os_error(Operation::Write, error)),
         }
+    }
+
+    /// What stands at the front of the queue, as much as goes to the kernel in one call.
+    fn front(&self) -> Vec<IoSlice<'_>> {
+        let mut room = BYTES_A_BATCH;
+        let mut buffers = Vec::with_capacity(self.queue.len().min(VECTOR_MAX));
+        for queued in self.queue.iter().take(VECTOR_MAX) {
+            let rest = &queued.bytes[queued.sent..];
+            let part = &rest[..rest.len().min(room)];
+            room -= part.len();
+            buffers.push(IoSlice::new(part));
+            if room == 0 {
+                break;
+            }
+        }
+        buffers
     }
 
     /// Takes off the queue what the kernel took of it, and gives those whose write is done.
@@ -178,7 +195,7 @@ impl StreamTransport {
         }
         drop(side);
         stream.end_if_flushed(&core);
-        Shutdown { handle: self.handle(), stream: self.key(), remote: stream.remote }
+        Shutdown { handle: self.handle(), stream: self.key(), remote: stream.remote, ticket: None }
     }
 
     fn over(&self, result: Result<usize, TransportError>) -> Write {
@@ -186,6 +203,7 @@ impl StreamTransport {
     }
 
     fn queued(&self, ticket: u64, total: usize, remote: Address) -> Write {
+        self.resolve().1.hold();
         Write { handle: self.handle(), stream: self.key(), state: State::Queued { ticket, total, remote } }
     }
 }
@@ -198,10 +216,11 @@ impl Stream {
         side.refusal(self)?;
         let mut sent = 0;
         while sent < bytes.len() && side.queue.is_empty() && side.budget.allows(core, BYTES_A_BATCH) {
-            match core.send(self.fd, &bytes[sent..]) {
+            let rest = &bytes[sent..];
+            match core.send(self.fd, &rest[..rest.len().min(BYTES_A_BATCH)]) {
                 Ok(count) => {
                     sent += count;
-                    side.budget.spend(count);
+                    side.budget.spend_bytes(count);
                 }
                 Err(error) if error.is_would_block() => break,
                 Err(error) => {
@@ -244,15 +263,9 @@ impl Stream {
         let mut side = self.write.borrow_mut();
         let mut told = Vec::new();
         while !side.queue.is_empty() && side.budget.allows(core, BYTES_A_BATCH) {
-            let buffers: Vec<IoSlice<'_>> = side
-                .queue
-                .iter()
-                .take(VECTOR_MAX)
-                .map(|queued| IoSlice::new(&queued.bytes[queued.sent..]))
-                .collect();
-            match core.send_vectored(self.fd, &buffers) {
+            match core.send_vectored(self.fd, &side.front()) {
                 Ok(count) => {
-                    side.budget.spend(count);
+                    side.budget.spend_bytes(count);
                     told.extend(side.advance(count));
                 }
                 Err(error) if error.is_would_block() => break,
@@ -282,7 +295,7 @@ impl Stream {
             Err(error) if error.kind() == std::io::ErrorKind::NotConnected => End::ShutDown,
             Err(error) => End::Failed(error),
         };
-        let waiters = std::mem::take(&mut side.shutdown_waiters);
+        let waiters = side.shutdown_waiters.take_all();
         drop(side);
         for mut waiter in waiters {
             waiter.wake(core);
@@ -318,7 +331,15 @@ enum State {
 impl Write {
     /// Leaves the write queued, with nobody to be told of its end. A failure shows at the next write.
     pub fn detach(mut self) {
-        self.state = State::Over(Ok(0));
+        self.settle(Ok(0));
+    }
+
+    /// The outcome is known: the stream's state is needed no more.
+    fn settle(&mut self, result: Result<usize, TransportError>) {
+        let before = std::mem::replace(&mut self.state, State::Over(result));
+        if let (State::Queued { .. }, Some(core)) = (before, self.handle.try_core()) {
+            Stream::release(&core, self.stream);
+        }
     }
 }
 
@@ -339,7 +360,7 @@ impl Future for Write {
                 Poll::Ready(result) => result.map(|()| total),
             },
         };
-        self.state = State::Over(result);
+        self.settle(result);
         Poll::Ready(result)
     }
 }
@@ -388,6 +409,7 @@ impl Drop for Write {
         if let Some(stream) = core.object::<Stream>(self.stream) {
             stream.withdraw(&core, ticket);
         }
+        Stream::release(&core, self.stream);
     }
 }
 
@@ -398,12 +420,13 @@ pub struct Shutdown {
     handle: Handle,
     stream: Key,
     remote: Address,
+    ticket: Option<u64>,
 }
 
 impl Future for Shutdown {
     type Output = Result<(), TransportError>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let core = self.handle.core();
         let Some(stream) = core.object::<Stream>(self.stream) else {
             return Poll::Ready(Err(TransportError::new(
@@ -420,7 +443,16 @@ impl Future for Shutdown {
         }
         let mut waiter = Waiter::Nobody;
         waiter.note(&core, context);
-        stream.write.borrow_mut().shutdown_waiters.push(waiter);
+        let _before = stream.write.borrow_mut().shutdown_waiters.note(&mut self.ticket, waiter);
         Poll::Pending
+    }
+}
+
+impl Drop for Shutdown {
+    fn drop(&mut self) {
+        let Some(core) = self.handle.try_core() else { return };
+        if let Some(stream) = core.object::<Stream>(self.stream) {
+            let _left = stream.write.borrow_mut().shutdown_waiters.leave(self.ticket);
+        }
     }
 }

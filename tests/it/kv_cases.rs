@@ -36,7 +36,11 @@ async fn last_words(address: Address, bytes: &[u8]) -> Result<String, Box<dyn Er
     // The server may close before it has taken all of it.
     let _written = stream.write(bytes).await;
     let line = stream.read_line(1000).await?.unwrap_or_default();
-    assert_eq!(stream.read_line(1000).await.unwrap_or(None), None, "the connection is closed after the error");
+    assert_eq!(
+        stream.read_line(1000).await.unwrap_or(None),
+        None,
+        "the connection is closed after the error"
+    );
     Ok(String::from_utf8(line)?)
 }
 
@@ -68,7 +72,8 @@ fn requests_may_come_a_byte_at_a_time() {
 fn errors_are_those_of_redis_and_the_connection_goes_on() {
     run(|| async {
         let address = server()?;
-        let replies = exchange(address, b"NOSUCH a b\r\nGET\r\nSET k x\r\nINCR k\r\nSET k 1 EX 0\r\nPING\r\n").await?;
+        let replies =
+            exchange(address, b"NOSUCH a b\r\nGET\r\nSET k x\r\nINCR k\r\nSET k 1 EX 0\r\nPING\r\n").await?;
         let expected = "-ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' \r\n\
             -ERR wrong number of arguments for 'get' command\r\n+OK\r\n\
             -ERR value is not an integer or out of range\r\n-ERR invalid expire time in 'set' command\r\n+PONG\r\n";
@@ -91,7 +96,10 @@ fn malformed_requests_are_told_and_end_the_connection() {
         ] {
             assert_eq!(last_words(address, request).await?, error, "{}", request.escape_ascii());
         }
-        assert_eq!(last_words(address, &[b'x'; 70_000]).await?, "-ERR Protocol error: too big inline request");
+        assert_eq!(
+            last_words(address, &[b'x'; 70_000]).await?,
+            "-ERR Protocol error: too big inline request"
+        );
         Ok(())
     });
 }
@@ -142,7 +150,9 @@ fn keys_expire_on_the_dispatchers_timers() {
         assert_eq!(client.call(&[b"GET", b"short"]).await?, Reply::Bulk(None));
         assert_eq!(client.call(&[b"TTL", b"kept"]).await?, Reply::Integer(-1));
         assert_eq!(client.call(&[b"TTL", b"short"]).await?, Reply::Integer(-2));
-        let Reply::Bulk(Some(info)) = client.call(&[b"INFO", b"stats"]).await? else { panic!("INFO is a text") };
+        let Reply::Bulk(Some(info)) = client.call(&[b"INFO", b"stats"]).await? else {
+            panic!("INFO is a text")
+        };
         // Nobody asked for the key before: a timer removed it.
         assert!(String::from_utf8(info)?.contains("expired_keys:1\r\n"));
         Ok(())

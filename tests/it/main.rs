@@ -4,6 +4,7 @@
 //! simulated world can show. `tidy` reads the sources.
 #![expect(clippy::duplicate_mod, reason = "the contract is mounted once for each driver")]
 
+mod dispatcher;
 mod on_real;
 mod on_sim;
 mod sim;

@@ -8,6 +8,7 @@ pub(super) const EPIPE: OsError = OsError::new(ErrorKind::BrokenPipe, 32);
 pub(super) const EINVAL: OsError = OsError::new(ErrorKind::InvalidInput, 22);
 pub(super) const EADDRINUSE: OsError = OsError::new(ErrorKind::AddrInUse, 98);
 pub(super) const EADDRNOTAVAIL: OsError = OsError::new(ErrorKind::AddrNotAvailable, 99);
+pub(super) const ENETUNREACH: OsError = OsError::new(ErrorKind::NetworkUnreachable, 101);
 pub(super) const ECONNRESET: OsError = OsError::new(ErrorKind::ConnectionReset, 104);
 pub(super) const ENOTCONN: OsError = OsError::new(ErrorKind::NotConnected, 107);
 pub(super) const ETIMEDOUT: OsError = OsError::new(ErrorKind::TimedOut, 110);

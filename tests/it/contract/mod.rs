@@ -2,4 +2,18 @@
 
 pub(super) use super::run;
 
+mod cancel;
+mod close;
+mod connect;
+mod descriptors;
+mod fairness;
+mod server;
+mod stream_read;
+mod stream_read_exclusive;
+mod stream_write;
+mod support;
+mod tasks;
+mod timeout;
+mod timers;
 mod turn;
+mod types;

@@ -197,7 +197,10 @@ impl Sending {
         let bytes = (ack - self.acked).min(self.buffer.len() as u64);
         self.buffer.drain(..bytes as usize);
         let is_fin_covered = self.acked + bytes < ack;
-        assert!(!is_fin_covered || self.ended, "an acknowledgement covers bytes, and the FIN if there is one");
+        assert!(
+            !is_fin_covered || self.ended,
+            "an acknowledgement covers bytes, and the FIN if there is one"
+        );
         self.fin_acked |= is_fin_covered;
         self.acked = ack;
         self.next = self.next.max(ack);

@@ -1,0 +1,177 @@
+//! Cancelling tasks: what ends, in which order, and what has ended already.
+
+use std::cell::RefCell;
+use std::future::pending;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::run;
+use super::support::{Gate, Log, LogsDrop, turns};
+use twinloop::{JoinError, JoinHandle, sleep, spawn, yield_now};
+
+/// R67: cancelling a chain of awaits runs none of the code behind them and drops the innermost first.
+#[test]
+fn cancelling_a_chain_drops_the_innermost_first_and_runs_no_later_code() {
+    run(|| async {
+        let log = Log::default();
+        let task = spawn(outermost(log.clone()));
+        turns(2).await;
+        assert_eq!(log.text(), "waiting");
+        assert!(matches!(task.cancel().await, Err(JoinError::Cancelled)));
+        assert_eq!(log.text(), "waiting innermost middle outermost");
+        Ok(())
+    });
+}
+
+async fn outermost(log: Log) {
+    let _local = LogsDrop(log.clone(), "outermost");
+    middle(log.clone()).await;
+    log.add("later code of outermost");
+}
+
+async fn middle(log: Log) {
+    let _local = LogsDrop(log.clone(), "middle");
+    innermost(log.clone()).await;
+    log.add("later code of middle");
+}
+
+async fn innermost(log: Log) {
+    let _local = LogsDrop(log.clone(), "innermost");
+    log.add("waiting");
+    sleep(Duration::from_secs(3600)).await;
+    log.add("later code of innermost");
+}
+
+/// Section 1: `cancel().await` answers once the task is really gone, its locals included.
+#[test]
+fn a_cancelled_task_is_gone_when_the_cancel_is_answered() {
+    run(|| async {
+        let alive = Rc::new(());
+        let held = Rc::clone(&alive);
+        let task = spawn(async move {
+            let _held = held;
+            pending::<()>().await;
+        });
+        turns(1).await;
+        assert_eq!(Rc::strong_count(&alive), 2);
+        assert!(matches!(task.cancel().await, Err(JoinError::Cancelled)));
+        assert_eq!(Rc::strong_count(&alive), 1);
+        Ok(())
+    });
+}
+
+/// A task that is cancelled before its first turn never starts.
+#[test]
+fn a_task_cancelled_before_its_first_turn_never_starts() {
+    run(|| async {
+        let log = Log::default();
+        let inner = log.clone();
+        let task = spawn(async move { inner.add("started") });
+        assert!(matches!(task.cancel().await, Err(JoinError::Cancelled)));
+        turns(2).await;
+        assert_eq!(log.text(), "");
+        Ok(())
+    });
+}
+
+/// R49: a task that has ended keeps its outcome; cancelling it comes too late, also among others that do end.
+#[test]
+fn cancelling_a_finished_task_changes_nothing() {
+    run(|| async {
+        let completed = spawn(async { 7 });
+        let panicked: JoinHandle<i32> = spawn(async { panic!("the case's own panic") });
+        let waiting: JoinHandle<i32> = spawn(pending());
+        turns(2).await;
+        let [completed, panicked, waiting] = [completed.cancel(), panicked.cancel(), waiting.cancel()];
+        assert_eq!(completed.await?, 7);
+        assert!(matches!(panicked.await, Err(JoinError::Panicked(_))));
+        assert!(matches!(waiting.await, Err(JoinError::Cancelled)));
+        Ok(())
+    });
+}
+
+/// R53, section 5 `cancel_after_child_done`: what a task waits for has come, only its turn has not: completing wins.
+#[test]
+fn a_task_whose_awaited_value_has_come_completes_although_cancelled() {
+    run(|| async {
+        let gate = Gate::default();
+        let inner = gate.clone();
+        let child = spawn(async move {
+            inner.wait().await;
+            7
+        });
+        let parent = spawn(child);
+        turns(2).await;
+        gate.open();
+        // In the next batch the child ends, then comes our turn, and the parent's is queued behind it.
+        yield_now().await;
+        match parent.cancel().await {
+            Ok(value) => assert_eq!(value?, 7),
+            Err(error) => panic!("the value was there: {error}"),
+        }
+        Ok(())
+    });
+}
+
+/// R55: whoever waits for a task may give up; the task runs on.
+#[test]
+fn cancelling_a_joiner_leaves_the_task_running() {
+    run(|| async {
+        let log = Log::default();
+        let inner = log.clone();
+        let target = spawn(async move {
+            turns(5).await;
+            inner.add("done");
+        });
+        let joiner = spawn(async move { target.await.is_ok() });
+        turns(2).await;
+        assert!(matches!(joiner.cancel().await, Err(JoinError::Cancelled)));
+        assert_eq!(log.text(), "");
+        turns(6).await;
+        assert_eq!(log.text(), "done");
+        Ok(())
+    });
+}
+
+/// A task that cancels itself goes on to its next await and ends there.
+#[test]
+fn a_task_that_cancels_itself_ends_at_its_next_await() {
+    run(|| async {
+        let log = Log::default();
+        let own: Rc<RefCell<Option<JoinHandle<()>>>> = Rc::default();
+        let (inner_log, inner_own) = (log.clone(), Rc::clone(&own));
+        let task = spawn(async move {
+            let _local = LogsDrop(inner_log.clone(), "dropped");
+            let cancelled = inner_own.take().expect("the handle was put there").cancel();
+            inner_own.replace(Some(cancelled));
+            inner_log.add("still-running");
+            yield_now().await;
+            inner_log.add("later code");
+        });
+        own.replace(Some(task));
+        turns(4).await;
+        assert_eq!(log.text(), "still-running dropped");
+        let task = own.take().expect("the task put its handle back");
+        assert!(matches!(task.await, Err(JoinError::Cancelled)));
+        Ok(())
+    });
+}
+
+/// R49: a task that cancels itself and ends in the same turn has completed.
+#[test]
+fn a_task_that_cancels_itself_and_returns_has_completed() {
+    run(|| async {
+        let own: Rc<RefCell<Option<JoinHandle<i32>>>> = Rc::default();
+        let inner_own = Rc::clone(&own);
+        let task = spawn(async move {
+            let cancelled = inner_own.take().expect("the handle was put there").cancel();
+            inner_own.replace(Some(cancelled));
+            7
+        });
+        own.replace(Some(task));
+        turns(2).await;
+        let task = own.take().expect("the task put its handle back");
+        assert_eq!(task.await?, 7);
+        Ok(())
+    });
+}

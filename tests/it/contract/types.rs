@@ -1,0 +1,34 @@
+//! What the types promise, checked by the compiler: keys instead of pointers make all of them `Send + Sync + Unpin`.
+
+use std::rc::Rc;
+
+use twinloop::transport::{
+    Accept, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadToEnd, ReadUntil, Shutdown, Write,
+};
+use twinloop::{Handle, JoinHandle, Moment, Sleep, StreamServer, StreamTransport, TimerId, YieldNow};
+
+fn travels<T: Send + Sync + Unpin>() {}
+
+/// Hyper, axum, tonic and quinn demand it of what they are given, whatever a task's output may be.
+#[test]
+fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
+    travels::<Handle>();
+    travels::<JoinHandle<Rc<()>>>();
+    travels::<Moment>();
+    travels::<TimerId>();
+    travels::<Sleep>();
+    travels::<YieldNow>();
+    travels::<StreamTransport>();
+    travels::<StreamServer>();
+    travels::<Read<'_>>();
+    travels::<ReadExactly<'_>>();
+    travels::<ReadUntil<'_>>();
+    travels::<ReadLine<'_>>();
+    travels::<ReadToEnd<'_>>();
+    travels::<Fill<'_>>();
+    travels::<Write>();
+    travels::<Shutdown>();
+    travels::<Close>();
+    travels::<Accept<'_>>();
+    travels::<Connect>();
+}

@@ -1,0 +1,251 @@
+//! What only the owner of a dispatcher sees: turns one by one, closing, refusals. The driver here has a clock and nothing
+//! else, and keeps the waits that it was asked for.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use twinloop::driver::{
+    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, SocketOption, Unpark,
+};
+use twinloop::{
+    Address, AsyncCallback, Dispatcher, Handle, Moment, NextWork, PollError, panic_text, sleep, spawn,
+    yield_now,
+};
+
+type Waits = Rc<RefCell<Vec<Option<Duration>>>>;
+
+struct ClockOnly {
+    now: Moment,
+    waits: Waits,
+}
+
+struct NobodyWaits;
+
+impl Unpark for NobodyWaits {
+    fn unpark(&self) {}
+}
+
+impl Driver for ClockOnly {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+    fn now(&mut self) -> Moment {
+        self.now
+    }
+    fn poll(&mut self, timeout: Option<Duration>, _: &mut Vec<Event>) -> Result<(), OsError> {
+        self.waits.borrow_mut().push(timeout);
+        self.now += timeout.unwrap_or_default();
+        Ok(())
+    }
+    fn unparker(&self) -> Arc<dyn Unpark> {
+        Arc::new(NobodyWaits)
+    }
+    fn entropy(&mut self, _: &mut [u8]) -> Result<(), OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn listen(&mut self, _: &Address, _: &ListenOptions) -> Result<Fd, OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn accept(&mut self, _: Fd) -> Result<(Fd, Address), OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn connect(&mut self, _: &Address, _: &ConnectOptions) -> Result<Fd, OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn take_error(&mut self, _: Fd) -> Result<Option<OsError>, OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn recv(&mut self, _: Fd, _: &mut [u8]) -> Result<usize, OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn send(&mut self, _: Fd, _: &[u8]) -> Result<usize, OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn send_vectored(&mut self, _: Fd, _: &[std::io::IoSlice<'_>]) -> Result<usize, OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn shutdown(&mut self, _: Fd, _: Half) -> Result<(), OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn set_option(&mut self, _: Fd, _: SocketOption) -> Result<(), OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn local_address(&mut self, _: Fd) -> Result<Address, OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn remote_address(&mut self, _: Fd) -> Result<Address, OsError> {
+        Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn close(&mut self, _: Fd) {}
+}
+
+fn dispatcher() -> (Dispatcher, Waits) {
+    let waits = Waits::default();
+    let driver = ClockOnly { now: Moment::ORIGIN, waits: Rc::clone(&waits) };
+    (Dispatcher::new(Box::new(driver)), waits)
+}
+
+fn nothing(_: &Handle, _: usize) {}
+
+/// R3, and #7758: one wait until the timer, and nothing in between.
+#[test]
+fn a_turn_waits_for_the_earliest_timer_and_for_nothing_else() {
+    let (dispatcher, waits) = dispatcher();
+    let deadline = Moment::ORIGIN + Duration::from_millis(200);
+    let _timer = dispatcher.handle().add_timer(deadline, AsyncCallback::new(nothing, 0));
+    assert_eq!(dispatcher.next_work(), NextWork::At(deadline));
+    dispatcher.poll().expect("a timer is pending");
+    assert_eq!(*waits.borrow(), [Some(Duration::from_millis(200))]);
+    assert_eq!(dispatcher.handle().now(), deadline);
+    assert_eq!(dispatcher.next_work(), NextWork::OnEvent);
+}
+
+/// R12: queued work forbids waiting.
+#[test]
+fn a_turn_with_work_does_not_wait() {
+    let (dispatcher, waits) = dispatcher();
+    dispatcher.handle().call_soon(AsyncCallback::new(nothing, 0));
+    assert_eq!(dispatcher.next_work(), NextWork::Now);
+    dispatcher.poll().expect("a callback is pending");
+    assert_eq!(*waits.borrow(), [Some(Duration::ZERO)]);
+}
+
+/// Against R8: it does not wait for ever.
+#[test]
+fn a_turn_with_nothing_pending_says_so() {
+    let (dispatcher, waits) = dispatcher();
+    assert_eq!(dispatcher.poll(), Err(PollError::NothingPending));
+    let stuck = dispatcher.block_on(std::future::pending::<()>());
+    assert_eq!(stuck, Err(PollError::NothingPending));
+    assert!(waits.borrow().iter().all(|wait| *wait == Some(Duration::ZERO)));
+    assert_eq!(dispatcher.dump(), "", "the program that can not go on was cancelled");
+}
+
+/// A waker that someone keeps may be used at any time, from anywhere: that is something pending.
+#[test]
+fn a_waker_that_is_kept_elsewhere_is_something_pending() {
+    let (dispatcher, _) = dispatcher();
+    let kept = Rc::new(RefCell::new(None));
+    let keep = Rc::clone(&kept);
+    let task = dispatcher.handle().spawn(std::future::poll_fn(move |context| {
+        keep.replace(Some(context.waker().clone()));
+        std::task::Poll::<()>::Pending
+    }));
+    dispatcher.poll().expect("the task is to be polled");
+    assert_eq!(dispatcher.poll(), Ok(()));
+    kept.take();
+    assert_eq!(dispatcher.poll(), Err(PollError::NothingPending));
+    task.detach();
+}
+
+/// Against R13: refused, and the turn goes on unharmed.
+#[test]
+fn a_turn_inside_a_turn_is_refused() {
+    let (dispatcher, _) = dispatcher();
+    let dispatcher = Rc::new(dispatcher);
+    let inner = Rc::clone(&dispatcher);
+    let outcome = dispatcher.block_on(async move {
+        for attempt in [true, false] {
+            let refused = catch_unwind(AssertUnwindSafe(|| match attempt {
+                true => inner.poll(),
+                false => inner.block_on(async {}),
+            }));
+            let payload = refused.expect_err("it is refused");
+            assert!(panic_text(&*payload).contains("await the future, or spawn() it"));
+        }
+        yield_now().await;
+        7
+    });
+    assert_eq!(outcome, Ok(7));
+}
+
+#[test]
+fn a_panic_loses_nothing_of_its_batch_and_goes_on_from_poll() {
+    let (dispatcher, _) = dispatcher();
+    let handle = dispatcher.handle();
+    let ran = Rc::new(Cell::new(0));
+    let count = |ran: &Rc<Cell<u32>>| {
+        let ran = Rc::clone(ran);
+        handle.spawn(async move { ran.set(ran.get() + 1) }).detach();
+    };
+    count(&ran);
+    handle.call_soon(AsyncCallback::new(|_, _| panic!("first"), 0));
+    handle.spawn(async { panic!("second") }).detach();
+    count(&ran);
+    let payload = catch_unwind(AssertUnwindSafe(|| dispatcher.poll())).expect_err("the panic goes on");
+    assert_eq!(panic_text(&*payload), "first");
+    assert_eq!(ran.get(), 2);
+    count(&ran);
+    dispatcher.poll().expect("the dispatcher goes on too");
+    assert_eq!(ran.get(), 3);
+}
+
+/// Against R20: what is pending ends as cancelled, in order, and handles are stale afterwards.
+#[test]
+fn a_closed_dispatcher_leaves_nothing() {
+    struct Tells(Rc<RefCell<Vec<u32>>>, u32);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.borrow_mut().push(self.1);
+            // What is spawned now is cancelled at once.
+            spawn(async {}).detach();
+        }
+    }
+    let (dispatcher, _) = dispatcher();
+    let handle = dispatcher.handle();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    for number in 0..3 {
+        let tells = Tells(Rc::clone(&told), number);
+        let wait = async move {
+            let _tells = tells;
+            sleep(Duration::from_secs(1)).await;
+        };
+        handle.spawn(wait).detach();
+    }
+    dispatcher.poll().expect("the tasks are to be polled");
+    drop(dispatcher);
+    assert_eq!(*told.borrow(), [0, 1, 2]);
+    assert!(!handle.is_here());
+    let payload = catch_unwind(|| handle.now()).expect_err("the handle is stale");
+    assert!(panic_text(&*payload).contains("closed or lives on another thread"));
+}
+
+/// Several dispatchers share a thread; each handle reaches its own, and scopes nest.
+#[test]
+fn dispatchers_on_one_thread_do_not_mix() {
+    let (first, _) = dispatcher();
+    let (second, _) = dispatcher();
+    let outer = first.handle().enter();
+    assert_eq!(Handle::current(), first.handle());
+    let inner = second.handle().enter();
+    assert_eq!(Handle::current(), second.handle());
+    drop(inner);
+    assert_eq!(Handle::current(), first.handle());
+    drop(outer);
+    assert_eq!(Handle::try_current(), None);
+
+    // A task of one may wait for a task of the other: the wake finds its way.
+    let task = first.handle().spawn(async { 1 });
+    let waits = second.handle().spawn(task);
+    second.poll().expect("the waiting task is to be polled");
+    assert!(!waits.is_finished());
+    first.poll().expect("the awaited task is to be polled");
+    second.poll().expect("the waiting task was woken");
+    assert!(waits.is_finished());
+    waits.detach();
+}
+
+/// A handle on another thread reaches nothing, and says what to do.
+#[test]
+fn a_handle_is_of_no_use_on_another_thread() {
+    let (dispatcher, _) = dispatcher();
+    let handle = dispatcher.handle();
+    let elsewhere = std::thread::scope(|scope| {
+        scope.spawn(move || (handle.is_here(), catch_unwind(|| handle.now()).is_err())).join()
+    });
+    assert_eq!(elsewhere.expect("the thread ends"), (false, true));
+    assert!(handle.is_here());
+}
