@@ -108,3 +108,51 @@ impl Timer {
         self.recover();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_ms(ms: u64) -> Moment {
+        Moment::ORIGIN + Duration::from_millis(ms)
+    }
+
+    /// How long the timer waits when it is started.
+    fn wait_ms(timer: &mut Timer) -> u128 {
+        timer.start(Moment::ORIGIN);
+        (timer.at().expect("it was started") - Moment::ORIGIN).as_millis()
+    }
+
+    #[test]
+    fn the_wait_follows_the_round_trip() {
+        let mut timer = Timer::new(at_ms(0));
+        timer.acknowledged(at_ms(300), 0);
+        assert_eq!(wait_ms(&mut timer), 300 + 4 * 150);
+        timer.time(at_ms(1000), 10);
+        timer.time(at_ms(1200), 20);
+        timer.acknowledged(at_ms(1250), 9);
+        timer.acknowledged(at_ms(1300), 15);
+        // The second sample is of 300 ms too, so the variation shrinks by a quarter.
+        assert_eq!(wait_ms(&mut timer), 750);
+    }
+
+    #[test]
+    fn a_short_round_trip_waits_as_long_as_linux_does_at_least() {
+        let mut timer = Timer::new(at_ms(0));
+        timer.acknowledged(at_ms(1), 0);
+        assert_eq!(wait_ms(&mut timer), 200);
+    }
+
+    #[test]
+    fn a_doubled_wait_stays_until_a_round_trip_is_measured() {
+        let mut timer = Timer::new(at_ms(0));
+        timer.acknowledged(at_ms(100), 0);
+        timer.time(at_ms(100), 10);
+        assert_eq!((timer.back_off(at_ms(400)), timer.back_off(at_ms(1000))), (1, 2));
+        timer.acknowledged(at_ms(1100), 10);
+        assert_eq!(wait_ms(&mut timer), 4 * 300, "what was sent twice is not measured");
+        timer.time(at_ms(2000), 20);
+        timer.acknowledged(at_ms(2100), 20);
+        assert!(wait_ms(&mut timer) < 300);
+    }
+}

@@ -48,6 +48,9 @@ fn a_full_send_buffer_would_block_until_a_third_is_free() {
     assert_eq!(pair.recv(B, b, 1461).map(|bytes| bytes.len()), Ok(1461));
     pair.run(Duration::from_secs(1));
     assert_edge!(pair, A, a, Readiness::WRITABLE);
+    assert_eq!(pair.recv(B, b, 3000).map(|bytes| bytes.len()), Ok(3000));
+    pair.settle();
+    assert!(pair.take_edges(A, a).is_empty(), "it is told once");
     assert!(pair.send(A, a, &bytes).is_ok_and(|count| count >= third));
 }
 
