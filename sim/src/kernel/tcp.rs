@@ -10,10 +10,11 @@
 //! The classic names follow from the two directions: FIN-WAIT is Open with our FIN sent, CLOSE-WAIT is Open with the peer's
 //! FIN received, LAST-ACK and CLOSING are Open with both, TIME-WAIT is Ended while the timer runs.
 //!
-//! Known differences from Linux: no congestion control, no Nagle, no delayed or selective acknowledgement, no timestamps,
-//! no keep-alive, no simultaneous open, fixed buffers instead of tuned ones, sequence numbers of 64 bits that begin at 0, a
-//! SYN retried at doubled waits from the first on (newer kernels try five times at the first wait). A program sees these in
-//! timings alone. One it could see: after a shutdown of a connecting stream, a receive says end of stream, not `ENOTCONN`.
+//! Known differences from Linux: no congestion control, no Nagle, no delayed or selective acknowledgement, no timestamps (yet
+//! progress undoes a doubled time-out, as if there were), no keep-alive, no simultaneous open, fixed buffers instead of tuned
+//! ones, sequence numbers of 64 bits that begin at 0, a SYN retried at doubled waits from the first on (newer kernels try
+//! five times at the first wait). A program sees these in timings alone. One it could see: after a shutdown of a connecting
+//! stream, a receive says end of stream, not `ENOTCONN`.
 
 mod receiving;
 mod sending;
@@ -337,6 +338,7 @@ impl Connection {
             Ack::Nothing => {}
             Ack::Progress => {
                 self.timer.acknowledged(now, ack);
+                self.timer.recover();
                 self.timer.stop();
             }
             // The timer was that of the probes, whose waits have doubled.
@@ -351,9 +353,10 @@ impl Connection {
                 out.push(self.segment(chunk));
             }
         }
-        // Whatever the peer says shows that it lives; but nobody waits for ever for one that reads no more once its
-        // program has closed (`tcp_probe_timer`).
-        if meaning == Ack::Progress || !self.orphan {
+        // Progress alone ends the count of retries: a peer that is heard may still hear nothing. One that answers the probes
+        // of its closed window is waited for as long as a program holds the connection (`tcp_probe_timer`).
+        let answers_probes = self.send.in_flight() == 0 && !self.orphan;
+        if meaning == Ack::Progress || answers_probes {
             self.timer.forgive();
         }
         self.transmit(now, out);

@@ -74,7 +74,8 @@ impl Timer {
         self.retries = 0;
     }
 
-    /// Waits no longer than the round trip asks for, after a wait that had another cause than a loss.
+    /// Waits no longer than the round trip asks for. A wait that was doubled ends with the first progress: Linux measures
+    /// what is sent again too, by timestamps.
     pub(super) fn recover(&mut self) {
         self.rto = match self.round_trip {
             Some(RoundTrip { smoothed, variation }) => (smoothed + variation * 4).clamp(RTO_MIN, RTO_MAX),
@@ -92,8 +93,7 @@ impl Timer {
         self.timed = None;
     }
 
-    /// Everything before `ack` has arrived. A wait that was doubled stays so until a round trip is measured (RFC 6298,
-    /// section 5): the doubling may have been the only thing that was right.
+    /// Everything before `ack` has arrived: measures the round trip, if `ack` ends what is being timed.
     pub(super) fn acknowledged(&mut self, now: Moment, ack: u64) {
         let Some((_, sent_at)) = self.timed.filter(|(seq, _)| *seq <= ack) else { return };
         self.timed = None;

@@ -278,6 +278,19 @@ fn descriptors_of_a_crashed_life_are_stale_and_the_peer_is_reset() {
     assert_eq!(pair.accept(B, again), Err(OsError::WOULD_BLOCK), "the new life's listener is not concerned");
 }
 
+/// Only one way is cut: the peer talks, and hears nothing. That it is heard is no answer.
+#[test]
+fn a_peer_that_talks_and_hears_nothing_is_given_up() {
+    let (mut pair, _, a, b) = Pair::connected();
+    pair.on_wire(|from, _| if from == A { Fate::Drop } else { Fate::Pass });
+    assert_eq!(pair.send(A, a, b"x"), Ok(1));
+    // Each of these is sent again and again, since no acknowledgement comes back.
+    assert_eq!(pair.send(B, b, b"y"), Ok(1));
+    pair.run(Duration::from_secs(930));
+    assert_eq!(pair.take_error(A, a), Some(ETIMEDOUT));
+    assert_eq!(pair.take_error(B, b), Some(ETIMEDOUT));
+}
+
 #[test]
 fn an_answer_that_never_comes_times_out_after_fifteen_retries() {
     let (mut pair, _, a, _) = Pair::connected();
