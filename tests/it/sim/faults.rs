@@ -133,7 +133,7 @@ fn loss_delays_a_stream_and_loses_nothing_of_it() {
 fn everything_at_once_loses_and_doubles_nothing() {
     for seed in 0..40 {
         let report = run(seed, |sim| {
-            sim.links(LinkFaults::default().jitter(ms(20)).loss(0.05).cut(0.1).cut_for(ms(50)..ms(900)));
+            sim.links(LinkFaults::default().jitter(ms(20)).loss(0.05).cut(0.02).cut_for(ms(50)..ms(900)));
             sim.faults(
                 HostFaults::default()
                     .short_read(0.2)
