@@ -18,6 +18,7 @@ mod timers;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -37,8 +38,8 @@ use inbox::Inbox;
 use ready::{Entry, Ready};
 pub(crate) use sources::Interest;
 use sources::{Refusal, Sources};
+use tasks::{LocalFuture, Payload, Tasks};
 pub(crate) use tasks::{Outcome, Waiter};
-use tasks::{Payload, Tasks};
 pub(crate) use timers::Alarm;
 use timers::Timers;
 
@@ -79,9 +80,17 @@ pub(crate) struct Core {
     /// Whether it wants the programs' notes.
     noted: Cell<bool>,
     turning: Cell<bool>,
-    /// Counts batches, so that a transport can tell when its budget is due to be renewed.
+    /// Counts batches, so that who yields can tell that everything else had its turn.
     pub(crate) batches: Cell<u64>,
+    /// Counts turns, so that a transport can tell when its budget is due to be renewed.
+    pub(crate) turns: Cell<u64>,
+    /// A transport has spent its budget: what it has to do is due after the driver was asked again, in the next turn.
+    pub(crate) budget_spent: Cell<bool>,
     closing: Cell<bool>,
+    /// Futures of cancelled tasks that wait for their destructors.
+    doomed: RefCell<VecDeque<(Key, LocalFuture)>>,
+    /// Such a destructor runs.
+    dropping: Cell<bool>,
     /// The first panic of this turn that nobody else will see. It goes on once the batch is done.
     panic: RefCell<Option<Payload>>,
 }
@@ -108,7 +117,11 @@ impl Dispatcher {
                 noted: Cell::new(false),
                 turning: Cell::new(false),
                 batches: Cell::new(0),
+                turns: Cell::new(0),
+                budget_spent: Cell::new(false),
                 closing: Cell::new(false),
+                doomed: RefCell::default(),
+                dropping: Cell::new(false),
                 panic: RefCell::default(),
             })
         });
@@ -156,12 +169,11 @@ impl Dispatcher {
     {
         self.core.refuse_reentry();
         let mut task = self.handle().spawn(future);
+        let abandoned = DropTask(&self.core, task.key());
         while !task.is_finished() {
-            if let Err(error) = self.core.turn(CALLBACKS_BETWEEN_POLLS) {
-                task.cancel().detach();
-                return Err(error);
-            }
+            self.core.turn(CALLBACKS_BETWEEN_POLLS)?;
         }
+        std::mem::forget(abandoned);
         match task.take_outcome().expect("the task was seen finished") {
             Ok(output) => Ok(output),
             Err(JoinError::Panicked(payload)) => resume_unwind(payload),
@@ -212,14 +224,19 @@ impl Drop for Dispatcher {
         for task in tasks {
             core.drop_task(task);
         }
+        // Outputs that nobody took are user code too: they go while the dispatcher is still there.
+        let finished = core.tasks.borrow().keys();
+        for task in finished {
+            core.forget_task(task);
+        }
         let objects = core.objects.take();
-        drop(objects);
+        core.drop_contained(objects);
         let fds = core.sources.borrow().fds();
         for fd in fds {
             core.close_fd(fd);
         }
         core.ready.borrow_mut().clear();
-        core.timers.take();
+        core.drop_contained(core.timers.take());
         core.observer.take();
         drop(scope);
         current::unregister(core.handle);
@@ -398,9 +415,11 @@ impl Core {
         self.refuse_reentry();
         let _scope = self.handle.enter();
         let _turn = Turn::begin(&self.turning);
+        self.turns.set(self.turns.get() + 1);
+        self.budget_spent.set(false);
         self.gather()?;
         let mut ran = self.run_batch();
-        while ran < more && !self.ready.borrow().is_empty() {
+        while ran < more && !self.budget_spent.get() && !self.ready.borrow().is_empty() {
             ran += self.run_batch();
         }
         match self.panic.take() {
@@ -417,16 +436,21 @@ impl Core {
         if self.observed.get() {
             self.observing(|observer| observer.turn_begin(self.now.get()));
         }
-        self.poll_driver()?;
+        // That nothing is pending is believed only after a look at the driver: a wake may have come, and its waker gone,
+        // between the looks at the inbox and at the wakers; and edges that nobody waits for are to be taken all the same.
+        let timeout = self.timeout();
+        self.poll_driver(timeout.unwrap_or(Some(Duration::ZERO)))?;
         self.take_inbox();
         self.note_events();
         self.read_clock();
         self.expire_timers();
+        if self.ready.borrow().is_empty() {
+            timeout?;
+        }
         Ok(())
     }
 
-    fn poll_driver(&self) -> Result<(), PollError> {
-        let mut timeout = self.timeout()?;
+    fn poll_driver(&self, mut timeout: Option<Duration>) -> Result<(), PollError> {
         if timeout != Some(Duration::ZERO) && !self.inbox.park() {
             timeout = Some(Duration::ZERO);
         }
@@ -447,6 +471,11 @@ impl Core {
             return Ok(None);
         }
         Err(PollError::NothingPending)
+    }
+
+    /// The driver's time at this very moment, where that of the batch is too old to count from.
+    pub(crate) fn clock(&self) -> Moment {
+        self.driver.borrow_mut().now()
     }
 
     fn read_clock(&self) {
@@ -570,7 +599,11 @@ impl Core {
     /// A queued reader or writer has its turn. It goes on being due for as long as it stays and its latch is set.
     fn run_watcher(&self, fd: Fd, interest: Interest) {
         let Some(callback) = self.sources.borrow_mut().take_turn(fd, interest) else { return };
-        (callback.function)(&self.handle, callback.udata);
+        // A callback that panics stays installed, so that it goes on being due like every other.
+        let called = catch_unwind(AssertUnwindSafe(|| (callback.function)(&self.handle, callback.udata)));
+        if let Err(payload) = called {
+            self.surface(payload);
+        }
         let still_due = self.sources.borrow_mut().still_due(fd, interest);
         if let Some(place) = still_due {
             self.push_source(fd, interest, place);
@@ -625,6 +658,15 @@ fn run_reader(handle: &Handle, word: usize) {
 
 fn run_writer(handle: &Handle, word: usize) {
     handle.core().run_watcher(Fd::from_key(Key::from_word(word)), Interest::Write);
+}
+
+/// Drops a task that is left by an error, or by the panic of another one.
+struct DropTask<'a>(&'a Core, Key);
+
+impl Drop for DropTask<'_> {
+    fn drop(&mut self) {
+        self.0.drop_task(self.1);
+    }
 }
 
 /// Marks a turn as under way, also when it ends by a panic.

@@ -40,7 +40,8 @@ pub fn now() -> Moment {
 /// ```
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    sleep_until(now() + duration)
+    // Not the batch's time: code that ran long before this call must not shorten the wait (R23).
+    sleep_until(Handle::current().core().clock() + duration)
 }
 
 /// Waits until `deadline`. As [`sleep`] in everything else.

@@ -77,6 +77,10 @@ impl<T: 'static> JoinHandle<T> {
     /// Lets the task run on by itself, as dropping the handle does.
     pub fn detach(self) {}
 
+    pub(crate) fn key(&self) -> Key {
+        self.task.expect("the outcome was not taken yet")
+    }
+
     /// The outcome, if the task has ended.
     pub(crate) fn take_outcome(&mut self) -> Option<Result<T, JoinError>> {
         match Pin::new(self).poll(&mut Context::from_waker(std::task::Waker::noop())) {
@@ -120,7 +124,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// Why a task has no output.
 #[non_exhaustive]
 pub enum JoinError {
-    /// It was cancelled, or its dispatcher closed.
+    /// It was cancelled.
     Cancelled,
     /// It panicked, with this payload.
     Panicked(Box<dyn Any + Send>),

@@ -71,11 +71,13 @@ impl Driver for SimDriver {
     fn poll(&mut self, _timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), OsError> {
         let Ok(mut state) = self.state() else { return Ok(()) };
         let State { now, machines, fabric, chooser, record, .. } = &mut *state;
-        let Machine { kernel, rule, .. } = &mut machines[self.host];
+        let Machine { kernel, rule, overdue, .. } = &mut machines[self.host];
         let edges = kernel.edges_mut();
         let told = rule.order_events(chooser, edges.make_contiguous());
         for event in edges.drain(..told) {
-            match rule.draw_late_event(chooser) {
+            let was_late = overdue.contains(&event.fd);
+            overdue.retain(|fd| *fd != event.fd);
+            match rule.draw_late_event(chooser).filter(|_| !was_late) {
                 None => events.push(event),
                 Some(late) => {
                     let (host, life) = (self.host, self.life);

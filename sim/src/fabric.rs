@@ -20,10 +20,10 @@ pub(crate) enum Due {
     Arrival { from: HostIndex, to: HostIndex, packet: Packet },
     /// An event that was held back is told, if the host still lives its life of then.
     LateEvent { host: HostIndex, life: u64, event: Event },
-    /// A cut link carries again. Only the cut that asked for it is healed by it.
-    Heal { from: HostIndex, to: HostIndex, cut: u64 },
-    /// A crashed host starts again.
-    Restart { host: HostIndex },
+    /// A cut link carries again, unless it was cut for longer meanwhile.
+    Heal { from: HostIndex, to: HostIndex },
+    /// A crashed host starts again, if it is still down from the crash that asked for it.
+    Restart { host: HostIndex, life: u64 },
     /// A step of the scenario's script.
     Script(usize),
 }

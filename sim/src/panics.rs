@@ -10,13 +10,16 @@ use std::sync::Once;
 use twinloop::panic_text;
 
 thread_local! {
-    /// `Some` while this thread runs simulated programs; inside, the first panic's text.
-    static QUIET: RefCell<Option<Option<String>>> = const { RefCell::new(None) };
+    /// `Some` while this thread runs simulated programs; inside, the panics' texts, each with its place.
+    static QUIET: RefCell<Option<Vec<Kept>>> = const { RefCell::new(None) };
 }
+
+/// A panic's text, and the same with its place.
+type Kept = (String, String);
 
 /// While it lives, panics of this thread are kept instead of printed.
 pub(crate) struct Quiet {
-    outer: Option<Option<String>>,
+    outer: Option<Vec<Kept>>,
 }
 
 pub(crate) fn quietly() -> Quiet {
@@ -30,13 +33,16 @@ pub(crate) fn quietly() -> Quiet {
             }
         }));
     });
-    Quiet { outer: QUIET.replace(Some(None)) }
+    Quiet { outer: QUIET.replace(Some(Vec::new())) }
 }
 
 impl Quiet {
-    /// The text and the place of the first panic since.
-    pub(crate) fn text(&self) -> Option<String> {
-        QUIET.with_borrow(|quiet| quiet.clone().flatten())
+    /// The text with the place of the first panic since whose text this is: programs may have handled others themselves.
+    pub(crate) fn told(&self, text: &str) -> Option<String> {
+        QUIET.with_borrow(|quiet| {
+            let (_, told) = quiet.iter().flatten().find(|(kept, _)| kept == text)?;
+            Some(told.clone())
+        })
     }
 }
 
@@ -47,14 +53,15 @@ impl Drop for Quiet {
 }
 
 /// Keeps the panic, if this thread is quiet.
-fn keep(quiet: &RefCell<Option<Option<String>>>, info: &PanicHookInfo<'_>) -> bool {
+fn keep(quiet: &RefCell<Option<Vec<Kept>>>, info: &PanicHookInfo<'_>) -> bool {
     // A panic inside of the record keeping itself is printed.
     let Ok(mut quiet) = quiet.try_borrow_mut() else { return false };
     let Some(kept) = &mut *quiet else { return false };
     let text = panic_text(info.payload());
-    kept.get_or_insert_with(|| match info.location() {
+    let told = match info.location() {
         Some(place) => format!("{text} (at {}:{})", place.file(), place.line()),
         None => text.to_owned(),
-    });
+    };
+    kept.push((text.to_owned(), told));
     true
 }

@@ -16,7 +16,7 @@ use crate::script::{At, Step};
 use crate::state::{Link, Machine, State};
 use crate::story::Telling;
 use crate::verdict::{Report, Verdict};
-use crate::world::{Budget, World};
+use crate::world::{Budget, World, contain};
 
 /// Turns of all dispatchers together after which a run is taken to spin.
 const TURN_BUDGET: u64 = 1_000_000;
@@ -213,6 +213,7 @@ impl Sim {
                 kernel: Kernel::new(host_ip(host)),
                 rule: HostRule::new(&mut chooser, name, host_faults(host)),
                 entropy: chooser.site(&format!("{name}: entropy")),
+                overdue: Vec::new(),
                 up: false,
                 life: 0,
             });
@@ -245,7 +246,8 @@ impl fmt::Debug for Sim {
 
 fn run_checks(checks: Vec<(&'static str, Check)>) -> Verdict {
     for (name, check) in checks {
-        if let Err(message) = check() {
+        // A check may well be an assertion.
+        if let Err(message) = contain(check).and_then(|checked| checked) {
             return Verdict::Failed { subject: name.to_owned(), message };
         }
     }

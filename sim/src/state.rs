@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use twinloop::Moment;
-use twinloop::driver::Event;
+use twinloop::driver::{Event, Fd};
 
 use crate::choice::{Chooser, Site};
 use crate::fabric::{Due, Fabric, HostIndex, host_of};
@@ -25,7 +25,6 @@ pub(crate) struct State {
     pub(crate) fabric: Fabric,
     pub(crate) chooser: Chooser,
     pub(crate) record: Record,
-    cuts: u64,
     packets: Vec<Packet>,
 }
 
@@ -35,6 +34,8 @@ pub(crate) struct Machine {
     pub(crate) kernel: Kernel,
     pub(crate) rule: HostRule,
     pub(crate) entropy: Site,
+    /// Descriptors whose event was held back before: it is told by the next poll.
+    pub(crate) overdue: Vec<Fd>,
     pub(crate) up: bool,
     /// Counts starts and crashes: what belongs to an earlier life must not touch this one.
     pub(crate) life: u64,
@@ -45,8 +46,8 @@ pub(crate) struct Link {
     pub(crate) rule: LinkRule,
     /// What was sent first arrives first.
     last_arrival: Moment,
-    /// The cut that is in force, by its number.
-    cut: Option<u64>,
+    /// Until when it is cut; [`Moment::FAR_FUTURE`] for a cut that lasts until it is healed.
+    cut: Option<Moment>,
 }
 
 impl Link {
@@ -69,7 +70,6 @@ impl State {
             fabric: Fabric::default(),
             chooser,
             record,
-            cuts: 0,
             packets: Vec::new(),
         }
     }
@@ -166,38 +166,46 @@ impl State {
         if machine.life == life {
             self.record.item(item::LATE, self.now, host, &[fd_number(event.fd)]);
             machine.kernel.raise(event.fd, event.readiness);
+            machine.overdue.push(event.fd);
         }
     }
 
     /// Cuts a link, in the ways given as seen from `from`, for `length` or until it is healed.
     pub(crate) fn cut(&mut self, from: HostIndex, to: HostIndex, ways: CutWays, length: Option<Duration>) {
-        self.cuts += 1;
+        let until = length.map_or(Moment::FAR_FUTURE, |length| self.now + length);
         let directions: &[(HostIndex, HostIndex)] = match ways {
             CutWays::Both => &[(from, to), (to, from)],
             CutWays::This => &[(from, to)],
             CutWays::Other => &[(to, from)],
         };
         for &(from, to) in directions {
-            self.links[from][to].cut = Some(self.cuts);
+            // A shorter cut does not end the one that is in force.
+            let cut = &mut self.links[from][to].cut;
+            *cut = (*cut).max(Some(until));
             self.record.item(item::CUT, self.now, from, &[to as u64]);
             let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
             self.record.tell(self.now, sender, LineKind::Fault, || match length {
                 Some(length) => format!("link to {receiver} cut for {length:?}"),
                 None => format!("link to {receiver} cut"),
             });
-            if let Some(length) = length {
-                self.fabric.schedule(self.now + length, Due::Heal { from, to, cut: self.cuts });
+            if length.is_some() {
+                self.fabric.schedule(until, Due::Heal { from, to });
             }
         }
     }
 
-    /// Heals one direction: of the given cut, or of whatever cut there is.
-    pub(crate) fn heal(&mut self, from: HostIndex, to: HostIndex, cut: Option<u64>) {
-        let link = &mut self.links[from][to];
-        if link.cut.is_none() || cut.is_some_and(|cut| link.cut != Some(cut)) {
+    /// Heals one direction if every cut of it is over.
+    pub(crate) fn heal_if_due(&mut self, from: HostIndex, to: HostIndex) {
+        if self.links[from][to].cut.is_some_and(|until| until <= self.now) {
+            self.heal(from, to);
+        }
+    }
+
+    /// Heals one direction of whatever cut there is.
+    pub(crate) fn heal(&mut self, from: HostIndex, to: HostIndex) {
+        if self.links[from][to].cut.take().is_none() {
             return;
         }
-        link.cut = None;
         self.record.item(item::HEALED, self.now, from, &[to as u64]);
         let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
         self.record.tell(self.now, sender, LineKind::Fault, || format!("link to {receiver} healed"));
@@ -209,13 +217,15 @@ impl State {
         machine.up = false;
         machine.life += 1;
         machine.kernel.crash();
+        machine.overdue.clear();
         self.record.item(item::CRASHED, self.now, host, &[]);
         self.record.tell(self.now, &machine.name, LineKind::Fault, || match down_for {
             Some(length) => format!("crashed, down for {length:?}"),
             None => "crashed".to_owned(),
         });
         if let Some(length) = down_for {
-            self.fabric.schedule(self.now + length, Due::Restart { host });
+            let life = self.machines[host].life;
+            self.fabric.schedule(self.now + length, Due::Restart { host, life });
         }
     }
 

@@ -202,10 +202,11 @@ impl World {
         match state.fabric.pop().expect("its time was seen above") {
             Due::Arrival { from, to, packet } => state.deliver(from, to, packet),
             Due::LateEvent { host, life, event } => state.raise(host, life, event),
-            Due::Heal { from, to, cut } => state.heal(from, to, Some(cut)),
-            Due::Restart { host } => {
+            Due::Heal { from, to } => state.heal_if_due(from, to),
+            Due::Restart { host, life } => {
+                let stale = state.machines[host].life != life;
                 drop(state);
-                return self.start(host);
+                return if stale { Ok(()) } else { self.start(host) };
             }
             Due::Script(number) => {
                 drop(state);
@@ -325,8 +326,8 @@ impl World {
             Act::Cut { from, to, ways } => self.state.borrow_mut().cut(from, to, ways, None),
             Act::Heal { a, b } => {
                 let mut state = self.state.borrow_mut();
-                state.heal(a, b, None);
-                state.heal(b, a, None);
+                state.heal(a, b);
+                state.heal(b, a);
             }
             Act::Reset { host } => self.state.borrow_mut().reset_connections(host),
         }
@@ -348,17 +349,18 @@ impl World {
     }
 
     fn busiest(&self) -> String {
-        let busiest = self.hosts.iter().max_by_key(|host| host.turns).expect("a turn was made by some host");
-        format!("{} made {} of them", busiest.name, busiest.turns)
+        let busiest = self.hosts.iter().max_by_key(|host| host.turns);
+        busiest.map_or_else(String::new, |host| format!("{} made {} of them", host.name, host.turns))
     }
 }
 
 /// Runs the programs' code; a panic ends the run with its text, and prints nothing.
-fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     let quiet = panics::quietly();
     let result = catch_unwind(AssertUnwindSafe(run));
     result.map_err(|payload: Box<dyn Any + Send>| {
-        quiet.text().unwrap_or_else(|| panic_text(&*payload).to_owned())
+        let text = panic_text(&*payload);
+        quiet.told(text).unwrap_or_else(|| text.to_owned())
     })
 }
 

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
 
 use super::inbox::Inbox;
 use super::{Core, Handle};
@@ -14,14 +15,22 @@ use crate::callback::CallbackKind;
 use crate::table::{Key, Table};
 
 pub(crate) type Payload = Box<dyn Any + Send>;
-type LocalFuture = Pin<Box<dyn Future<Output = Box<dyn Any>>>>;
+pub(super) type LocalFuture = Pin<Box<dyn Future<Output = Box<dyn Any>>>>;
 
 #[derive(Default)]
 pub(crate) struct Tasks {
     pub(super) table: Table<Task>,
     /// The task whose future is being polled, and its waker's address, by which a leaf future knows that it is awaited
     /// by the task itself and not through a combinator's own waker.
-    polled: Option<(Key, *const ())>,
+    polled: Option<Polled>,
+}
+
+/// Data and functions together are a waker: a combinator may lend its own functions to the task's data.
+#[derive(Clone, Copy)]
+struct Polled {
+    task: Key,
+    waker: *const (),
+    functions: &'static RawWakerVTable,
 }
 
 pub(super) struct Task {
@@ -80,8 +89,14 @@ impl Waiter {
     /// Notes who polls with `context` on `core`.
     pub(crate) fn note(&mut self, core: &Core, context: &Context<'_>) {
         let waker = context.waker();
-        match (core.tasks.borrow().polled, &*self) {
-            (Some((key, address)), _) if address == waker.data() => *self = Waiter::Task(key),
+        // The borrow ends here: cloning and dropping a waker is anyone's code.
+        let polled = core.tasks.borrow().polled;
+        match (polled, &*self) {
+            (Some(polled), _)
+                if polled.waker == waker.data() && std::ptr::eq(polled.functions, waker.vtable()) =>
+            {
+                *self = Waiter::Task(polled.task);
+            }
             (_, Waiter::Other(noted)) if noted.will_wake(waker) => {}
             _ => *self = Waiter::Other(waker.clone()),
         }
@@ -92,7 +107,8 @@ impl Waiter {
         match std::mem::take(self) {
             Waiter::Nobody => {}
             Waiter::Task(key) => core.wake_task(key),
-            Waiter::Other(waker) => waker.wake(),
+            // A waker is anyone's code, and must not keep others from being woken.
+            Waiter::Other(waker) => core.contained(|| waker.wake()),
         }
     }
 }
@@ -102,6 +118,8 @@ struct TaskWaker {
     handle: Handle,
     task: Key,
     inbox: Arc<Inbox>,
+    /// A wake is in the inbox: further ones merge with it. Of a closed dispatcher it stays there.
+    told: AtomicBool,
 }
 
 impl Wake for TaskWaker {
@@ -112,13 +130,19 @@ impl Wake for TaskWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         match self.handle.try_core() {
             Some(core) => core.wake_task(self.task),
+            None if self.told.swap(true, Ordering::AcqRel) => {}
             None => self.inbox.push(AsyncCallback::new(wake_from_afar, self.task.into_word())),
         }
     }
 }
 
 fn wake_from_afar(handle: &Handle, word: usize) {
-    handle.core().wake_task(Key::from_word(word));
+    let (core, key) = (handle.core(), Key::from_word(word));
+    // Before the poll that this wake brings: a wake that comes during it counts again.
+    if let Some(task) = core.tasks.borrow().table.get(key) {
+        task.references.told.swap(false, Ordering::AcqRel);
+    }
+    core.wake_task(key);
 }
 
 impl Core {
@@ -130,8 +154,12 @@ impl Core {
     {
         let future = Box::pin(async move { Box::new(future.await) as Box<dyn Any> });
         let key = self.tasks.borrow_mut().table.insert_with(|task| {
-            let references =
-                Arc::new(TaskWaker { handle: self.handle, task, inbox: Arc::clone(&self.inbox) });
+            let references = Arc::new(TaskWaker {
+                handle: self.handle,
+                task,
+                inbox: Arc::clone(&self.inbox),
+                told: AtomicBool::new(false),
+            });
             Task {
                 future: Some(future),
                 state: State::Idle,
@@ -188,11 +216,30 @@ impl Core {
     pub(super) fn drop_task(&self, key: Key) {
         let mut tasks = self.tasks.borrow_mut();
         let Some(task) = tasks.table.get_mut(key) else { return };
-        if let Some(future) = task.future.take() {
-            drop(tasks);
+        let Some(future) = task.future.take() else { return };
+        drop(tasks);
+        self.doomed.borrow_mut().push_back((key, future));
+        self.drop_doomed();
+    }
+
+    /// Runs the destructors of cancelled futures one after the other. One that cancels a further task does not run that
+    /// one's inside itself: a chain of tasks that end each other may be longer than the stack is deep.
+    fn drop_doomed(&self) {
+        if self.dropping.replace(true) {
+            return;
+        }
+        loop {
+            let next = self.doomed.borrow_mut().pop_front();
+            let Some((key, future)) = next else { break };
             self.drop_contained(future);
             self.end_task(key, Outcome::Cancelled);
         }
+        self.dropping.set(false);
+    }
+
+    /// As [`Core::detach_task`], for an outcome whose handle outlives the dispatcher.
+    pub(super) fn forget_task(&self, key: Key) {
+        self.contained(|| self.detach_task(key));
     }
 
     /// How the task ended, or `None` while it has not; `context`'s task is then told of the end.
@@ -242,7 +289,8 @@ impl Core {
         let waker = std::mem::replace(&mut task.waker, Waker::noop().clone());
         task.state = State::Polling { woken: false, cancelled };
         task.begun = true;
-        let outer = tasks.polled.replace((key, waker.data()));
+        let polled = Polled { task: key, waker: waker.data(), functions: waker.vtable() };
+        let outer = tasks.polled.replace(polled);
         drop(tasks);
 
         let mut context = Context::from_waker(&waker);
@@ -287,7 +335,8 @@ impl Core {
         let task = tasks.table.get_mut(key).expect("a task ends once");
         assert!(task.future.is_none(), "the future goes before its task ends");
         if task.detached {
-            tasks.table.remove(key);
+            // Its joiner may be a waker, which is anyone's code: it goes after the borrow has ended.
+            let _ended = tasks.table.remove(key);
             drop(tasks);
             if let Outcome::Panicked(payload) = outcome {
                 self.surface(payload);
@@ -301,8 +350,13 @@ impl Core {
     }
 
     /// Drops user code; if that panics, the panic surfaces after the batch, and the batch goes on.
-    fn drop_contained<T>(&self, value: T) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+    pub(super) fn drop_contained<T>(&self, value: T) {
+        self.contained(|| drop(value));
+    }
+
+    /// Runs user code; a panic surfaces after the batch.
+    fn contained(&self, run: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
             self.surface(payload);
         }
     }
@@ -310,9 +364,12 @@ impl Core {
     /// Whether a clone of some unfinished task's waker is kept outside of this dispatcher, so that a wake may come.
     pub(super) fn has_wakers_elsewhere(&self) -> bool {
         let own_references = 2;
-        self.tasks.borrow().table.iter().any(|(_, task)| {
+        let elsewhere = self.tasks.borrow().table.iter().any(|(_, task)| {
             !matches!(task.state, State::Done(_)) && Arc::strong_count(&task.references) > own_references
-        })
+        });
+        // A waker that is gone has left its wake in the inbox; the count alone does not make it visible.
+        fence(Ordering::Acquire);
+        elsewhere
     }
 }
 

@@ -2,28 +2,31 @@
 
 use crate::dispatcher::Core;
 
-/// Bytes that one direction may move, or connections that one listener may accept, within a batch.
+/// Bytes that one direction may move, or connections that one listener may accept, within a turn. Who has spent it ends the
+/// turn's further batches: the driver, and with it timers and other sources, are asked first.
 #[derive(Default)]
 pub(super) struct Budget {
-    batch: u64,
+    turn: u64,
     spent: usize,
 }
 
-/// A peer that sends as fast as we read can hold up a batch for this many bytes, some 50 µs of copying.
-pub(super) const BYTES_A_BATCH: usize = 256 * 1024;
-/// What an operation costs at least: so many small ones hold up a batch as long as a few large ones.
+/// A peer that sends as fast as we read can hold up a turn for this many bytes, some 50 µs of copying.
+pub(super) const BYTES_A_TURN: usize = 256 * 1024;
+/// What an operation costs at least: so many small ones hold up a turn as long as a few large ones.
 const OPERATION_MIN: usize = 1024;
-/// A burst of connections can hold up a batch for this many of them.
-pub(super) const ACCEPTS_A_BATCH: usize = 64;
+/// A burst of connections can hold up a turn for this many of them.
+pub(super) const ACCEPTS_A_TURN: usize = 64;
 
 impl Budget {
-    /// Whether `limit` is not yet spent in the current batch of `core`.
+    /// Whether `limit` is not yet spent in the current turn of `core`.
     pub(super) fn allows(&mut self, core: &Core, limit: usize) -> bool {
-        let batch = core.batches.get();
-        if self.batch != batch {
-            *self = Budget { batch, spent: 0 };
+        let turn = core.turns.get();
+        if self.turn != turn {
+            *self = Budget { turn, spent: 0 };
         }
-        self.spent < limit
+        let allowed = self.spent < limit;
+        core.budget_spent.set(core.budget_spent.get() || !allowed);
+        allowed
     }
 
     /// One operation has moved so many bytes.

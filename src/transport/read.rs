@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::budget::{BYTES_A_BATCH, Budget};
+use super::budget::{BYTES_A_TURN, Budget};
 use super::buffer::Buffer;
 use super::stream::{Stream, StreamTransport};
 use crate::dispatcher::{Core, Interest, Waiter};
@@ -186,9 +186,12 @@ impl StreamTransport {
     ///
     /// # Panics
     ///
-    /// If fewer than `count` bytes are there, as [`peek`](Self::peek) shows.
+    /// If fewer than `count` bytes are there, as [`peek`](Self::peek) shows, or if a read is pending.
     pub fn consume(&self, count: usize) {
-        self.resolve().1.read.borrow_mut().buffer.consume(count);
+        let (_, stream) = self.resolve();
+        let mut side = stream.read.borrow_mut();
+        assert!(!side.busy, "consume() would take bytes from under a read that is pending");
+        side.buffer.consume(count);
     }
 
     /// Whether the end of the stream was seen and every byte before it read (R101).
@@ -237,6 +240,15 @@ impl<'a> Claim<'a> {
     fn poll_buffered<T>(
         &mut self,
         context: &Context<'_>,
+        attempt: impl FnMut(&mut Buffer, bool) -> Option<Result<T, ErrorKind>>,
+    ) -> Poll<Result<T, TransportError>> {
+        let outcome = self.poll_attempts(context, attempt);
+        self.settle(outcome)
+    }
+
+    fn poll_attempts<T>(
+        &mut self,
+        context: &Context<'_>,
         mut attempt: impl FnMut(&mut Buffer, bool) -> Option<Result<T, ErrorKind>>,
     ) -> Poll<Result<T, TransportError>> {
         let (core, stream) = self.take()?;
@@ -268,7 +280,7 @@ impl<'a> Claim<'a> {
             Some(End::Failed(error)) => return Err(stream.os_error(Operation::Read, error)),
             None => {}
         }
-        if !side.budget.allows(core, BYTES_A_BATCH) {
+        if !side.budget.allows(core, BYTES_A_TURN) {
             drop(side);
             yield_once(core, context);
             return Ok(Poll::Pending);
@@ -326,7 +338,22 @@ impl<'a> Claim<'a> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        if !self.held || !self.transport.handle().is_here() {
+        self.give_back();
+    }
+}
+
+impl Claim<'_> {
+    /// A read that has its outcome is no longer pending, although its future may live on.
+    fn settle<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
+        if outcome.is_ready() {
+            self.give_back();
+        }
+        outcome
+    }
+
+    fn give_back(&mut self) {
+        let held = std::mem::replace(&mut self.held, false);
+        if !held || !self.transport.handle().is_here() {
             return;
         }
         let (core, stream) = self.transport.resolve();
@@ -372,6 +399,14 @@ impl Future for Read<'_> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        let outcome = this.attempt(context);
+        this.claim.settle(outcome)
+    }
+}
+
+impl Read<'_> {
+    fn attempt(&mut self, context: &Context<'_>) -> Poll<Result<usize, TransportError>> {
+        let this = self;
         let (core, stream) = this.claim.take()?;
         let taken = stream.read.borrow_mut().buffer.move_into(this.buffer);
         if taken > 0 {
@@ -397,6 +432,24 @@ impl Future for ReadExactly<'_> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        let outcome = this.attempt(context);
+        if outcome.is_ready() {
+            // What the caller has is not put back; what is not enough is.
+            match outcome {
+                Poll::Ready(Ok(())) => this.filled = 0,
+                _ => this.put_back(),
+            }
+        }
+        this.claim.settle(outcome)
+    }
+}
+
+impl ReadExactly<'_> {
+    fn attempt(&mut self, context: &Context<'_>) -> Poll<Result<(), TransportError>> {
+        if self.buffer.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let this = self;
         let (core, stream) = this.claim.take()?;
         this.filled += stream.read.borrow_mut().buffer.move_into(&mut this.buffer[this.filled..]);
         while this.filled < this.buffer.len() {
@@ -412,19 +465,22 @@ impl Future for ReadExactly<'_> {
                 Poll::Ready(count) => this.filled += count,
             }
         }
-        // What the caller has is not put back.
-        this.filled = 0;
         Poll::Ready(Ok(()))
+    }
+
+    fn put_back(&mut self) {
+        let filled = std::mem::take(&mut self.filled);
+        if filled > 0 && self.claim.transport.handle().is_here() {
+            let (_, stream) = self.claim.transport.resolve();
+            stream.read.borrow_mut().buffer.unread_again(&self.buffer[..filled]);
+        }
     }
 }
 
 /// What a cancelled or incomplete read has taken goes back to where the next read finds it.
 impl Drop for ReadExactly<'_> {
     fn drop(&mut self) {
-        if self.filled > 0 && self.claim.transport.handle().is_here() {
-            let (_, stream) = self.claim.transport.resolve();
-            stream.read.borrow_mut().buffer.unread_again(&self.buffer[..self.filled]);
-        }
+        self.put_back();
     }
 }
 
@@ -536,8 +592,15 @@ impl Future for Fill<'_> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let (core, stream) = this.claim.take()?;
-        this.claim.poll_recv(&core, &stream, context, receive_into_buffer)?.map(Ok)
+        let outcome = this.attempt(context);
+        this.claim.settle(outcome)
+    }
+}
+
+impl Fill<'_> {
+    fn attempt(&mut self, context: &Context<'_>) -> Poll<Result<usize, TransportError>> {
+        let (core, stream) = self.claim.take()?;
+        self.claim.poll_recv(&core, &stream, context, receive_into_buffer)?.map(Ok)
     }
 }
 

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::budget::{ACCEPTS_A_BATCH, Budget};
+use super::budget::{ACCEPTS_A_TURN, Budget};
 use super::stream::{Close, StreamTransport};
 use super::waiters::Waiters;
 use crate::dispatcher::{Core, Interest, Waiter};
@@ -152,7 +152,7 @@ impl Server {
     /// One accept, if the budget allows; connections that were given up meanwhile are passed over.
     fn try_accept(&self, core: &Core) -> Result<(Fd, Address), OsError> {
         loop {
-            if !self.accepting.borrow_mut().budget.allows(core, ACCEPTS_A_BATCH) {
+            if !self.accepting.borrow_mut().budget.allows(core, ACCEPTS_A_TURN) {
                 return Err(OsError::WOULD_BLOCK);
             }
             self.accepting.borrow_mut().budget.spend_one();

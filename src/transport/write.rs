@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::budget::{BYTES_A_BATCH, Budget};
+use super::budget::{BYTES_A_TURN, Budget};
 use super::stream::{Stream, StreamTransport};
 use super::waiters::Waiters;
 use crate::dispatcher::{Core, Interest, Waiter};
@@ -75,7 +75,7 @@ impl WriteSide {
 
     /// What stands at the front of the queue, as much as goes to the kernel in one call.
     fn front(&self) -> Vec<IoSlice<'_>> {
-        let mut room = BYTES_A_BATCH;
+        let mut room = BYTES_A_TURN;
         let mut buffers = Vec::with_capacity(self.queue.len().min(VECTOR_MAX));
         for queued in self.queue.iter().take(VECTOR_MAX) {
             let rest = &queued.bytes[queued.sent..];
@@ -215,9 +215,9 @@ impl Stream {
         let mut side = self.write.borrow_mut();
         side.refusal(self)?;
         let mut sent = 0;
-        while sent < bytes.len() && side.queue.is_empty() && side.budget.allows(core, BYTES_A_BATCH) {
+        while sent < bytes.len() && side.queue.is_empty() && side.budget.allows(core, BYTES_A_TURN) {
             let rest = &bytes[sent..];
-            match core.send(self.fd, &rest[..rest.len().min(BYTES_A_BATCH)]) {
+            match core.send(self.fd, &rest[..rest.len().min(BYTES_A_TURN)]) {
                 Ok(count) => {
                     sent += count;
                     side.budget.spend_bytes(count);
@@ -262,7 +262,7 @@ impl Stream {
     fn flush(&self, core: &Core) -> Vec<Waiter> {
         let mut side = self.write.borrow_mut();
         let mut told = Vec::new();
-        while !side.queue.is_empty() && side.budget.allows(core, BYTES_A_BATCH) {
+        while !side.queue.is_empty() && side.budget.allows(core, BYTES_A_TURN) {
             match core.send_vectored(self.fd, &side.front()) {
                 Ok(count) => {
                     side.budget.spend_bytes(count);

@@ -180,6 +180,22 @@ fn read_until_stops_at_its_limit_and_keeps_what_came() {
     });
 }
 
+/// R95, R97: a limit strikes when so many bytes have come; it does not wait for one more.
+#[test]
+fn a_limit_strikes_with_the_last_byte_it_allows() {
+    run(|| async {
+        let (stream, peer) = pair().await?;
+        peer.write(b"12345").await?;
+        assert_eq!(kind(stream.read_until(b"\r\n", 5).await), ErrorKind::Limit);
+        assert_eq!(kind(stream.read_line(5).await), ErrorKind::Limit);
+        peer.write(b"6").await?;
+        assert_eq!(kind(stream.read_to_end(5).await), ErrorKind::Limit);
+        peer.shutdown().await?;
+        assert_eq!(stream.read_to_end(6).await?, b"123456");
+        Ok(())
+    });
+}
+
 /// R97, R98: lines end with CR LF or LF; every other byte is theirs, a lone CR too.
 #[test]
 fn read_line_keeps_every_byte_but_the_ending() {

@@ -124,9 +124,11 @@ pub(super) fn kind<T>(result: Result<T, TransportError>) -> ErrorKind {
     }
 }
 
+type Function = Rc<dyn Fn(&Handle)>;
+
 thread_local! {
     /// Closures behind callbacks; the thread of the test is their life.
-    static CALLS: RefCell<Vec<Rc<dyn Fn(&Handle)>>> = const { RefCell::new(Vec::new()) };
+    static CALLS: RefCell<Vec<Function>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A callback that runs `function`.

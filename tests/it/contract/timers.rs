@@ -213,7 +213,8 @@ fn a_sleep_counts_from_its_call() {
     run(|| async {
         let start = now();
         let mut first = sleep(2 * MS);
-        assert_eq!(first.deadline(), start + 2 * MS);
+        // Not earlier than from the batch's time, which the call may be later than.
+        assert!(first.deadline() >= start + 2 * MS);
         sleep_until(first.deadline()).await;
         // Added first, with the same deadline: it is over when the second is.
         assert_eq!(poll_once(&mut first).await, Poll::Ready(()));
