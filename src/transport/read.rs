@@ -366,6 +366,12 @@ impl Claim<'_> {
     }
 }
 
+/// As much of `buffer` as one receive may fill.
+fn within_a_turn(buffer: &mut [u8]) -> &mut [u8] {
+    let length = buffer.len().min(BYTES_A_TURN);
+    &mut buffer[..length]
+}
+
 fn receive_into_buffer(core: &Core, stream: &Stream, buffer: &mut Buffer) -> Result<usize, OsError> {
     if !buffer.has_storage() {
         *buffer = Buffer::on(core.spare_buffers.borrow_mut().pop().unwrap_or_default());
@@ -413,7 +419,9 @@ impl Read<'_> {
             return Poll::Ready(Ok(taken));
         }
         this.claim
-            .poll_recv(&core, &stream, context, |core, stream, _| core.recv(stream.fd, this.buffer))?
+            .poll_recv(&core, &stream, context, |core, stream, _| {
+                core.recv(stream.fd, within_a_turn(this.buffer))
+            })?
             .map(Ok)
     }
 }
@@ -454,10 +462,9 @@ impl ReadExactly<'_> {
         this.filled += stream.read.borrow_mut().buffer.move_into(&mut this.buffer[this.filled..]);
         while this.filled < this.buffer.len() {
             let rest = &mut this.buffer[this.filled..];
-            match this
-                .claim
-                .poll_recv(&core, &stream, context, |core, stream, _| core.recv(stream.fd, rest))?
-            {
+            match this.claim.poll_recv(&core, &stream, context, |core, stream, _| {
+                core.recv(stream.fd, within_a_turn(rest))
+            })? {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(0) => {
                     return Poll::Ready(Err(stream.error(Operation::Read, ErrorKind::Incomplete)));
