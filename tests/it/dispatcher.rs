@@ -15,7 +15,7 @@ use twinloop::{
     yield_now,
 };
 
-type Waits = Rc<RefCell<Vec<Option<Duration>>>>;
+pub(super) type Waits = Rc<RefCell<Vec<Option<Duration>>>>;
 
 struct ClockOnly {
     now: Moment,
@@ -82,7 +82,7 @@ impl Driver for ClockOnly {
     fn close(&mut self, _: Fd) {}
 }
 
-fn dispatcher() -> (Dispatcher, Waits) {
+pub(super) fn dispatcher() -> (Dispatcher, Waits) {
     let waits = Waits::default();
     let driver = ClockOnly { now: Moment::ORIGIN, waits: Rc::clone(&waits) };
     (Dispatcher::new(Box::new(driver)), waits)

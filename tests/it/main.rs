@@ -1,11 +1,12 @@
 //! All tests beyond one module's own, in one binary.
 //!
 //! `contract/` holds cases that name no driver; they are mounted twice, `on_real` and `on_sim`. `sim/` holds what only a
-//! simulated world can show. `tidy` reads the sources.
+//! simulated world can show. `regressions` keeps faults of the core from coming back. `tidy` reads the sources.
 #![expect(clippy::duplicate_mod, reason = "the contract is mounted once for each driver")]
 
 mod dispatcher;
 mod on_real;
 mod on_sim;
+mod regressions;
 mod sim;
 mod tidy;

@@ -206,6 +206,24 @@ fn a_partition_holds_a_stream_until_it_heals() {
     pass(&report);
 }
 
+/// A drawn cut that ends inside a partition does not end the partition.
+#[test]
+fn a_partition_outlasts_the_cuts_that_were_drawn() {
+    for seed in 0..20 {
+        let report = run(seed, |sim| {
+            sim.links(LinkFaults::default().cut(1.0).cut_for(ms(10)..ms(10)));
+            let address = echo_server(sim);
+            sim.client("client", move || async move {
+                sleep(ms(70)).await;
+                assert!(timeout(ms(20), connect(address)).await.is_err(), "through a partition");
+                Ok(())
+            });
+            sim.at(ms(20)).partition("client", "server");
+        });
+        pass(&report);
+    }
+}
+
 #[test]
 fn a_one_way_partition_lets_the_other_way_through() {
     let heard = Rc::new(Cell::new(0));
@@ -269,6 +287,31 @@ fn a_crash_forgets_everything_and_a_restart_begins_anew() {
     });
     pass(&report);
     assert_eq!(starts.get(), 2);
+}
+
+/// The restart that a drawn crash had planned does not end a later crash, which lasts until its own.
+#[test]
+fn a_scripted_crash_outlasts_the_restart_of_an_earlier_one() {
+    let drawn = Rc::new(Cell::new(0));
+    for seed in 0..100 {
+        let counter = Rc::clone(&drawn);
+        let report = run(seed, move |sim| {
+            sim.host("server", PORT, move |_| {
+                assert!(now() <= Moment::ORIGIN + ms(400), "the crash has ended by itself");
+                counter.set(counter.get() + 1);
+                std::future::pending()
+            });
+            sim.client("client", || async {
+                sleep(ms(2000)).await;
+                Ok(())
+            });
+            sim.host_faults("server", HostFaults::default().crash(0.1).down_for(ms(1000)..ms(1000)));
+            sim.at(ms(400)).restart("server");
+            sim.at(ms(400)).crash("server");
+        });
+        pass(&report);
+    }
+    assert!(drawn.get() > 100, "no crash was drawn before the scripted one");
 }
 
 /// What a crashed program does in its destructors reaches nobody.
@@ -367,6 +410,20 @@ fn a_late_timer_is_late_and_never_early() {
     let late = lateness.borrow().iter().filter(|late| **late >= ms(1)).count();
     assert!((20..80).contains(&late), "{late} of 100 were late");
     assert!(lateness.borrow().iter().all(|late| *late <= ms(25)));
+}
+
+/// An event that is late each time it could come would never come: being late ends.
+#[test]
+fn a_late_event_comes_although_every_event_is_late() {
+    for probability in [0.5, 0.9, 1.0] {
+        let report = run(3, |sim| {
+            sim.faults(HostFaults::default().late_event(probability));
+            let address = echo_server(sim);
+            sim.client("client", move || round_trip(address, 10));
+        });
+        pass(&report);
+        assert!(report.virtual_time < ms(300), "{probability}: {:?}", report.virtual_time);
+    }
 }
 
 #[test]

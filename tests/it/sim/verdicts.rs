@@ -1,5 +1,6 @@
 //! Every way in which a run can end, by name.
 
+use std::future::pending;
 use std::time::Duration;
 
 use twinloop::{Address, StreamServer, connect, sleep, spawn, yield_now};
@@ -41,6 +42,32 @@ fn a_panic_is_a_verdict_with_its_place_and_prints_nothing() {
     assert!(message.starts_with("out of luck (at ") && message.contains("verdicts.rs:"), "{message}");
 }
 
+/// A panic inside a check does not leave the run: it is one way to say that the check does not hold.
+#[test]
+fn a_check_that_panics_does_not_hold() {
+    let report = run(|sim| {
+        sim.client("client", || async { Ok(()) });
+        sim.check("sums", || panic!("2 is not 3"));
+    });
+    let verdict = report.verdict.to_string();
+    assert!(verdict.starts_with("failed: sums: 2 is not 3 (at "), "{verdict}");
+}
+
+/// Panics that someone handled come and go before the one that ends the run.
+#[test]
+fn a_panic_verdict_has_the_text_of_its_own_panic() {
+    let report = run(|sim| {
+        sim.client("client", || async {
+            let handled = spawn(async { panic!("expected") });
+            spawn(async { panic!("the fault") }).detach();
+            assert!(handled.await.is_err());
+            Ok(())
+        });
+    });
+    let Verdict::Panicked { message, .. } = &report.verdict else { panic!("{}", report.verdict) };
+    assert!(message.starts_with("the fault"), "{message}");
+}
+
 #[test]
 fn a_panic_that_is_joined_is_the_joiners() {
     let report = run(|sim| {
@@ -57,12 +84,65 @@ fn a_panic_that_is_joined_is_the_joiners() {
 fn what_can_never_happen_is_a_deadlock_that_names_who_waits() {
     let report = run(|sim| {
         sim.client("client", || async {
-            std::future::pending::<()>().await;
+            pending::<()>().await;
             Ok(())
         });
     });
     let Verdict::Deadlock { message } = &report.verdict else { panic!("{}", report.verdict) };
     assert!(message.starts_with("client waits: task "), "{message}");
+}
+
+/// Bytes that nobody reads are no work: what waits beside them waits in vain.
+#[test]
+fn unread_bytes_do_not_hide_a_deadlock() {
+    let report = run(|sim| {
+        let address = sim.host("server", 7, |address| async move {
+            let stream = StreamServer::listen(address)?.accept().await?;
+            stream.write(b"x").await?;
+            pending().await
+        });
+        sim.client("client", move || async move {
+            let _unread = connect(address).await?;
+            spawn(pending::<()>()).await?;
+            Ok(())
+        });
+    });
+    assert_eq!(report.verdict.kind(), "deadlock", "{}", report.verdict);
+}
+
+/// An edge that nobody waits for is taken from the driver once, and does not come again with each turn.
+#[test]
+fn a_connection_that_nobody_accepts_costs_no_turns() {
+    let report = run(|sim| {
+        let address = sim.host("server", 7, |address| async move {
+            let _unasked = StreamServer::listen(address)?;
+            pending().await
+        });
+        sim.client("client", move || async move {
+            let _unaccepted = connect(address).await?;
+            sleep(Duration::from_secs(10)).await;
+            Ok(())
+        });
+    });
+    assert_eq!(report.verdict, Verdict::Passed);
+    assert!(report.turns < 100, "{} turns", report.turns);
+}
+
+#[test]
+fn bytes_that_nobody_reads_cost_no_turns() {
+    let report = run(|sim| {
+        let address = sim.host("server", 7, |address| async move {
+            let _unread = StreamServer::listen(address)?.accept().await?;
+            pending().await
+        });
+        sim.client("client", move || async move {
+            connect(address).await?.write(b"x").await?;
+            sleep(Duration::from_secs(10)).await;
+            Ok(())
+        });
+    });
+    assert_eq!(report.verdict, Verdict::Passed);
+    assert!(report.turns < 100, "{} turns", report.turns);
 }
 
 #[test]
@@ -81,6 +161,13 @@ fn what_spins_ends_with_the_turn_budget_and_names_who() {
     });
     let Verdict::TurnBudget { turns: 5_000, message } = &report.verdict else { panic!("{}", report.verdict) };
     assert!(message.starts_with("spinner made "), "{message}");
+}
+
+/// With no turn allowed nobody has made the most of them.
+#[test]
+fn a_turn_budget_of_nothing_is_spent_at_once() {
+    let report = run(|sim| sim.turn_budget(0));
+    assert_eq!(report.verdict.kind(), "turn-budget", "{}", report.verdict);
 }
 
 #[test]
