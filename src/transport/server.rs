@@ -82,7 +82,10 @@ impl StreamServer {
         let address = address.into();
         let failed = |error| TransportError::from_os(Operation::Listen, Some(address), error);
         let fd = handle.listen(&address, options).map_err(failed)?;
-        let local = handle.local_address(fd).map_err(failed)?;
+        let local = handle.local_address(fd).map_err(|error| {
+            handle.close(fd);
+            failed(error)
+        })?;
         let server = Server { fd, local, closed: Cell::new(false), accepting: RefCell::default() };
         let key = handle.core().insert_object(Rc::new(server));
         Ok(StreamServer { handle, key, local })

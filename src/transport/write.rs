@@ -275,11 +275,16 @@ impl Stream {
                 }
             }
         }
-        if side.queue.is_empty() {
+        self.rest_if_empty(core, &mut side);
+        told
+    }
+
+    /// With nothing queued there is nothing to be writable for.
+    fn rest_if_empty(&self, core: &Core, side: &mut WriteSide) {
+        if side.queue.is_empty() && side.watching {
             side.watching = false;
             core.handle.remove_writer(self.fd);
         }
-        told
     }
 
     /// Shuts the direction down once it is to end and nothing is queued.
@@ -397,6 +402,7 @@ impl Stream {
         // What is dropped here may hold a waker, which is anyone's code: it goes after the borrow has ended.
         let _waiter = std::mem::take(&mut side.queue[at].waiter);
         let _withdrawn = if side.queue[at].begun { None } else { side.queue.remove(at) };
+        self.rest_if_empty(core, &mut side);
         drop(side);
         self.end_if_flushed(core);
     }
