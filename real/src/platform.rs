@@ -51,36 +51,6 @@ pub(crate) fn capabilities() -> Capabilities {
     capabilities
 }
 
-/// A TCP socket that never blocks and that child processes do not inherit.
-#[cfg(any(
-    target_os = "android",
-    target_os = "dragonfly",
-    target_os = "freebsd",
-    target_os = "illumos",
-    target_os = "linux",
-    target_os = "netbsd",
-    target_os = "openbsd"
-))]
-pub(crate) fn stream_socket(domain: Domain) -> io::Result<Socket> {
-    Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
-}
-
-/// A TCP socket that never blocks and that child processes do not inherit.
-#[cfg(not(any(
-    target_os = "android",
-    target_os = "dragonfly",
-    target_os = "freebsd",
-    target_os = "illumos",
-    target_os = "linux",
-    target_os = "netbsd",
-    target_os = "openbsd"
-)))]
-pub(crate) fn stream_socket(domain: Domain) -> io::Result<Socket> {
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
 /// Whether a connect that answered `error` goes on by itself.
 ///
 /// An interrupted one does (R133, POSIX connect). `EAGAIN` is no such answer on Unix: it says that ports or routes ran out.
@@ -91,10 +61,9 @@ pub(crate) fn connect_goes_on(error: &io::Error) -> bool {
     return error.kind() == ErrorKind::WouldBlock;
 }
 
-/// Sends from `buffers`, in order, without `SIGPIPE`.
-///
-/// `writev(2)`, which std would use, has no flag against the signal, so it would kill a process that is not Rust's own
-/// and did not ignore it. [`TcpStream::try_io`] because mio must see a `WouldBlock`.
+pub(crate) use system::{send_vectored, stream_socket};
+
+/// Systems that take what is asked of a socket as a flag of the call itself.
 #[cfg(any(
     target_os = "android",
     target_os = "dragonfly",
@@ -104,15 +73,27 @@ pub(crate) fn connect_goes_on(error: &io::Error) -> bool {
     target_os = "netbsd",
     target_os = "openbsd"
 ))]
-pub(crate) fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-    /// `IOV_MAX` of these systems: more is refused with `EMSGSIZE`, while a short count is always allowed.
-    const BUFFERS_MAX: usize = 1024;
-    let buffers = &buffers[..buffers.len().min(BUFFERS_MAX)];
-    stream.try_io(|| socket2::SockRef::from(stream).send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL))
+mod system {
+    use super::*;
+
+    /// A TCP socket that never blocks and that child processes do not inherit.
+    pub(crate) fn stream_socket(domain: Domain) -> io::Result<Socket> {
+        Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))
+    }
+
+    /// Sends from `buffers`, in order, without `SIGPIPE`.
+    ///
+    /// `writev(2)`, which std would use, has no flag against the signal, so it would kill a process that is not Rust's own
+    /// and did not ignore it. [`TcpStream::try_io`] because mio must see a `WouldBlock`.
+    pub(crate) fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        /// `IOV_MAX` of these systems: more is refused with `EMSGSIZE`, while a short count is always allowed.
+        const BUFFERS_MAX: usize = 1024;
+        let buffers = &buffers[..buffers.len().min(BUFFERS_MAX)];
+        stream.try_io(|| socket2::SockRef::from(stream).send_vectored_with_flags(buffers, libc::MSG_NOSIGNAL))
+    }
 }
 
-/// Sends from `buffers`, in order, without `SIGPIPE`: Windows has no signals, and on Apple's systems socket2 has set
-/// `SO_NOSIGPIPE`, which accepted sockets inherit. On the others Rust's runtime ignores the signal.
+/// The other systems, in further calls or by what they do anyway.
 #[cfg(not(any(
     target_os = "android",
     target_os = "dragonfly",
@@ -122,8 +103,21 @@ pub(crate) fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::
     target_os = "netbsd",
     target_os = "openbsd"
 )))]
-pub(crate) fn send_vectored(mut stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-    io::Write::write_vectored(&mut stream, buffers)
+mod system {
+    use super::*;
+
+    /// A TCP socket that never blocks and that child processes do not inherit.
+    pub(crate) fn stream_socket(domain: Domain) -> io::Result<Socket> {
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+
+    /// Sends from `buffers`, in order, without `SIGPIPE`: Windows has no signals, and on Apple's systems socket2 has set
+    /// `SO_NOSIGPIPE`, which accepted sockets inherit. On the others Rust's runtime ignores the signal.
+    pub(crate) fn send_vectored(mut stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        io::Write::write_vectored(&mut stream, buffers)
+    }
 }
 
 /// `error` with the kinds that the seam promises for exhaustion, for which std has none.

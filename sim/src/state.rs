@@ -119,16 +119,19 @@ impl State {
     }
 
     fn lose(&mut self, from: HostIndex, to: HostIndex, packet: &Packet, why: &str) {
-        self.record.item(item::LOST, self.now, from, &[to as u64]);
+        self.note_fault(item::LOST, from, to, |receiver| format!("to {receiver}: {packet}: {why}"));
+    }
+
+    /// Takes what was done to a direction into the record. `text` is given the receiver's name.
+    fn note_fault(&mut self, kind: u8, from: HostIndex, to: HostIndex, text: impl FnOnce(&str) -> String) {
+        self.record.item(kind, self.now, from, &[to as u64]);
         let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
-        self.record.tell(self.now, sender, LineKind::Fault, || format!("to {receiver}: {packet}: {why}"));
+        self.record.tell(self.now, sender, LineKind::Fault, || text(receiver));
     }
 
     /// The packet is lost, and both ends are told that its connection was reset, as a middlebox does.
     fn reset(&mut self, from: HostIndex, to: HostIndex, packet: Packet) {
-        self.record.item(item::RESET, self.now, from, &[to as u64]);
-        let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
-        self.record.tell(self.now, sender, LineKind::Fault, || {
+        self.note_fault(item::RESET, from, to, |receiver| {
             format!("to {receiver}: {packet}: connection reset on the way")
         });
         let [onward, back] = packet.resets();
@@ -182,9 +185,7 @@ impl State {
             // A shorter cut does not end the one that is in force.
             let cut = &mut self.links[from][to].cut;
             *cut = (*cut).max(Some(until));
-            self.record.item(item::CUT, self.now, from, &[to as u64]);
-            let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
-            self.record.tell(self.now, sender, LineKind::Fault, || match length {
+            self.note_fault(item::CUT, from, to, |receiver| match length {
                 Some(length) => format!("link to {receiver} cut for {length:?}"),
                 None => format!("link to {receiver} cut"),
             });
@@ -206,9 +207,7 @@ impl State {
         if self.links[from][to].cut.take().is_none() {
             return;
         }
-        self.record.item(item::HEALED, self.now, from, &[to as u64]);
-        let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
-        self.record.tell(self.now, sender, LineKind::Fault, || format!("link to {receiver} healed"));
+        self.note_fault(item::HEALED, from, to, |receiver| format!("link to {receiver} healed"));
     }
 
     /// The host is gone without a word: no FIN, no reset, nothing flushed.

@@ -57,6 +57,8 @@ struct Host {
     free_at: Moment,
     /// Turns at the moment `free_at`, without a pause.
     turns_in_a_row: u32,
+    /// When it next has something to do, as of the present step.
+    next_turn_at: Option<Moment>,
     /// The deadline that was looked at last, and when it is noticed.
     alarm: Option<(Moment, Moment)>,
     turns: u64,
@@ -83,6 +85,7 @@ impl World {
             dispatcher: None,
             free_at: Moment::ORIGIN,
             turns_in_a_row: 0,
+            next_turn_at: None,
             alarm: None,
             turns: 0,
         };
@@ -137,16 +140,15 @@ impl World {
                 return Some(Verdict::Failed { subject: host.name.clone(), message: message.clone() });
             }
         }
-        let mut clients = self.hosts.iter().filter(|host| host.program.is_client()).peekable();
-        let any = clients.peek().is_some();
-        if any && clients.all(|host| host.exit.borrow().is_some()) {
+        let mut clients = self.hosts.iter().filter(|host| host.program.is_client());
+        if self.has_clients() && clients.all(|host| host.exit.borrow().is_some()) {
             return Some(Verdict::Passed);
         }
         if self.turns >= self.budget.turns {
             return Some(Verdict::TurnBudget { turns: self.budget.turns, message: self.busiest() });
         }
         if self.state.borrow().now - Moment::ORIGIN >= self.budget.time {
-            let verdict = if any {
+            let verdict = if self.has_clients() {
                 Verdict::TimeBudget { limit: self.budget.time, message: self.unfinished() }
             } else {
                 // A world of servers alone has nothing to wait for: it runs its time.
@@ -160,14 +162,15 @@ impl World {
     /// Does the next thing that is due: something of the world's, or the turn of one host.
     fn step(&mut self) -> Result<(), Verdict> {
         let now = self.state.borrow().now;
-        let turns: Vec<Option<Moment>> = (0..self.hosts.len()).map(|host| self.next_turn_at(host)).collect();
-        let next_turn = turns.iter().flatten().min().copied();
+        for host in 0..self.hosts.len() {
+            self.hosts[host].next_turn_at = self.next_turn_at(host);
+        }
+        let next_turn = self.hosts.iter().filter_map(|host| host.next_turn_at).min();
         let next_event = self.state.borrow().next_at();
         let Some(next) = next_turn.into_iter().chain(next_event).min() else {
             // Servers alone wait for nobody: that nothing is left to happen is their end.
-            let any_client = self.hosts.iter().any(|host| host.program.is_client());
             let stuck = Verdict::Deadlock { message: self.unfinished() };
-            return Err(if any_client { stuck } else { Verdict::Passed });
+            return Err(if self.has_clients() { stuck } else { Verdict::Passed });
         };
         let next = next.max(now);
         if let Some(at) = self.next_faults_at.filter(|at| *at <= next) {
@@ -178,13 +181,18 @@ impl World {
         if next_event.is_some_and(|at| at <= next) {
             return self.happen(next);
         }
-        let due: Vec<HostIndex> =
-            (0..turns.len()).filter(|host| turns[*host].is_some_and(|at| at <= next)).collect();
-        let which = match due.len() {
+        let is_due = |host: &HostIndex| self.hosts[*host].next_turn_at.is_some_and(|at| at <= next);
+        let mut due = (0..self.hosts.len()).filter(is_due);
+        let which = match due.clone().count() {
             1 => 0,
             several => self.state.borrow_mut().chooser.pick(self.host_order, several),
         };
-        self.turn(due[which], next)
+        let host = due.nth(which).expect("a pick is below the number of hosts that are due");
+        self.turn(host, next)
+    }
+
+    fn has_clients(&self) -> bool {
+        self.hosts.iter().any(|host| host.program.is_client())
     }
 
     /// What is due in the world itself: one entry of the fabric, or kernel timers.

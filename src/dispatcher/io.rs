@@ -3,7 +3,7 @@
 use super::sources::Interest;
 use super::{Core, Handle};
 use crate::Address;
-use crate::driver::{Capabilities, ConnectOptions, Fd, Half, ListenOptions, OsError, SocketOption};
+use crate::driver::{Capabilities, ConnectOptions, Driver, Fd, Half, ListenOptions, OsError, SocketOption};
 
 /// Non-blocking operations on descriptors, for programs that drive their own with
 /// [`add_reader`](Handle::add_reader) and [`add_writer`](Handle::add_writer). Transports are built on the same calls.
@@ -106,36 +106,39 @@ impl Core {
         OsError::WOULD_BLOCK
     }
 
-    /// Notes what the count of a transfer says of the latch, where `short_is_end` tells that a short one says something.
-    fn note_count(&self, fd: Fd, interest: Interest, count: usize, asked: usize, short_is_end: bool) {
+    /// Moves bytes by `call`, and notes what its answer says of the latch. `short_is_end`: a count below `asked` means that
+    /// the kernel can move no more for now.
+    fn transfer(
+        &self,
+        fd: Fd,
+        interest: Interest,
+        asked: usize,
+        short_is_end: bool,
+        call: impl FnOnce(&mut dyn Driver) -> Result<usize, OsError>,
+    ) -> Result<usize, OsError> {
+        self.attempt(fd, interest)?;
+        let moved = call(&mut **self.driver.borrow_mut());
+        let count = moved.map_err(|error| self.noted(fd, interest, error))?;
         if short_is_end && 0 < count && count < asked {
             self.sources.borrow_mut().drained_by_short_count(fd, interest);
         }
+        Ok(count)
     }
 
     pub(crate) fn recv(&self, fd: Fd, buffer: &mut [u8]) -> Result<usize, OsError> {
-        self.attempt(fd, Interest::Read)?;
-        let received = self.driver.borrow_mut().recv(fd, buffer);
-        let count = received.map_err(|error| self.noted(fd, Interest::Read, error))?;
-        self.note_count(fd, Interest::Read, count, buffer.len(), self.capabilities.short_read_drains);
-        Ok(count)
+        let short_is_end = self.capabilities.short_read_drains;
+        self.transfer(fd, Interest::Read, buffer.len(), short_is_end, |driver| driver.recv(fd, buffer))
     }
 
     pub(crate) fn send(&self, fd: Fd, buffer: &[u8]) -> Result<usize, OsError> {
-        self.attempt(fd, Interest::Write)?;
-        let sent = self.driver.borrow_mut().send(fd, buffer);
-        let count = sent.map_err(|error| self.noted(fd, Interest::Write, error))?;
-        self.note_count(fd, Interest::Write, count, buffer.len(), self.capabilities.short_write_fills);
-        Ok(count)
+        let short_is_end = self.capabilities.short_write_fills;
+        self.transfer(fd, Interest::Write, buffer.len(), short_is_end, |driver| driver.send(fd, buffer))
     }
 
     pub(crate) fn send_vectored(&self, fd: Fd, buffers: &[std::io::IoSlice<'_>]) -> Result<usize, OsError> {
-        self.attempt(fd, Interest::Write)?;
-        let sent = self.driver.borrow_mut().send_vectored(fd, buffers);
-        let count = sent.map_err(|error| self.noted(fd, Interest::Write, error))?;
         let asked = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.note_count(fd, Interest::Write, count, asked, self.capabilities.short_write_fills);
-        Ok(count)
+        let short_is_end = self.capabilities.short_write_fills;
+        self.transfer(fd, Interest::Write, asked, short_is_end, |driver| driver.send_vectored(fd, buffers))
     }
 
     /// What was told of writing turned out to be spurious: only a new edge counts.

@@ -286,22 +286,24 @@ impl<'a> Claim<'a> {
             return Ok(Poll::Pending);
         }
         match receive(core, stream, &mut side.buffer) {
-            Ok(0) => side.end = Some(End::Finished),
+            Ok(0) => {
+                side.end = Some(End::Finished);
+                Ok(Poll::Ready(0))
+            }
             Ok(count) => {
                 side.budget.spend_bytes(count);
-                return Ok(Poll::Ready(count));
+                Ok(Poll::Ready(count))
             }
             Err(error) if error.is_would_block() => {
                 drop(side);
                 self.wait_readable(core, stream, context);
-                return Ok(Poll::Pending);
+                Ok(Poll::Pending)
             }
             Err(error) => {
                 side.end = Some(End::Failed(error));
-                return Err(stream.os_error(Operation::Read, error));
+                Err(stream.os_error(Operation::Read, error))
             }
         }
-        Ok(Poll::Ready(0))
     }
 
     /// Notes who waits and has the reader callback wake it. An idle stream keeps no buffer.
@@ -334,15 +336,7 @@ impl<'a> Claim<'a> {
         }
         Ok((core, stream))
     }
-}
 
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.give_back();
-    }
-}
-
-impl Claim<'_> {
     /// A read that has its outcome is no longer pending, although its future may live on.
     fn settle<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
         if outcome.is_ready() {
@@ -363,6 +357,12 @@ impl Claim<'_> {
         let _waiter = std::mem::take(&mut side.waiter);
         drop(side);
         core.handle.remove_reader(stream.fd);
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 
@@ -412,17 +412,14 @@ impl Future for Read<'_> {
 
 impl Read<'_> {
     fn attempt(&mut self, context: &Context<'_>) -> Poll<Result<usize, TransportError>> {
-        let this = self;
-        let (core, stream) = this.claim.take()?;
-        let taken = stream.read.borrow_mut().buffer.move_into(this.buffer);
+        let (core, stream) = self.claim.take()?;
+        let taken = stream.read.borrow_mut().buffer.move_into(self.buffer);
         if taken > 0 {
             return Poll::Ready(Ok(taken));
         }
-        this.claim
-            .poll_recv(&core, &stream, context, |core, stream, _| {
-                core.recv(stream.fd, within_a_turn(this.buffer))
-            })?
-            .map(Ok)
+        let target = within_a_turn(self.buffer);
+        let receive = |core: &Core, stream: &Stream, _: &mut Buffer| core.recv(stream.fd, target);
+        self.claim.poll_recv(&core, &stream, context, receive)?.map(Ok)
     }
 }
 
@@ -441,12 +438,11 @@ impl Future for ReadExactly<'_> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let outcome = this.attempt(context);
-        if outcome.is_ready() {
+        match outcome {
             // What the caller has is not put back; what is not enough is.
-            match outcome {
-                Poll::Ready(Ok(())) => this.filled = 0,
-                _ => this.put_back(),
-            }
+            Poll::Ready(Ok(())) => this.filled = 0,
+            Poll::Ready(Err(_)) => this.put_back(),
+            Poll::Pending => {}
         }
         this.claim.settle(outcome)
     }
@@ -457,19 +453,17 @@ impl ReadExactly<'_> {
         if self.buffer.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        let this = self;
-        let (core, stream) = this.claim.take()?;
-        this.filled += stream.read.borrow_mut().buffer.move_into(&mut this.buffer[this.filled..]);
-        while this.filled < this.buffer.len() {
-            let rest = &mut this.buffer[this.filled..];
-            match this.claim.poll_recv(&core, &stream, context, |core, stream, _| {
-                core.recv(stream.fd, within_a_turn(rest))
-            })? {
+        let (core, stream) = self.claim.take()?;
+        self.filled += stream.read.borrow_mut().buffer.move_into(&mut self.buffer[self.filled..]);
+        while self.filled < self.buffer.len() {
+            let rest = within_a_turn(&mut self.buffer[self.filled..]);
+            let receive = |core: &Core, stream: &Stream, _: &mut Buffer| core.recv(stream.fd, rest);
+            match self.claim.poll_recv(&core, &stream, context, receive)? {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(0) => {
                     return Poll::Ready(Err(stream.error(Operation::Read, ErrorKind::Incomplete)));
                 }
-                Poll::Ready(count) => this.filled += count,
+                Poll::Ready(count) => self.filled += count,
             }
         }
         Poll::Ready(Ok(()))
