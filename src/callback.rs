@@ -32,6 +32,14 @@ impl AsyncCallback {
     pub const fn new(function: fn(&Handle, usize), udata: usize) -> AsyncCallback {
         AsyncCallback { function, udata }
     }
+
+    /// Whether `other` runs the same function with the same word.
+    ///
+    /// Functions are told apart by their addresses. Two that compile to the same code may share one, and then do the same;
+    /// a generic one may have several, so name a plain function where this matters.
+    pub fn is_same(&self, other: &AsyncCallback) -> bool {
+        self.udata == other.udata && std::ptr::fn_addr_eq(self.function, other.function)
+    }
 }
 
 /// Why a callback runs: what the observer, the record of a run and its hash tell callbacks apart by.
@@ -51,6 +59,8 @@ pub enum CallbackKind {
     Writer = 4,
     /// A task that was woken.
     Task = 5,
+    /// Queued by `call_idle`, in a turn without events.
+    Idle = 6,
 }
 
 impl CallbackKind {
@@ -62,6 +72,7 @@ impl CallbackKind {
             CallbackKind::Reader => "reader",
             CallbackKind::Writer => "writer",
             CallbackKind::Task => "task",
+            CallbackKind::Idle => "idle",
         }
     }
 }

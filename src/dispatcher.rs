@@ -15,6 +15,7 @@ mod ready;
 mod sources;
 mod tasks;
 mod timers;
+mod waits;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -40,8 +41,9 @@ pub(crate) use sources::Interest;
 use sources::{Refusal, Sources};
 use tasks::{LocalFuture, Payload, Tasks};
 pub(crate) use tasks::{Outcome, Waiter};
-pub(crate) use timers::Alarm;
 use timers::Timers;
+use waits::Waits;
+pub(crate) use waits::{Ended, WaitQueue};
 
 /// How many callbacks `block_on` runs before it asks the kernel again, while callbacks keep scheduling callbacks.
 ///
@@ -68,6 +70,9 @@ pub(crate) struct Core {
     pub(crate) timers: RefCell<Timers>,
     pub(crate) sources: RefCell<Sources>,
     pub(crate) tasks: RefCell<Tasks>,
+    waits: RefCell<Waits>,
+    /// Who waits for a turn without events (R9).
+    pub(crate) idle: WaitQueue,
     /// What the layers above keep here under a key: it lives as long as the dispatcher, which knows nothing about it.
     objects: RefCell<Table<Rc<dyn Any>>>,
     /// Receive buffers that no stream needs at the moment: an idle stream has none of its own.
@@ -109,6 +114,8 @@ impl Dispatcher {
                 timers: RefCell::default(),
                 sources: RefCell::default(),
                 tasks: RefCell::default(),
+                waits: RefCell::default(),
+                idle: WaitQueue::default(),
                 objects: RefCell::default(),
                 spare_buffers: RefCell::default(),
                 events: RefCell::default(),
@@ -183,7 +190,7 @@ impl Dispatcher {
 
     /// When this dispatcher next has work of its own accord: now, at a deadline, or only when an event or a wake comes.
     pub fn next_work(&self) -> NextWork {
-        if !self.core.ready.borrow().is_empty() {
+        if self.core.has_work() {
             return NextWork::Now;
         }
         match self.core.timers.borrow().next_deadline() {
@@ -199,17 +206,24 @@ impl Dispatcher {
         self.core.observed.set(true);
     }
 
-    /// What is pending, one line each: `task`, `timer` or `source`, and the place where it was asked for.
+    /// What is pending, one line each: what it is, and the place in the source where it was asked for.
+    ///
+    /// A line begins with `soon` for a queued callback, with `task`, `timer`, `reader` or `writer`, or with what a wait
+    /// inside the program is for, such as `idle` or `lock`.
     pub fn dump(&self) -> String {
+        let core = &self.core;
         let mut text = String::new();
-        let mut add = |what: &str, places: &mut dyn Iterator<Item = &'static Location<'static>>| {
-            for place in places {
-                text.push_str(&format!("{what} {}\n", Place(place)));
-            }
+        let mut add = |what: &str, place: &'static Location<'static>| {
+            text.push_str(&format!("{what} {}\n", Place(place)));
         };
-        add("task", &mut self.core.tasks.borrow().unfinished());
-        add("timer", &mut self.core.timers.borrow().places());
-        add("source", &mut self.core.sources.borrow().places());
+        // Queued callbacks of other kinds belong to what is listed below.
+        let ready = core.ready.borrow();
+        let soon = ready.iter().filter(|entry| entry.kind == CallbackKind::Soon);
+        soon.for_each(|entry| add(entry.kind.name(), entry.place));
+        core.tasks.borrow().unfinished().for_each(|place| add("task", place));
+        core.timers.borrow().places().for_each(|place| add("timer", place));
+        core.sources.borrow().places().for_each(|(interest, place)| add(interest.watcher_name(), place));
+        core.waits.borrow().places().for_each(|(what, place)| add(what, place));
         text
     }
 }
@@ -231,6 +245,7 @@ impl Drop for Dispatcher {
         }
         let objects = core.objects.take();
         core.drop_contained(objects);
+        core.drop_contained(core.waits.take());
         let fds = core.sources.borrow().fds();
         for fd in fds {
             core.close_fd(fd);
@@ -287,6 +302,26 @@ impl fmt::Display for PollError {
     }
 }
 
+/// How much is pending at a dispatcher: what a test of a program that has ended looks at, since nothing should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pending {
+    /// Callbacks that are queued.
+    pub callbacks: usize,
+    /// Tasks that have not ended, or whose outcome is kept for a `JoinHandle`.
+    pub tasks: usize,
+    /// Timers that have not fired.
+    pub timers: usize,
+    /// Readers and writers of descriptors.
+    pub watchers: usize,
+    /// Descriptors that are open.
+    pub descriptors: usize,
+    /// Who waits inside the program, idle callbacks included.
+    pub waits: usize,
+    /// Transports, locks, queues and whatever else has its state in the dispatcher.
+    pub objects: usize,
+}
+
 /// A timer that was added, for its removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "without its id the timer can not be removed"]
@@ -323,17 +358,41 @@ impl Handle {
         self.core().now.get()
     }
 
+    /// How much is pending.
+    pub fn pending(&self) -> Pending {
+        let core = self.core();
+        let (sources, objects) = (core.sources.borrow(), core.objects.borrow().len());
+        Pending {
+            callbacks: core.ready.borrow().len(),
+            tasks: core.tasks.borrow().len(),
+            timers: core.timers.borrow().len(),
+            watchers: sources.places().count(),
+            descriptors: sources.len(),
+            waits: core.waits.borrow().len(),
+            objects,
+        }
+    }
+
     /// Queues `callback` behind all that are queued. It runs in the next turn (R5, R6).
     #[track_caller]
     pub fn call_soon(&self, callback: AsyncCallback) {
         self.core().push_ready(callback, CallbackKind::Soon, Location::caller());
     }
 
+    /// Queues `callback` for a turn in which the driver has no event to tell. Such a turn runs one of them, the first
+    /// that was queued (R9); a descriptor that is ready all the time leaves no such turn (R10).
+    #[track_caller]
+    pub fn call_idle(&self, callback: AsyncCallback) {
+        let core = self.core();
+        core.idle.begin_callback(&core, callback, "idle", Location::caller());
+    }
+
     /// Runs `callback` once, in the first turn at or after `deadline` (R23, R28). Equal deadlines run in the order of
     /// adding (R27). A deadline that has passed is due in the next turn.
     #[track_caller]
     pub fn add_timer(&self, deadline: Moment, callback: AsyncCallback) -> TimerId {
-        TimerId(self.core().timers.borrow_mut().add(deadline, Alarm::Call(callback), Location::caller()))
+        let waiter = Waiter::Call(callback, Location::caller());
+        TimerId(self.core().timers.borrow_mut().add(deadline, waiter, Location::caller()))
     }
 
     /// Removes a timer, also one that is due and waits for its turn in the current batch (R30). Says whether its
@@ -441,9 +500,13 @@ impl Core {
         let timeout = self.timeout();
         self.poll_driver(timeout.unwrap_or(Some(Duration::ZERO)))?;
         self.take_inbox();
+        let quiet = self.events.borrow().is_empty();
         self.note_events();
         self.read_clock();
         self.expire_timers();
+        if quiet {
+            self.queue_one_idle();
+        }
         if self.ready.borrow().is_empty() {
             timeout?;
         }
@@ -459,9 +522,14 @@ impl Core {
         polled.map_err(PollError::Driver)
     }
 
+    /// Whether a turn has something to do without waiting.
+    fn has_work(&self) -> bool {
+        !self.ready.borrow().is_empty() || !self.idle.is_empty()
+    }
+
     /// How long the driver may wait (R3, R12).
     fn timeout(&self) -> Result<Option<Duration>, PollError> {
-        if !self.ready.borrow().is_empty() {
+        if self.has_work() {
             return Ok(Some(Duration::ZERO));
         }
         if let Some(deadline) = self.timers.borrow().next_deadline() {
@@ -494,6 +562,15 @@ impl Core {
         let mut timers = self.timers.borrow_mut();
         while let Some((key, place)) = timers.expire(self.now.get()) {
             self.push_ready(AsyncCallback::new(fire_timer, key.into_word()), CallbackKind::Timer, place);
+        }
+    }
+
+    /// One at a time, so that an idle callback never delays an event that comes meanwhile (R9).
+    fn queue_one_idle(&self) {
+        match self.idle.take_first(self) {
+            None => {}
+            Some((_, Waiter::Call(callback, place))) => self.push_ready(callback, CallbackKind::Idle, place),
+            Some((_, mut waiter)) => waiter.wake(self),
         }
     }
 
@@ -611,11 +688,11 @@ impl Core {
     }
 
     fn fire_timer(&self, key: Key) {
-        let alarm = self.timers.borrow_mut().fire(key);
-        match alarm {
+        let waiter = self.timers.borrow_mut().fire(key);
+        match waiter {
             None => {}
-            Some(Alarm::Call(callback)) => (callback.function)(&self.handle, callback.udata),
-            Some(Alarm::Wake(mut waiter)) => waiter.wake(self),
+            Some(Waiter::Call(callback, _)) => (callback.function)(&self.handle, callback.udata),
+            Some(mut waiter) => waiter.wake(self),
         }
     }
 

@@ -8,7 +8,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::dispatcher::{Alarm, Waiter};
+use crate::dispatcher::Waiter;
 use crate::table::Key;
 use crate::{Handle, Moment};
 
@@ -48,8 +48,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 #[track_caller]
 pub fn sleep_until(deadline: Moment) -> Sleep {
     let handle = Handle::current();
-    let alarm = Alarm::Wake(Waiter::Nobody);
-    let timer = handle.core().timers.borrow_mut().add(deadline, alarm, Location::caller());
+    let timer = handle.core().timers.borrow_mut().add(deadline, Waiter::Nobody, Location::caller());
     Sleep { handle, deadline, timer }
 }
 
@@ -74,14 +73,13 @@ impl Future for Sleep {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let core = self.handle.core();
         // The waiter comes out while a waker is cloned or dropped, which may be anyone's code.
-        let mut waiter = match core.timers.borrow_mut().alarm_mut(self.timer) {
+        let mut waiter = match core.timers.borrow_mut().waiter_mut(self.timer) {
             None => return Poll::Ready(()),
-            Some(Alarm::Wake(waiter)) => std::mem::take(waiter),
-            Some(Alarm::Call(_)) => unreachable!("a sleep's timer wakes"),
+            Some(waiter) => std::mem::take(waiter),
         };
         waiter.note(&core, context);
-        if let Some(alarm) = core.timers.borrow_mut().alarm_mut(self.timer) {
-            *alarm = Alarm::Wake(waiter);
+        if let Some(place) = core.timers.borrow_mut().waiter_mut(self.timer) {
+            *place = waiter;
         }
         Poll::Pending
     }
@@ -91,7 +89,7 @@ impl Drop for Sleep {
     fn drop(&mut self) {
         let Some(core) = self.handle.try_core() else { return };
         // The waker in it is dropped after the borrow has ended.
-        let _alarm = core.timers.borrow_mut().remove(self.timer);
+        let _waiter = core.timers.borrow_mut().remove(self.timer);
     }
 }
 

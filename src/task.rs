@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -195,4 +196,60 @@ pub(crate) fn yield_once(core: &Core, context: &Context<'_>) {
     let mut waiter = Waiter::Nobody;
     waiter.note(core, context);
     waiter.wake(core);
+}
+
+/// Waits for a turn in which the driver has no event to tell (R10): for work that should disturb nobody.
+///
+/// Each such turn lets one waiter go on, the first. A descriptor that is ready all the time leaves no such turn; put a
+/// [`timeout`](crate::timeout) around what must be done all the same.
+///
+/// # Panics
+///
+/// When polled outside of a dispatcher's scope.
+///
+/// ```
+/// # twinloop_sim::run(async {
+/// twinloop::idle().await;
+/// # Ok(()) });
+/// ```
+#[track_caller]
+pub fn idle() -> Idle {
+    Idle { wait: None, place: Location::caller() }
+}
+
+/// The future of [`idle`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Idle {
+    wait: Option<(Handle, Key)>,
+    place: &'static Location<'static>,
+}
+
+impl Future for Idle {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let place = self.place;
+        let (handle, wait) = *self.wait.get_or_insert_with(|| {
+            let handle = Handle::current();
+            let core = handle.core();
+            (handle, core.idle.begin(&core, "idle", 1, place))
+        });
+        let core = handle.core();
+        if !core.poll_wait(wait, context) {
+            return Poll::Pending;
+        }
+        self.wait = None;
+        let _granted = core.idle.end(&core, wait);
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        let Some((handle, wait)) = self.wait else { return };
+        let Some(core) = handle.try_core() else { return };
+        // A quiet turn that was granted in vain is not passed on: the next one is for the next who waits.
+        let _ended = core.idle.end(&core, wait);
+    }
 }

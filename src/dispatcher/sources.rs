@@ -5,7 +5,7 @@
 
 use std::panic::Location;
 
-use crate::AsyncCallback;
+use crate::callback::{AsyncCallback, CallbackKind};
 use crate::driver::{Event, Fd, Readiness};
 
 /// A direction of a source, as a waiting side sees it.
@@ -13,6 +13,16 @@ use crate::driver::{Event, Fd, Readiness};
 pub(crate) enum Interest {
     Read,
     Write,
+}
+
+impl Interest {
+    /// What a watcher of this direction is called.
+    pub(super) fn watcher_name(self) -> &'static str {
+        match self {
+            Interest::Read => CallbackKind::Reader.name(),
+            Interest::Write => CallbackKind::Writer.name(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -184,13 +194,21 @@ impl Sources {
             .any(|source| source.read.watcher.is_some() || source.write.watcher.is_some())
     }
 
-    pub(crate) fn places(&self) -> impl Iterator<Item = &'static Location<'static>> {
+    /// How many descriptors are open.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+
+    /// The watchers, and where they were asked for.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Interest, &'static Location<'static>)> {
+        let directions = |source: &Source| {
+            [(Interest::Read, source.read.watcher), (Interest::Write, source.write.watcher)]
+        };
         self.slots
             .iter()
             .flatten()
-            .flat_map(|source| [source.read.watcher, source.write.watcher])
-            .flatten()
-            .map(|watcher| watcher.place)
+            .flat_map(directions)
+            .filter_map(|(interest, watcher)| watcher.map(|watcher| (interest, watcher.place)))
     }
 
     fn get(&self, fd: Fd) -> Option<&Source> {

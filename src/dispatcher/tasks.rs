@@ -83,6 +83,8 @@ pub(crate) enum Waiter {
     Nobody,
     Task(Key),
     Other(Waker),
+    /// Not a future at all: a callback, and where it was asked for.
+    Call(AsyncCallback, &'static Location<'static>),
 }
 
 impl Waiter {
@@ -109,6 +111,7 @@ impl Waiter {
             Waiter::Task(key) => core.wake_task(key),
             // A waker is anyone's code, and must not keep others from being woken.
             Waiter::Other(waker) => core.contained(|| waker.wake()),
+            Waiter::Call(callback, place) => core.push_ready(callback, CallbackKind::Soon, place),
         }
     }
 }
@@ -378,6 +381,10 @@ fn poll_task(handle: &Handle, word: usize) {
 }
 
 impl Tasks {
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
     pub(super) fn keys(&self) -> Vec<Key> {
         self.table.keys()
     }

@@ -6,17 +6,11 @@
 use std::panic::Location;
 
 use super::Waiter;
+use crate::Moment;
 use crate::table::{Key, Table};
-use crate::{AsyncCallback, Moment};
 
 /// Children of a node: four entries of 24 bytes touch two cache lines, and the heap is half as deep as a binary one.
 const ARITY: usize = 4;
-
-/// What a timer does when it comes due.
-pub(crate) enum Alarm {
-    Call(AsyncCallback),
-    Wake(Waiter),
-}
 
 #[derive(Default)]
 pub(crate) struct Timers {
@@ -26,7 +20,7 @@ pub(crate) struct Timers {
 }
 
 struct Timer {
-    alarm: Alarm,
+    waiter: Waiter,
     state: State,
     place: &'static Location<'static>,
 }
@@ -59,26 +53,26 @@ impl Node {
 }
 
 impl Timers {
-    pub(crate) fn add(&mut self, deadline: Moment, alarm: Alarm, place: &'static Location<'static>) -> Key {
+    pub(crate) fn add(&mut self, deadline: Moment, waiter: Waiter, place: &'static Location<'static>) -> Key {
         let index = self.heap.len();
-        let key = self.timers.insert(Timer { alarm, state: State::Armed(index), place });
+        let key = self.timers.insert(Timer { waiter, state: State::Armed(index), place });
         self.heap.push(Node { deadline, sequence: self.sequence, key });
         self.sequence += 1;
         self.sift_up(index);
         key
     }
 
-    /// What the timer would have done. `None` if it has fired or was removed before.
-    pub(crate) fn remove(&mut self, key: Key) -> Option<Alarm> {
+    /// Who would have been told. `None` if it has fired or was removed before.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Waiter> {
         let timer = self.timers.remove(key)?;
         if let State::Armed(index) = timer.state {
             self.take_from_heap(index);
         }
-        Some(timer.alarm)
+        Some(timer.waiter)
     }
 
-    pub(crate) fn alarm_mut(&mut self, key: Key) -> Option<&mut Alarm> {
-        self.timers.get_mut(key).map(|timer| &mut timer.alarm)
+    pub(crate) fn waiter_mut(&mut self, key: Key) -> Option<&mut Waiter> {
+        self.timers.get_mut(key).map(|timer| &mut timer.waiter)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Moment> {
@@ -94,11 +88,15 @@ impl Timers {
         Some((node.key, timer.place))
     }
 
-    /// The timer's turn has come. `None` if it was removed meanwhile.
-    pub(crate) fn fire(&mut self, key: Key) -> Option<Alarm> {
+    /// The timer's turn has come: who is to be told. `None` if it was removed meanwhile.
+    pub(crate) fn fire(&mut self, key: Key) -> Option<Waiter> {
         let timer = self.timers.remove(key)?;
         assert!(timer.state == State::Due, "a timer fires once it is due");
-        Some(timer.alarm)
+        Some(timer.waiter)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.timers.len()
     }
 
     pub(crate) fn places(&self) -> impl Iterator<Item = &'static Location<'static>> {
@@ -156,11 +154,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::AsyncCallback;
 
     fn nothing(_: &crate::Handle, _: usize) {}
 
     fn add(timers: &mut Timers, nanos: u64) -> Key {
-        timers.add(Moment::from_nanos(nanos), Alarm::Call(AsyncCallback::new(nothing, 0)), Location::caller())
+        let place = Location::caller();
+        let waiter = Waiter::Call(AsyncCallback::new(nothing, 0), place);
+        timers.add(Moment::from_nanos(nanos), waiter, place)
     }
 
     fn drain(timers: &mut Timers, now: u64) -> Vec<Key> {

@@ -147,7 +147,10 @@ const LAYERS: &[&[&str]] = &[
     &["error", "observe"],
     // `spawn` gives a JoinHandle, and the handle's methods are the dispatcher's: one layer in two files.
     &["dispatcher", "task"],
-    &["sleep"],
+    &["shared", "sleep"],
+    &["completion"],
+    &["combine", "sync"],
+    &["threads"],
     &["transport"],
 ];
 
