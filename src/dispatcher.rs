@@ -35,7 +35,7 @@ use crate::task::{JoinError, JoinHandle};
 use crate::{Moment, time};
 
 pub use current::{Handle, Scope};
-use inbox::Inbox;
+pub(crate) use inbox::Inbox;
 use ready::{Entry, Ready};
 pub(crate) use sources::Interest;
 use sources::{Refusal, Sources};
@@ -50,6 +50,20 @@ pub(crate) use waits::{Ended, WaitQueue};
 /// One batch follows the other without a system call until then: a hop costs some ten nanoseconds instead of two
 /// hundred, and timers and sources wait for 64 callbacks at the most.
 const CALLBACKS_BETWEEN_POLLS: usize = 64;
+
+/// The types by which threads meet, under one name, so that a model checker can put its own in their place.
+mod meeting {
+    pub(super) use std::sync::Mutex;
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+}
+
+/// What another thread leaves for a dispatcher.
+pub(crate) enum Message {
+    /// To be queued.
+    Call(AsyncCallback, &'static Location<'static>),
+    /// To be filed as a task, by a function that runs none of the sender's code.
+    Spawn(Box<dyn FnOnce(&Handle) + Send>),
+}
 
 /// The owner of one event loop on one thread.
 ///
@@ -77,7 +91,9 @@ pub(crate) struct Core {
     objects: RefCell<Table<Rc<dyn Any>>>,
     /// Receive buffers that no stream needs at the moment: an idle stream has none of its own.
     pub(crate) spare_buffers: RefCell<Vec<Vec<u8>>>,
-    inbox: Arc<Inbox>,
+    pub(crate) inbox: Arc<Inbox<Message>>,
+    /// Messages on their way from the inbox; kept for its allocation.
+    arrived: RefCell<Vec<Message>>,
     events: RefCell<Vec<Event>>,
     observer: RefCell<Option<Box<dyn Observer>>>,
     /// Whether there is an observer: what an unobserved turn looks at.
@@ -103,10 +119,11 @@ pub(crate) struct Core {
 impl Dispatcher {
     /// A dispatcher on `driver`, entered into this thread's table.
     pub fn new(mut driver: Box<dyn Driver>) -> Dispatcher {
-        let core = current::register(|handle| {
+        let capabilities = driver.capabilities();
+        let core = current::register(capabilities.own_thread, |handle| {
             Rc::new(Core {
                 handle,
-                capabilities: driver.capabilities(),
+                capabilities,
                 now: Cell::new(driver.now()),
                 inbox: Arc::new(Inbox::new(driver.unparker())),
                 driver: RefCell::new(driver),
@@ -118,6 +135,7 @@ impl Dispatcher {
                 idle: WaitQueue::default(),
                 objects: RefCell::default(),
                 spare_buffers: RefCell::default(),
+                arrived: RefCell::default(),
                 events: RefCell::default(),
                 observer: RefCell::default(),
                 observed: Cell::new(false),
@@ -252,6 +270,7 @@ impl Drop for Dispatcher {
         }
         core.ready.borrow_mut().clear();
         core.drop_contained(core.timers.take());
+        core.drop_contained(core.inbox.close());
         core.observer.take();
         drop(scope);
         current::unregister(core.handle);
@@ -285,7 +304,8 @@ pub enum NextWork {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PollError {
-    /// No callback, timer or watched source is pending, and no task's waker is kept outside: nothing can ever happen.
+    /// No callback, timer or watched source is pending, no [`Remote`](crate::Remote) is alive, and no task's waker is kept
+    /// outside: nothing can ever happen.
     NothingPending,
     /// The driver failed to wait.
     Driver(OsError),
@@ -513,12 +533,8 @@ impl Core {
         Ok(())
     }
 
-    fn poll_driver(&self, mut timeout: Option<Duration>) -> Result<(), PollError> {
-        if timeout != Some(Duration::ZERO) && !self.inbox.park() {
-            timeout = Some(Duration::ZERO);
-        }
+    fn poll_driver(&self, timeout: Option<Duration>) -> Result<(), PollError> {
         let polled = self.driver.borrow_mut().poll(timeout, &mut self.events.borrow_mut());
-        self.inbox.unparked();
         polled.map_err(PollError::Driver)
     }
 
@@ -535,7 +551,7 @@ impl Core {
         if let Some(deadline) = self.timers.borrow().next_deadline() {
             return Ok(Some(time::round_up(deadline - self.now.get(), self.capabilities.poll_grain)));
         }
-        if self.sources.borrow().is_watched() || self.has_wakers_elsewhere() {
+        if self.sources.borrow().is_watched() || self.inbox.has_senders() || self.has_wakers_elsewhere() {
             return Ok(None);
         }
         Err(PollError::NothingPending)
@@ -553,9 +569,15 @@ impl Core {
     }
 
     fn take_inbox(&self) {
-        for callback in self.inbox.take() {
-            self.push_ready(callback, CallbackKind::Soon, Location::caller());
+        let mut arrived = self.arrived.take();
+        self.inbox.take(&mut arrived);
+        for message in arrived.drain(..) {
+            match message {
+                Message::Call(callback, place) => self.push_ready(callback, CallbackKind::Soon, place),
+                Message::Spawn(spawn) => spawn(&self.handle),
+            }
         }
+        self.arrived.replace(arrived);
     }
 
     fn expire_timers(&self) {

@@ -12,7 +12,8 @@ use crate::Moment;
 
 pub use address::{Address, AddressError};
 pub use types::{
-    Capabilities, ConnectOptions, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption, Unpark,
+    Capabilities, ConnectOptions, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption,
+    ThreadMain, Unpark,
 };
 
 /// A tiny kernel: a clock, a readiness queue, a table of descriptors and non-blocking calls on them.
@@ -60,6 +61,15 @@ pub trait Driver {
 
     /// What other threads use to end this driver's wait.
     fn unparker(&self) -> Arc<dyn Unpark>;
+
+    /// Starts a thread of this machine, with a driver and a dispatcher of its own, which runs `main`'s future to its end and
+    /// is then dropped. Nobody waits for the thread: what is to be known of its end, that future tells.
+    ///
+    /// A driver that has no threads answers [`Unsupported`](std::io::ErrorKind::Unsupported), as this one does.
+    fn start_thread(&mut self, main: ThreadMain) -> Result<(), OsError> {
+        drop(main);
+        Err(OsError::without_code(std::io::ErrorKind::Unsupported))
+    }
 
     /// Fills `buffer` with unpredictable bytes; in a simulation, with bytes drawn from the seed.
     fn entropy(&mut self, buffer: &mut [u8]) -> Result<(), OsError>;

@@ -21,6 +21,7 @@ mod shared;
 mod sleep;
 pub mod table;
 mod task;
+mod threads;
 pub mod time;
 pub mod transport;
 
@@ -30,5 +31,6 @@ pub use driver::Address;
 pub use error::{ErrorKind, Operation, TransportError};
 pub use sleep::{Elapsed, Sleep, now, sleep, sleep_until, timeout};
 pub use task::{Idle, JoinError, JoinHandle, YieldNow, idle, panic_text, spawn, yield_now};
+pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};
 pub use time::Moment;
 pub use transport::{StreamServer, StreamTransport, connect};

@@ -3,13 +3,15 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, SocketOption, Unpark,
+    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, SocketOption, ThreadMain,
+    Unpark,
 };
 use twinloop::table::Table;
-use twinloop::{Address, Moment};
+use twinloop::{Address, Dispatcher, Moment};
 
 use crate::clock::Clock;
 use crate::options;
@@ -90,6 +92,21 @@ impl Driver for RealDriver {
 
     fn unparker(&self) -> Arc<dyn Unpark> {
         self.poller.unparker()
+    }
+
+    /// The selector is made here, so that its refusal is the caller's to know.
+    ///
+    /// A thread whose main future can never go on panics with what its dispatcher said.
+    fn start_thread(&mut self, main: ThreadMain) -> Result<(), OsError> {
+        let driver = RealDriver::new().map_err(os_error)?;
+        let thread = thread::Builder::new().name(main.name);
+        let begin = main.begin;
+        let run = move || {
+            let ended = Dispatcher::new(Box::new(driver)).block_on(async move { begin().await });
+            ended.unwrap_or_else(|error| panic!("the thread could not go on: {error}"));
+        };
+        // Not joined: whoever wants to know of its end learns it from the main future.
+        thread.spawn(run).map(drop).map_err(os_error)
     }
 
     fn entropy(&mut self, buffer: &mut [u8]) -> Result<(), OsError> {

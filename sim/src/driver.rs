@@ -1,34 +1,42 @@
-//! `SimDriver`: the driver of one simulated host. It draws nothing itself; `fault.rs` does.
+//! `SimDriver`: the driver of one thread of a simulated host. It draws nothing itself; `fault.rs` does.
 
 use std::cell::{RefCell, RefMut};
 use std::io::IoSlice;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use twinloop::driver::{
     Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption,
-    Unpark,
+    ThreadMain, Unpark,
 };
 use twinloop::{Address, Moment};
 
 use crate::fabric::{Due, HostIndex};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, ThreadIndex};
 use crate::record::{fd_number, item};
 use crate::state::{Machine, State};
 
-/// The driver of one life of one host. After a crash it answers [`OsError::BAD_DESCRIPTOR`] to everything: what the
-/// programs of that life still do in their destructors reaches nobody.
+/// The driver of one thread in one life of a host. After a crash it answers [`OsError::BAD_DESCRIPTOR`] to everything: what
+/// the programs of that life still do in their destructors reaches nobody.
 pub(crate) struct SimDriver {
     state: Rc<RefCell<State>>,
     host: HostIndex,
     life: u64,
+    thread: ThreadIndex,
+    wake: Arc<Wake>,
 }
 
 impl SimDriver {
-    pub(crate) fn new(state: Rc<RefCell<State>>, host: HostIndex) -> SimDriver {
+    pub(crate) fn new(state: Rc<RefCell<State>>, host: HostIndex, thread: ThreadIndex) -> SimDriver {
         let life = state.borrow().machines[host].life;
-        SimDriver { state, host, life }
+        SimDriver { state, host, life, thread, wake: Arc::default() }
+    }
+
+    /// Whether another thread has woken this one since it polled last.
+    pub(crate) fn wake(&self) -> Arc<Wake> {
+        Arc::clone(&self.wake)
     }
 
     fn state(&self) -> Result<RefMut<'_, State>, OsError> {
@@ -40,7 +48,9 @@ impl SimDriver {
     fn call<T>(&self, call: impl FnOnce(&mut Kernel, Moment) -> Result<T, OsError>) -> Result<T, OsError> {
         let mut state = self.state()?;
         let now = state.now;
-        let answer = call(&mut state.machines[self.host].kernel, now);
+        let kernel = &mut state.machines[self.host].kernel;
+        kernel.enter(self.thread);
+        let answer = call(kernel, now);
         state.collect(self.host);
         answer
     }
@@ -55,11 +65,13 @@ impl SimDriver {
 }
 
 impl Driver for SimDriver {
-    /// Those of Linux, so that the simulation runs the very paths that production runs.
+    /// Those of Linux, so that the simulation runs the very paths that production runs. Each dispatcher plays a thread of
+    /// its own: what would not work across threads, or across hosts, does not work here either.
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         capabilities.short_read_drains = true;
         capabilities.short_write_fills = true;
+        capabilities.own_thread = true;
         capabilities
     }
 
@@ -69,10 +81,11 @@ impl Driver for SimDriver {
 
     /// Never waits: the world turns a host only when it has something to do.
     fn poll(&mut self, _timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), OsError> {
+        self.wake.0.store(false, Ordering::Relaxed);
         let Ok(mut state) = self.state() else { return Ok(()) };
         let State { now, machines, fabric, chooser, record, .. } = &mut *state;
         let Machine { kernel, rule, overdue, .. } = &mut machines[self.host];
-        let edges = kernel.edges_mut();
+        let edges = kernel.edges_mut(self.thread);
         let told = rule.order_events(chooser, edges.make_contiguous());
         for event in edges.drain(..told) {
             let was_late = overdue.contains(&event.fd);
@@ -85,8 +98,8 @@ impl Driver for SimDriver {
                 }
             }
         }
-        if let Some(which) = rule.draw_spurious(chooser, kernel.fd_count()) {
-            let fd = kernel.nth_fd(which);
+        if let Some(which) = rule.draw_spurious(chooser, kernel.fd_count(self.thread)) {
+            let fd = kernel.nth_fd(self.thread, which);
             record.item(item::SPURIOUS, *now, self.host, &[fd_number(fd)]);
             events.push(Event { fd, readiness: Readiness::READABLE | Readiness::WRITABLE });
         }
@@ -94,7 +107,14 @@ impl Driver for SimDriver {
     }
 
     fn unparker(&self) -> Arc<dyn Unpark> {
-        Arc::new(NobodyParks)
+        self.wake()
+    }
+
+    /// The world begins it when the turn that is under way has ended.
+    fn start_thread(&mut self, main: ThreadMain) -> Result<(), OsError> {
+        let host = self.host;
+        self.state()?.starting.push((host, main));
+        Ok(())
     }
 
     fn entropy(&mut self, buffer: &mut [u8]) -> Result<(), OsError> {
@@ -184,9 +204,19 @@ impl Driver for SimDriver {
     }
 }
 
-/// No driver of a simulation waits, so nobody needs to be woken: the world looks after each turn.
-struct NobodyParks;
+/// No driver of a simulation waits. What another thread of the simulation asks for is seen by the world, which turns the
+/// one that was woken.
+#[derive(Default)]
+pub(crate) struct Wake(AtomicBool);
 
-impl Unpark for NobodyParks {
-    fn unpark(&self) {}
+impl Wake {
+    pub(crate) fn is_due(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Unpark for Wake {
+    fn unpark(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

@@ -86,6 +86,7 @@ pub struct HostFaults {
     late_event: f64,
     event_order: f64,
     late_timer: f64,
+    late_wake: f64,
     crash: f64,
     down_for: Range<Duration>,
 }
@@ -99,6 +100,7 @@ impl Default for HostFaults {
             late_event: 0.0,
             event_order: 0.0,
             late_timer: 0.0,
+            late_wake: 0.0,
             crash: 0.0,
             down_for: Duration::from_millis(100)..Duration::from_secs(3),
         }
@@ -139,6 +141,12 @@ impl HostFaults {
     /// The probability that a deadline is noticed late, up to 20 ms.
     pub fn late_timer(mut self, probability: f64) -> Self {
         self.late_timer = checked(probability);
+        self
+    }
+
+    /// The probability that a thread goes on late, up to 20 ms, after another one has woken it.
+    pub fn late_wake(mut self, probability: f64) -> Self {
+        self.late_wake = checked(probability);
         self
     }
 
@@ -249,6 +257,7 @@ pub(crate) struct HostRule {
     late_event: Site,
     event_order: Site,
     late_timer: Site,
+    late_wake: Site,
     crash: Site,
     down_for: Site,
 }
@@ -264,6 +273,7 @@ impl HostRule {
             late_event: site("late event"),
             event_order: site("event order"),
             late_timer: site("late timer"),
+            late_wake: site("late wake"),
             crash: site("crash"),
             down_for: site("down for"),
         }
@@ -295,6 +305,11 @@ impl HostRule {
     /// How late a deadline is noticed.
     pub(crate) fn draw_late_timer(&self, chooser: &mut Chooser) -> Option<Duration> {
         draw_late(chooser, self.late_timer, self.faults.late_timer)
+    }
+
+    /// How late a thread notices that another one has woken it.
+    pub(crate) fn draw_late_wake(&self, chooser: &mut Chooser) -> Option<Duration> {
+        draw_late(chooser, self.late_wake, self.faults.late_wake)
     }
 
     /// Perhaps puts the events of a poll in another order; says how many of them, from the front, are told now.

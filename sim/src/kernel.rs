@@ -40,8 +40,12 @@ pub(crate) struct Kernel {
     listeners: BTreeMap<SocketAddr, Key>,
     /// Timers of connections, the earliest first.
     timers: BTreeSet<(Moment, Key)>,
-    /// What poll has not told yet; one entry for each descriptor, in the order in which it became ready.
-    edges: VecDeque<Event>,
+    /// One for each thread of the host that has descriptors, by the thread's index.
+    pollers: Vec<Poller>,
+    /// The thread that makes the call under way: what it opens is told to its poller.
+    caller: ThreadIndex,
+    /// Which poller a descriptor's events go to, by the descriptor's index.
+    watched_by: Vec<ThreadIndex>,
     packets: Vec<Packet>,
     next_port: u16,
     /// Numbers the connections that begin here, over all lives of the host.
@@ -49,6 +53,12 @@ pub(crate) struct Kernel {
     /// Segments of the call under way; kept for its allocation.
     out: Out,
 }
+
+/// A thread of a host; 0 is the one that the host's program begins on.
+pub(crate) type ThreadIndex = usize;
+
+/// What a thread's poll has not told yet; one entry for each descriptor, in the order in which it became ready.
+type Poller = VecDeque<Event>;
 
 /// What a descriptor refers to.
 enum Socket {
@@ -99,12 +109,19 @@ impl Kernel {
             by_ends: BTreeMap::new(),
             listeners: BTreeMap::new(),
             timers: BTreeSet::new(),
-            edges: VecDeque::new(),
+            pollers: Vec::new(),
+            caller: 0,
+            watched_by: Vec::new(),
             packets: Vec::new(),
             next_port: *ports::EPHEMERAL.start(),
             next_connection: 0,
             out: Out::new(),
         }
+    }
+
+    /// Says which thread makes the calls that follow.
+    pub(crate) fn enter(&mut self, thread: ThreadIndex) {
+        self.caller = thread;
     }
 
     // ---- system calls ----
@@ -117,10 +134,10 @@ impl Kernel {
             backlog: (options.backlog as usize).min(BACKLOG_MAX),
             queue: VecDeque::new(),
         };
-        let key = self.sockets.insert(Socket::Listener(listener));
-        let before = self.listeners.insert(address, key);
+        let fd = self.open(Socket::Listener(listener));
+        let before = self.listeners.insert(address, fd.key());
         assert!(before.is_none(), "two sockets listen at one address");
-        Ok(Fd::from_key(key))
+        Ok(fd)
     }
 
     pub(crate) fn accept(&mut self, fd: Fd) -> Result<(Fd, Address), OsError> {
@@ -129,7 +146,7 @@ impl Kernel {
             Socket::Stream(_) => return Err(EINVAL),
         };
         let key = listener.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
-        let stream = Fd::from_key(self.sockets.insert(Socket::Stream(key)));
+        let stream = self.open(Socket::Stream(key));
         let entry = self.entry_mut(key);
         entry.owner = Owner::Fd(stream);
         let (readiness, peer) = (entry.connection.readiness(), entry.ends.1);
@@ -158,7 +175,7 @@ impl Kernel {
         let ends = (local, remote, self.next_connection);
         let connection = Connection::connecting(now, &mut self.out);
         let key = self.file(ends, connection, Owner::Nobody, false);
-        let fd = Fd::from_key(self.sockets.insert(Socket::Stream(key)));
+        let fd = self.open(Socket::Stream(key));
         self.entry_mut(key).owner = Owner::Fd(fd);
         Ok(fd)
     }
@@ -225,7 +242,7 @@ impl Kernel {
 
     pub(crate) fn close(&mut self, now: Moment, fd: Fd) {
         let Some(socket) = self.sockets.remove(fd.key()) else { return };
-        self.edges.retain(|event| event.fd != fd);
+        self.poller_of(fd).retain(|event| event.fd != fd);
         match socket {
             Socket::Stream(key) => {
                 self.entry_mut(key).owner = Owner::Nobody;
@@ -278,9 +295,12 @@ impl Kernel {
         packets.append(&mut self.packets);
     }
 
-    /// The edges that were not told yet, to be told from the front.
-    pub(crate) fn edges_mut(&mut self) -> &mut VecDeque<Event> {
-        &mut self.edges
+    /// The edges that a thread was not told yet, to be told from the front.
+    pub(crate) fn edges_mut(&mut self, thread: ThreadIndex) -> &mut VecDeque<Event> {
+        if self.pollers.len() <= thread {
+            self.pollers.resize_with(thread + 1, Poller::new);
+        }
+        &mut self.pollers[thread]
     }
 
     /// Raises an edge of an open descriptor.
@@ -288,21 +308,26 @@ impl Kernel {
         if readiness.is_empty() || self.sockets.get(fd.key()).is_none() {
             return;
         }
-        match self.edges.iter_mut().find(|event| event.fd == fd) {
+        let edges = self.poller_of(fd);
+        match edges.iter_mut().find(|event| event.fd == fd) {
             Some(event) => event.readiness |= readiness,
-            None => self.edges.push_back(Event { fd, readiness }),
+            None => edges.push_back(Event { fd, readiness }),
         }
     }
 
-    /// How many descriptors are open.
-    pub(crate) fn fd_count(&self) -> usize {
-        self.sockets.len()
+    /// How many descriptors a thread has open.
+    pub(crate) fn fd_count(&self, thread: ThreadIndex) -> usize {
+        self.fds(thread).count()
     }
 
     /// One of them, in the order of their indexes.
-    pub(crate) fn nth_fd(&self, which: usize) -> Fd {
-        let (key, _) = self.sockets.iter().nth(which).expect("there are so many descriptors");
-        Fd::from_key(key)
+    pub(crate) fn nth_fd(&self, thread: ThreadIndex, which: usize) -> Fd {
+        self.fds(thread).nth(which).expect("the thread has so many descriptors")
+    }
+
+    fn fds(&self, thread: ThreadIndex) -> impl Iterator<Item = Fd> {
+        let keys = self.sockets.iter().map(|(key, _)| key);
+        keys.filter(move |key| self.watched_by[key.index()] == thread).map(Fd::from_key)
     }
 
     /// How many bytes a receive would find.
@@ -330,10 +355,25 @@ impl Kernel {
             // The table stays, so that descriptors of this life are stale in the next one.
             sockets.remove(key);
         }
-        *self = Kernel { next_port, next_connection, sockets, ..Kernel::new(self.ip) };
+        let watched_by = std::mem::take(&mut self.watched_by);
+        *self = Kernel { next_port, next_connection, sockets, watched_by, ..Kernel::new(self.ip) };
     }
 
     // ---- below the calls ----
+
+    /// Gives `socket` a descriptor, watched by the poller of the thread that calls.
+    fn open(&mut self, socket: Socket) -> Fd {
+        let key = self.sockets.insert(socket);
+        if self.watched_by.len() <= key.index() {
+            self.watched_by.resize(key.index() + 1, 0);
+        }
+        self.watched_by[key.index()] = self.caller;
+        Fd::from_key(key)
+    }
+
+    fn poller_of(&mut self, fd: Fd) -> &mut Poller {
+        self.edges_mut(self.watched_by[fd.key().index()])
+    }
 
     /// A packet for no connection: a SYN may begin one; everything else is refused.
     fn deliver_to_nobody(&mut self, now: Moment, packet: Packet) {

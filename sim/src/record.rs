@@ -8,6 +8,7 @@ use twinloop::driver::Fd;
 use twinloop::observe::{ObservedCallback, Place};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::kernel::ThreadIndex;
 use crate::story::{Line, LineKind, Story, Telling};
 
 /// Items are gathered into pages: the hash function is fast on long inputs only.
@@ -56,9 +57,19 @@ impl Record {
         }
     }
 
-    pub(crate) fn callback(&mut self, host: usize, name: &str, callback: &ObservedCallback) {
+    /// `name` is that of the host and the thread.
+    pub(crate) fn callback(
+        &mut self,
+        host: usize,
+        thread: ThreadIndex,
+        name: &str,
+        callback: &ObservedCallback,
+    ) {
         self.callbacks += 1;
-        self.item(callback.kind as u8, callback.now, host, &[]);
+        // The first thread is not named: most hosts have no other.
+        let further = [thread as u64];
+        let numbers = if thread == 0 { &[] } else { &further[..] };
+        self.item(callback.kind as u8, callback.now, host, numbers);
         if self.telling == Telling::Everything {
             let text = format!("{} {}", callback.kind.name(), Place(callback.place));
             self.story.lines.push(Line::new(callback.now, name, LineKind::Callback, text));

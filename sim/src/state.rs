@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use twinloop::Moment;
-use twinloop::driver::{Event, Fd};
+use twinloop::driver::{Event, Fd, ThreadMain};
 
 use crate::choice::{Chooser, Site};
 use crate::fabric::{Due, Fabric, HostIndex, host_of};
@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) fabric: Fabric,
     pub(crate) chooser: Chooser,
     pub(crate) record: Record,
+    /// Threads that were asked for and have not begun.
+    pub(crate) starting: Vec<(HostIndex, ThreadMain)>,
     packets: Vec<Packet>,
 }
 
@@ -70,6 +72,7 @@ impl State {
             fabric: Fabric::default(),
             chooser,
             record,
+            starting: Vec::new(),
             packets: Vec::new(),
         }
     }

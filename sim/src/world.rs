@@ -1,22 +1,25 @@
 //! The outer loop of a simulation: which host turns, when time jumps, when it is over. It knows no TCP.
 //!
-//! Every host has the production dispatcher, turned only when it has something to do. Time stands still while anything
-//! is due and jumps to the next thing that is. A turn takes no time, so that a program's times come out exact; but a host
+//! Every thread of a host has the production dispatcher, turned only when it has something to do. Time stands still while anything
+//! is due and jumps to the next thing that is. A turn takes no time, so that a program's times come out exact; but a thread
 //! that turns and turns at one moment pays a microsecond for each further turn, so that even one that spins lets time go on.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use twinloop::driver::ThreadMain;
 use twinloop::observe::{ObservedCallback, Observer};
-use twinloop::{Dispatcher, Moment, NextWork, panic_text};
+use twinloop::{Dispatcher, Handle, Moment, NextWork, panic_text};
 
-use crate::choice::Site;
-use crate::driver::SimDriver;
+use crate::choice::{Chooser, Site};
+use crate::driver::{SimDriver, Wake};
 use crate::fabric::{Due, HostIndex};
-use crate::fault::FAULT_PERIOD;
+use crate::fault::{FAULT_PERIOD, HostRule};
+use crate::kernel::ThreadIndex;
 use crate::panics;
 use crate::program::{Exit, Program};
 use crate::script::Step;
@@ -24,7 +27,7 @@ use crate::state::State;
 use crate::story::LineKind;
 use crate::verdict::Verdict;
 
-/// How many turns a host may make at one moment, and what each further one takes it.
+/// How many turns a thread may make at one moment, and what each further one takes it.
 const FREE_TURNS: u32 = 100;
 const TURN_COST: Duration = Duration::from_micros(1);
 
@@ -40,7 +43,8 @@ pub(crate) struct World {
     hosts: Vec<Host>,
     script: Vec<Step>,
     budget: Budget,
-    /// Draws which of several hosts that are due at one time turns first; 0 is the one that was added first.
+    /// Draws which of several threads that are due at one time turns first; 0 is the first one of the host that was added
+    /// first.
     host_order: Site,
     /// When cuts and crashes are drawn next; `None` in a world that has none.
     next_faults_at: Option<Moment>,
@@ -51,8 +55,17 @@ struct Host {
     name: String,
     program: Program,
     exit: Exit,
-    /// `None` while the host is down.
-    dispatcher: Option<Dispatcher>,
+    /// None while the host is down. The program begins on the first; a further one leaves its place when it ends.
+    threads: Vec<Option<Thread>>,
+    turns: u64,
+}
+
+struct Thread {
+    /// The host's name; of a further thread, its own as well.
+    name: String,
+    dispatcher: Dispatcher,
+    /// Set by the main future of a further thread at its end.
+    has_ended: Rc<Cell<bool>>,
     /// Its next turn can not begin before: the turn before takes until then.
     free_at: Moment,
     /// Turns at the moment `free_at`, without a pause.
@@ -61,7 +74,9 @@ struct Host {
     next_turn_at: Option<Moment>,
     /// The deadline that was looked at last, and when it is noticed.
     alarm: Option<(Moment, Moment)>,
-    turns: u64,
+    /// What other threads wake it by, and when it notices that one has.
+    wake: Arc<Wake>,
+    woken_at: Option<Moment>,
 }
 
 impl World {
@@ -78,17 +93,8 @@ impl World {
         for (number, step) in script.iter().enumerate() {
             state.fabric.schedule(Moment::ORIGIN + step.at, Due::Script(number));
         }
-        let host = |(name, program)| Host {
-            name,
-            program,
-            exit: Exit::default(),
-            dispatcher: None,
-            free_at: Moment::ORIGIN,
-            turns_in_a_row: 0,
-            next_turn_at: None,
-            alarm: None,
-            turns: 0,
-        };
+        let host =
+            |(name, program)| Host { name, program, exit: Exit::default(), threads: Vec::new(), turns: 0 };
         World {
             state: Rc::new(RefCell::new(state)),
             hosts: programs.into_iter().map(host).collect(),
@@ -162,10 +168,8 @@ impl World {
     /// Does the next thing that is due: something of the world's, or the turn of one host.
     fn step(&mut self) -> Result<(), Verdict> {
         let now = self.state.borrow().now;
-        for host in 0..self.hosts.len() {
-            self.hosts[host].next_turn_at = self.next_turn_at(host);
-        }
-        let next_turn = self.hosts.iter().filter_map(|host| host.next_turn_at).min();
+        self.plan_turns();
+        let next_turn = self.threads().filter_map(|(_, _, thread)| thread.next_turn_at).min();
         let next_event = self.state.borrow().next_at();
         let Some(next) = next_turn.into_iter().chain(next_event).min() else {
             // Servers alone wait for nobody: that nothing is left to happen is their end.
@@ -181,14 +185,23 @@ impl World {
         if next_event.is_some_and(|at| at <= next) {
             return self.happen(next);
         }
-        let is_due = |host: &HostIndex| self.hosts[*host].next_turn_at.is_some_and(|at| at <= next);
-        let mut due = (0..self.hosts.len()).filter(is_due);
-        let which = match due.clone().count() {
+        let is_due = |thread: &Thread| thread.next_turn_at.is_some_and(|at| at <= next);
+        let due = || self.threads().filter(|(_, _, thread)| is_due(thread));
+        let which = match due().count() {
             1 => 0,
             several => self.state.borrow_mut().chooser.pick(self.host_order, several),
         };
-        let host = due.nth(which).expect("a pick is below the number of hosts that are due");
-        self.turn(host, next)
+        let due = due().nth(which).map(|(host, index, _)| (host, index));
+        let (host, index) = due.expect("a pick is below the number of threads that are due");
+        self.turn(host, index, next)
+    }
+
+    /// The threads of all hosts, by host and index.
+    fn threads(&self) -> impl Iterator<Item = (HostIndex, ThreadIndex, &Thread)> {
+        self.hosts.iter().enumerate().flat_map(|(host, Host { threads, .. })| {
+            let numbered = threads.iter().enumerate();
+            numbered.filter_map(move |(index, thread)| Some((host, index, thread.as_ref()?)))
+        })
     }
 
     fn has_clients(&self) -> bool {
@@ -224,40 +237,34 @@ impl World {
         Ok(())
     }
 
-    /// When `host` has something to do.
-    fn next_turn_at(&mut self, host: HostIndex) -> Option<Moment> {
-        let Host { dispatcher, free_at, alarm, .. } = &mut self.hosts[host];
-        let dispatcher = dispatcher.as_ref()?;
-        let mut state = self.state.borrow_mut();
-        let State { machines, chooser, .. } = &mut *state;
-        let machine = &mut machines[host];
-        if !machine.kernel.edges_mut().is_empty() {
-            return Some(*free_at);
+    /// Finds out when each thread has something to do.
+    fn plan_turns(&mut self) {
+        let State { machines, chooser, now, .. } = &mut *self.state.borrow_mut();
+        for (host, Host { threads, .. }) in self.hosts.iter_mut().enumerate() {
+            let numbered = threads.iter_mut().enumerate();
+            for (index, thread) in numbered.filter_map(|(index, thread)| Some((index, thread.as_mut()?))) {
+                let has_edges = !machines[host].kernel.edges_mut(index).is_empty();
+                let at = thread.next_work_at(has_edges, &machines[host].rule, chooser, *now);
+                thread.next_turn_at = at.map(|at| at.max(thread.free_at));
+            }
         }
-        let deadline = match dispatcher.next_work() {
-            NextWork::Now => return Some(*free_at),
-            NextWork::OnEvent => return None,
-            NextWork::At(deadline) => deadline,
-        };
-        let noticed = match *alarm {
-            Some((seen, noticed)) if seen == deadline => noticed,
-            _ => deadline + machine.rule.draw_late_timer(chooser).unwrap_or_default(),
-        };
-        *alarm = Some((deadline, noticed));
-        Some(noticed.max(*free_at))
     }
 
-    /// One turn of one host.
-    fn turn(&mut self, host: HostIndex, now: Moment) -> Result<(), Verdict> {
+    /// One turn of one thread.
+    fn turn(&mut self, host: HostIndex, index: ThreadIndex, now: Moment) -> Result<(), Verdict> {
         self.turns += 1;
-        let Host { name, dispatcher, free_at, turns_in_a_row, turns, .. } = &mut self.hosts[host];
-        *turns += 1;
-        *turns_in_a_row = if now == *free_at { *turns_in_a_row + 1 } else { 1 };
-        *free_at = if *turns_in_a_row > FREE_TURNS { now + TURN_COST } else { now };
-        let dispatcher = dispatcher.as_ref().expect("a host that is down has no turn");
-        // Nothing pending is no error here: the world knows of other hosts that may bring something.
-        let turned = contain(|| dispatcher.poll());
-        turned.map(|_| ()).map_err(|message| Verdict::Panicked { host: name.clone(), message })
+        self.hosts[host].turns += 1;
+        let thread = self.hosts[host].threads[index].as_mut().expect("a thread that has ended has no turn");
+        thread.turns_in_a_row = if now == thread.free_at { thread.turns_in_a_row + 1 } else { 1 };
+        thread.free_at = if thread.turns_in_a_row > FREE_TURNS { now + TURN_COST } else { now };
+        thread.woken_at = None;
+        // Nothing pending is no error here: the world knows of others that may bring something.
+        let turned = contain(|| thread.dispatcher.poll());
+        turned.map_err(|message| Verdict::Panicked { host: thread.name.clone(), message })?.ok();
+        if thread.has_ended.get() {
+            self.end_thread(host, index)?;
+        }
+        self.start_threads()
     }
 
     fn start(&mut self, host: HostIndex) -> Result<(), Verdict> {
@@ -266,26 +273,93 @@ impl World {
             return Ok(());
         }
         state.start(host);
-        let now = state.now;
         drop(state);
-        let dispatcher = Dispatcher::new(Box::new(SimDriver::new(Rc::clone(&self.state), host)));
-        let observer = HostObserver { state: Rc::clone(&self.state), host };
-        dispatcher.observe(Box::new(observer));
-        let Host { name, program, exit, dispatcher: place, free_at, alarm, .. } = &mut self.hosts[host];
-        *free_at = now;
-        *alarm = None;
-        let scope = dispatcher.handle().enter();
+        let name = self.hosts[host].name.clone();
+        let thread = self.new_thread(host, 0, name);
+        let Host { name, program, exit, threads, .. } = &mut self.hosts[host];
+        let scope = thread.dispatcher.handle().enter();
         let began = contain(|| program.begin(exit));
         drop(scope);
-        *place = Some(dispatcher);
-        began.map_err(|message| Verdict::Panicked { host: name.clone(), message })
+        assert!(threads.is_empty(), "a host that was down has no thread");
+        threads.push(Some(thread));
+        began.map_err(|message| Verdict::Panicked { host: name.clone(), message })?;
+        self.start_threads()
     }
 
-    /// Drops the host's programs.
+    fn new_thread(&self, host: HostIndex, index: ThreadIndex, name: String) -> Thread {
+        let driver = SimDriver::new(Rc::clone(&self.state), host, index);
+        let wake = driver.wake();
+        let dispatcher = Dispatcher::new(Box::new(driver));
+        let observer = ThreadObserver { state: Rc::clone(&self.state), host, index, name: name.clone() };
+        dispatcher.observe(Box::new(observer));
+        Thread {
+            name,
+            dispatcher,
+            has_ended: Rc::default(),
+            free_at: self.state.borrow().now,
+            turns_in_a_row: 0,
+            next_turn_at: None,
+            alarm: None,
+            wake,
+            woken_at: None,
+        }
+    }
+
+    /// Begins the threads that programs have asked for, in the order of asking. What one begins with may ask for more.
+    fn start_threads(&mut self) -> Result<(), Verdict> {
+        loop {
+            let starting = std::mem::take(&mut self.state.borrow_mut().starting);
+            if starting.is_empty() {
+                return Ok(());
+            }
+            for (host, main) in starting {
+                self.start_thread(host, main)?;
+            }
+        }
+    }
+
+    fn start_thread(&mut self, host: HostIndex, main: ThreadMain) -> Result<(), Verdict> {
+        let vacant = self.hosts[host].threads.iter().position(Option::is_none);
+        let index = vacant.unwrap_or(self.hosts[host].threads.len());
+        let ThreadMain { name, place, begin } = main;
+        let thread = self.new_thread(host, index, format!("{}/{name}", self.hosts[host].name));
+        let scope = thread.dispatcher.handle().enter();
+        let has_ended = Rc::clone(&thread.has_ended);
+        let began = contain(|| {
+            let main = begin();
+            let run = async move {
+                main.await;
+                has_ended.set(true);
+            };
+            Handle::current().spawn_at(place, run).detach();
+        });
+        drop(scope);
+        let panicked = |message| Verdict::Panicked { host: thread.name.clone(), message };
+        let began = began.map_err(panicked);
+        let threads = &mut self.hosts[host].threads;
+        if index == threads.len() {
+            threads.push(None);
+        }
+        threads[index] = Some(thread);
+        began
+    }
+
+    /// Drops a thread's dispatcher, and what its programs left there.
+    fn end_thread(&mut self, host: HostIndex, index: ThreadIndex) -> Result<(), Verdict> {
+        let Some(Thread { name, dispatcher, .. }) = self.hosts[host].threads[index].take() else {
+            return Ok(());
+        };
+        contain(|| drop(dispatcher)).map_err(|message| Verdict::Panicked { host: name, message })
+    }
+
+    /// Drops the host's programs, the last thread's first.
     fn stop(&mut self, host: HostIndex) -> Result<(), Verdict> {
-        let Host { name, dispatcher, .. } = &mut self.hosts[host];
-        let dispatcher = dispatcher.take();
-        contain(|| drop(dispatcher)).map_err(|message| Verdict::Panicked { host: name.clone(), message })
+        let mut stopped = Ok(());
+        for index in (0..self.hosts[host].threads.len()).rev() {
+            stopped = stopped.and(self.end_thread(host, index));
+        }
+        self.hosts[host].threads.clear();
+        stopped
     }
 
     fn crash(&mut self, host: HostIndex, down_for: Option<Duration>) -> Result<(), Verdict> {
@@ -346,19 +420,54 @@ impl World {
     fn unfinished(&self) -> String {
         let waiting =
             self.hosts.iter().filter(|host| host.program.is_client() && host.exit.borrow().is_none());
-        let describe = |host: &Host| match &host.dispatcher {
-            None => format!("{} is down", host.name),
-            Some(dispatcher) => {
-                let pending: Vec<String> = dispatcher.dump().lines().map(str::to_owned).collect();
-                format!("{} waits: {}", host.name, pending.join(", "))
-            }
-        };
-        waiting.map(describe).collect::<Vec<_>>().join("; ")
+        waiting.map(Host::what_it_waits_for).collect::<Vec<_>>().join("; ")
     }
 
     fn busiest(&self) -> String {
         let busiest = self.hosts.iter().max_by_key(|host| host.turns);
         busiest.map_or_else(String::new, |host| format!("{} made {} of them", host.name, host.turns))
+    }
+}
+
+impl Host {
+    fn what_it_waits_for(&self) -> String {
+        if self.threads.is_empty() {
+            return format!("{} is down", self.name);
+        }
+        let describe = |thread: &Thread| {
+            let pending: Vec<String> = thread.dispatcher.dump().lines().map(str::to_owned).collect();
+            format!("{} waits: {}", thread.name, pending.join(", "))
+        };
+        self.threads.iter().flatten().map(describe).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Thread {
+    /// When it has something to do, were it not busy.
+    fn next_work_at(
+        &mut self,
+        has_edges: bool,
+        rule: &HostRule,
+        chooser: &mut Chooser,
+        now: Moment,
+    ) -> Option<Moment> {
+        if has_edges {
+            return Some(now);
+        }
+        let deadline = match self.dispatcher.next_work() {
+            NextWork::Now => return Some(now),
+            NextWork::OnEvent => None,
+            NextWork::At(deadline) => Some(deadline),
+        };
+        let noticed = deadline.map(|deadline| match self.alarm {
+            Some((seen, noticed)) if seen == deadline => noticed,
+            _ => deadline + rule.draw_late_timer(chooser).unwrap_or_default(),
+        });
+        self.alarm = deadline.zip(noticed).or(self.alarm);
+        if self.wake.is_due() && self.woken_at.is_none() {
+            self.woken_at = Some(now + rule.draw_late_wake(chooser).unwrap_or_default());
+        }
+        noticed.into_iter().chain(self.woken_at).min()
     }
 }
 
@@ -372,16 +481,17 @@ pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Takes a host's callbacks and notes into the record.
-struct HostObserver {
+/// Takes a thread's callbacks and notes into the record.
+struct ThreadObserver {
     state: Rc<RefCell<State>>,
     host: HostIndex,
+    index: ThreadIndex,
+    name: String,
 }
 
-impl Observer for HostObserver {
+impl Observer for ThreadObserver {
     fn callback_begin(&mut self, callback: &ObservedCallback) {
-        let State { record, machines, .. } = &mut *self.state.borrow_mut();
-        record.callback(self.host, &machines[self.host].name, callback);
+        self.state.borrow_mut().record.callback(self.host, self.index, &self.name, callback);
     }
 
     fn wants_notes(&self) -> bool {
@@ -389,7 +499,6 @@ impl Observer for HostObserver {
     }
 
     fn note(&mut self, now: Moment, text: &str) {
-        let State { record, machines, .. } = &mut *self.state.borrow_mut();
-        record.tell(now, &machines[self.host].name, LineKind::Note, || text.to_owned());
+        self.state.borrow_mut().record.tell(now, &self.name, LineKind::Note, || text.to_owned());
     }
 }

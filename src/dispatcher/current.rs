@@ -21,6 +21,8 @@ use super::Core;
 pub struct Handle {
     slot: u32,
     identity: u64,
+    /// Its driver plays a thread of its own: within the scope of another dispatcher it is not here.
+    own_thread: bool,
 }
 
 /// A dispatcher with its identity, or nothing.
@@ -78,6 +80,10 @@ impl Handle {
 
     /// `None` too while the thread itself is ending and its table is gone.
     pub(crate) fn try_core(&self) -> Option<Rc<Core>> {
+        let elsewhere = |current: Handle| (self.own_thread || current.own_thread) && current != *self;
+        if Handle::try_current().is_some_and(elsewhere) {
+            return None;
+        }
         let find = |dispatchers: &RefCell<Vec<Slot>>| match dispatchers.borrow().get(self.slot as usize) {
             Some(Some((identity, core))) if *identity == self.identity => Some(Rc::clone(core)),
             _ => None,
@@ -112,7 +118,7 @@ impl fmt::Debug for Scope {
 }
 
 /// Enters a new dispatcher into the thread's table.
-pub(super) fn register(make: impl FnOnce(Handle) -> Rc<Core>) -> Rc<Core> {
+pub(super) fn register(own_thread: bool, make: impl FnOnce(Handle) -> Rc<Core>) -> Rc<Core> {
     let identity = NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed);
     DISPATCHERS.with_borrow_mut(|dispatchers| {
         let slot = dispatchers.iter().position(Option::is_none).unwrap_or(dispatchers.len());
@@ -120,7 +126,7 @@ pub(super) fn register(make: impl FnOnce(Handle) -> Rc<Core>) -> Rc<Core> {
             dispatchers.push(None);
         }
         let slot_index = u32::try_from(slot).expect("a thread has fewer than 2³² dispatchers");
-        let core = make(Handle { slot: slot_index, identity });
+        let core = make(Handle { slot: slot_index, identity, own_thread });
         dispatchers[slot] = Some((identity, Rc::clone(&core)));
         core
     })

@@ -1,61 +1,91 @@
-//! Where other threads leave callbacks for a dispatcher: its only corner that is shared between threads.
+//! Where other threads leave messages for a dispatcher: its only corner that is shared between threads.
 //!
-//! Only plain callbacks (a function and a key) pass through; no work, no future, no closure.
+//! It runs nothing and wakes nobody by itself: who leaves something calls the driver's [`Unpark`], whose promise is that
+//! the current or the next `poll` returns. So the inbox needs no notion of a dispatcher that sleeps. `tests/it/meeting.rs`
+//! compiles this very file against a model checker's types and tries every interleaving.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use crate::AsyncCallback;
+use super::meeting::{AtomicBool, AtomicUsize, Mutex, Ordering};
 use crate::driver::Unpark;
 
-pub(crate) struct Inbox {
-    queue: Mutex<Vec<AsyncCallback>>,
-    /// There may be something in the queue.
+pub(crate) struct Inbox<M> {
+    queue: Mutex<Queue<M>>,
+    /// There may be something in the queue. A turn looks at this alone while nothing comes.
     pending: AtomicBool,
-    /// The dispatcher waits in its driver, or is about to.
-    parked: AtomicBool,
+    /// How many hold the inbox as a promise of messages to come.
+    senders: AtomicUsize,
     unpark: Arc<dyn Unpark>,
 }
 
-impl Inbox {
-    pub(super) fn new(unpark: Arc<dyn Unpark>) -> Inbox {
+struct Queue<M> {
+    messages: Vec<M>,
+    closed: bool,
+}
+
+impl<M> Inbox<M> {
+    pub(crate) fn new(unpark: Arc<dyn Unpark>) -> Inbox<M> {
         Inbox {
-            queue: Mutex::new(Vec::new()),
+            queue: Mutex::new(Queue { messages: Vec::new(), closed: false }),
             pending: AtomicBool::new(false),
-            parked: AtomicBool::new(false),
+            senders: AtomicUsize::new(0),
             unpark,
         }
     }
 
-    /// Any thread: leaves `callback`, and ends the dispatcher's wait if it is in one.
+    /// Any thread: leaves `message`, and ends the dispatcher's wait. A closed inbox gives it back.
     ///
-    /// `pending` is set before `parked` is read, and [`Inbox::park`] sets `parked` before it reads `pending`; both are
-    /// sequentially consistent, so at least one side sees the other, and no wake is lost. Only the first of several
-    /// pushes finds `parked` set and pays for the system call.
-    pub(super) fn push(&self, callback: AsyncCallback) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(callback);
-        self.pending.store(true, Ordering::SeqCst);
-        if self.parked.swap(false, Ordering::SeqCst) {
-            self.unpark.unpark();
+    /// The message is there before `pending` says so, and `pending` is set before the wait ends: whoever wakes by this
+    /// finds it.
+    pub(crate) fn push(&self, message: M) -> Result<(), M> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(message);
+        }
+        queue.messages.push(message);
+        drop(queue);
+        self.call();
+        Ok(())
+    }
+
+    /// Any thread: one more who may push.
+    pub(crate) fn add_sender(&self) {
+        self.senders.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Any thread: one less. When the last goes, the dispatcher looks whether anything is left to wait for.
+    pub(crate) fn remove_sender(&self) {
+        if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.call();
         }
     }
 
-    /// The dispatcher: says that it is about to wait. False: do not, something came.
-    pub(super) fn park(&self) -> bool {
-        self.parked.store(true, Ordering::SeqCst);
-        !self.pending.load(Ordering::SeqCst)
+    fn call(&self) {
+        self.pending.store(true, Ordering::Release);
+        self.unpark.unpark();
     }
 
-    /// The dispatcher: the wait is over.
-    pub(super) fn unparked(&self) {
-        self.parked.store(false, Ordering::SeqCst);
+    /// The dispatcher: whether somebody may still push.
+    pub(crate) fn has_senders(&self) -> bool {
+        self.senders.load(Ordering::Acquire) > 0
     }
 
-    /// The dispatcher: takes what there is, in the order of arrival.
-    pub(super) fn take(&self) -> Vec<AsyncCallback> {
-        if !self.pending.swap(false, Ordering::SeqCst) {
-            return Vec::new();
+    /// The dispatcher: moves what has come behind `messages`, in the order of arrival.
+    pub(crate) fn take(&self, messages: &mut Vec<M>) {
+        if self.pending.load(Ordering::Relaxed) && self.pending.swap(false, Ordering::AcqRel) {
+            messages.append(&mut self.lock().messages);
         }
-        std::mem::take(&mut *self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The dispatcher is closing: nothing is taken any more. What was left is the caller's to drop.
+    pub(crate) fn close(&self) -> Vec<M> {
+        let mut queue = self.lock();
+        queue.closed = true;
+        std::mem::take(&mut queue.messages)
+    }
+
+    /// Nothing in here panics while it is locked, and a list of messages has no state that a panic could leave half done.
+    fn lock(&self) -> impl std::ops::DerefMut<Target = Queue<M>> + '_ {
+        self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

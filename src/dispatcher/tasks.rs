@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
 
 use super::inbox::Inbox;
-use super::{Core, Handle};
+use super::{Core, Handle, Message};
 use crate::AsyncCallback;
 use crate::callback::CallbackKind;
 use crate::table::{Key, Table};
@@ -120,7 +120,8 @@ impl Waiter {
 struct TaskWaker {
     handle: Handle,
     task: Key,
-    inbox: Arc<Inbox>,
+    place: &'static Location<'static>,
+    inbox: Arc<Inbox<Message>>,
     /// A wake is in the inbox: further ones merge with it. Of a closed dispatcher it stays there.
     told: AtomicBool,
 }
@@ -134,7 +135,11 @@ impl Wake for TaskWaker {
         match self.handle.try_core() {
             Some(core) => core.wake_task(self.task),
             None if self.told.swap(true, Ordering::AcqRel) => {}
-            None => self.inbox.push(AsyncCallback::new(wake_from_afar, self.task.into_word())),
+            None => {
+                let callback = AsyncCallback::new(wake_from_afar, self.task.into_word());
+                // Of a closed dispatcher there is no task left to wake.
+                let _closed = self.inbox.push(Message::Call(callback, self.place));
+            }
         }
     }
 }
@@ -160,6 +165,7 @@ impl Core {
             let references = Arc::new(TaskWaker {
                 handle: self.handle,
                 task,
+                place,
                 inbox: Arc::clone(&self.inbox),
                 told: AtomicBool::new(false),
             });
@@ -282,6 +288,15 @@ impl Core {
                 self.surface(payload);
             }
         }
+    }
+
+    /// The task whose future is being polled.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub(crate) fn polled_task(&self) -> Key {
+        self.tasks.borrow().polled.expect("only a task's future asks which task it is").task
     }
 
     pub(super) fn poll_task(&self, key: Key) {

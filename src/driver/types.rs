@@ -1,8 +1,11 @@
 //! The plain data that crosses the seam. No socket type of std or mio, nothing that could carry behaviour.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::ops::{BitOr, BitOrAssign};
+use std::panic::Location;
+use std::pin::Pin;
 use std::time::Duration;
 
 use crate::table::Key;
@@ -112,6 +115,9 @@ pub struct Capabilities {
     pub short_write_fills: bool,
     /// The grain of [`Driver::poll`](crate::driver::Driver::poll)'s timeout. The dispatcher rounds up to it.
     pub poll_grain: Duration,
+    /// This driver plays a thread of its own, whatever thread its dispatcher shares with others. Within the scope of
+    /// another dispatcher, handles and wakers of this one behave as they do on another thread.
+    pub own_thread: bool,
 }
 
 /// The cautious answers: a short count proves nothing, and the grain is a nanosecond.
@@ -121,7 +127,24 @@ impl Default for Capabilities {
             short_read_drains: false,
             short_write_fills: false,
             poll_grain: Duration::from_nanos(1),
+            own_thread: false,
         }
+    }
+}
+
+/// What a new thread runs.
+pub struct ThreadMain {
+    /// The thread's name.
+    pub name: String,
+    /// Where in the source the thread was asked for: the name of its main task.
+    pub place: &'static Location<'static>,
+    /// Called in the scope of the thread's dispatcher; gives the future that the thread runs to its end.
+    pub begin: Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>,
+}
+
+impl fmt::Debug for ThreadMain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadMain").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

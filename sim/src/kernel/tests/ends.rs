@@ -464,5 +464,5 @@ fn no_edge_of_a_closed_descriptor_is_told() {
     assert!(pair.take_edges(A, a).is_empty());
     pair.kernels[B].raise(b, Readiness::READABLE);
     pair.kernels[B].close(pair.now, b);
-    assert!(pair.kernels[B].edges_mut().is_empty());
+    assert!(pair.kernels[B].edges_mut(0).is_empty());
 }
