@@ -10,7 +10,7 @@
 //! | `run.rs` | [`run()`]: a program on this driver, in one call |
 //! | `driver.rs` | [`RealDriver`]: the trait's calls and the table of descriptors |
 //! | `sockets.rs`, `options.rs` | making sockets, and their options |
-//! | `poller.rs`, `unparker.rs` | waiting, and ending a wait from another thread |
+//! | `poller.rs`, `unparker.rs`, `parking.rs` | waiting, and ending a wait from another thread |
 //! | `clock.rs` | the one place that reads the time |
 //! | `platform.rs` | all that differs between systems, the one place with `cfg` on them |
 #![deny(unsafe_code)]
@@ -18,11 +18,17 @@
 mod clock;
 mod driver;
 mod options;
+mod parking;
 mod platform;
 mod poller;
 mod run;
 mod sockets;
 mod unparker;
+
+/// The types by which threads meet, under one name, so that a model checker can put its own in their place.
+mod meeting {
+    pub(crate) use std::sync::atomic::{AtomicU8, Ordering};
+}
 
 pub use driver::RealDriver;
 pub use run::{RunError, run};

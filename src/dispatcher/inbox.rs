@@ -60,8 +60,10 @@ impl<M> Inbox<M> {
         }
     }
 
+    /// An exchange and not a store: a store of one thread would hide what another released by its own just before, and the
+    /// dispatcher that takes the flag back could miss the other's message.
     fn call(&self) {
-        self.pending.store(true, Ordering::Release);
+        self.pending.swap(true, Ordering::AcqRel);
         self.unpark.unpark();
     }
 

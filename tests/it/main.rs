@@ -5,8 +5,12 @@
 #![expect(clippy::duplicate_mod, reason = "the contract is mounted once for each driver")]
 
 mod dispatcher;
+mod meeting;
 mod on_real;
 mod on_sim;
 mod regressions;
 mod sim;
 mod tidy;
+
+// What `meeting` compiles names its own crate's root.
+use twinloop::driver;
