@@ -1,6 +1,6 @@
 //! The interleavings of the two places where threads meet: the inbox, and the word by which a driver's wait is ended. The
 //! files are the product's own, compiled here against the types of the model checker loom. It tries every interleaving in
-//! which a thread is interrupted up to twice.
+//! which a thread is interrupted up to three times.
 
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ fn turn_until_nothing_is_pending(inbox: &Inbox<u32>, driver: &Driver) -> Vec<u32
 #[test]
 fn no_message_and_no_last_word_is_lost() {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
+    model.preemption_bound = Some(3);
     model.check(|| {
         let driver = Driver::new();
         let inbox = Arc::new(Inbox::new(Arc::clone(&driver) as Arc<dyn Unpark>));
