@@ -11,8 +11,8 @@ use twinloop::driver::{
     Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, SocketOption, Unpark,
 };
 use twinloop::{
-    Address, AsyncCallback, Dispatcher, Handle, Moment, NextWork, PollError, panic_text, sleep, spawn,
-    yield_now,
+    Address, AsyncCallback, Closed, Dispatcher, Handle, Moment, NextWork, PollError, idle, panic_text, sleep,
+    spawn, spawn_thread, yield_now,
 };
 
 pub(super) type Waits = Rc<RefCell<Vec<Option<Duration>>>>;
@@ -248,4 +248,62 @@ fn a_handle_is_of_no_use_on_another_thread() {
     });
     assert_eq!(elsewhere.expect("the thread ends"), (false, true));
     assert!(handle.is_here());
+}
+
+/// Section 1: the handle for other threads counts as pending while one is alive, and its going is noticed.
+#[test]
+fn a_remote_that_is_alive_is_something_pending() {
+    let (dispatcher, _) = dispatcher();
+    let remote = dispatcher.handle().remote();
+    let second = remote.clone();
+    assert_eq!(dispatcher.poll(), Ok(()));
+    drop(remote);
+    assert_eq!(dispatcher.poll(), Ok(()));
+    drop(second);
+    assert_eq!(dispatcher.poll(), Err(PollError::NothingPending));
+}
+
+/// Against R20: what was sent to a dispatcher and had no turn yet ends with it, and later senders are told.
+#[test]
+fn a_closed_dispatcher_ends_what_was_sent_to_it() {
+    let (dispatcher, _) = dispatcher();
+    let remote = dispatcher.handle().remote();
+    let sent = remote.spawn(|| async { 7 });
+    drop(dispatcher);
+    assert!(sent.is_finished());
+    assert_eq!(remote.call_soon(AsyncCallback::new(nothing, 0)), Err(Closed));
+    assert!(remote.spawn(|| async { 7 }).is_finished());
+}
+
+/// A driver without threads says so, and what was to run there is gone.
+#[test]
+fn a_driver_without_threads_refuses_one() {
+    let (dispatcher, _) = dispatcher();
+    let _scope = dispatcher.handle().enter();
+    let refused = spawn_thread("worker", || async {}).expect_err("this driver has no threads");
+    assert_eq!(refused.os_error().kind(), std::io::ErrorKind::Unsupported);
+    assert!(refused.to_string().starts_with("start thread worker: "), "{refused}");
+}
+
+/// R9: a turn without events runs one idle callback, the first, and does not wait.
+#[test]
+fn a_quiet_turn_runs_one_idle_callback() {
+    let (dispatcher, waits) = dispatcher();
+    let ran = Rc::new(RefCell::new(Vec::new()));
+    for number in 0..3 {
+        let ran = Rc::clone(&ran);
+        let idles = async move {
+            idle().await;
+            ran.borrow_mut().push(number);
+        };
+        dispatcher.handle().spawn(idles).detach();
+    }
+    // In the first turn they begin to wait.
+    for turn in 1..=4 {
+        assert_eq!(dispatcher.next_work(), NextWork::Now);
+        dispatcher.poll().expect("idle waits are pending");
+        assert_eq!(*ran.borrow(), (0..turn - 1).collect::<Vec<_>>());
+    }
+    assert_eq!(dispatcher.poll(), Err(PollError::NothingPending));
+    assert!(waits.borrow().iter().all(|wait| *wait == Some(Duration::ZERO)));
 }

@@ -39,6 +39,7 @@ fn freedoms() -> HostFaults {
         .late_event(0.1)
         .event_order(0.3)
         .late_timer(0.1)
+        .late_wake(0.1)
 }
 
 #[path = "contract/mod.rs"]

@@ -13,6 +13,7 @@ mod stream_read_exclusive;
 mod stream_write;
 mod support;
 mod tasks;
+mod threads;
 mod timeout;
 mod timers;
 mod turn;

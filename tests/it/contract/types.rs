@@ -1,11 +1,15 @@
 //! What the types promise, checked by the compiler: keys instead of pointers make all of them `Send + Sync + Unpin`.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use twinloop::transport::{
     Accept, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadToEnd, ReadUntil, Shutdown, Write,
 };
-use twinloop::{Handle, JoinHandle, Moment, Sleep, StreamServer, StreamTransport, TimerId, YieldNow};
+use twinloop::{
+    Handle, Idle, JoinHandle, Moment, Remote, RemoteJoin, Sleep, StreamServer, StreamTransport, TimerId,
+    YieldNow,
+};
 
 fn travels<T: Send + Sync + Unpin>() {}
 
@@ -14,10 +18,13 @@ fn travels<T: Send + Sync + Unpin>() {}
 fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<Handle>();
     travels::<JoinHandle<Rc<()>>>();
+    travels::<Remote>();
+    travels::<RemoteJoin<Cell<()>>>();
     travels::<Moment>();
     travels::<TimerId>();
     travels::<Sleep>();
     travels::<YieldNow>();
+    travels::<Idle>();
     travels::<StreamTransport>();
     travels::<StreamServer>();
     travels::<Read<'_>>();

@@ -4,4 +4,5 @@ mod determinism;
 mod faults;
 mod order;
 mod replays;
+mod threads;
 mod verdicts;
