@@ -95,10 +95,10 @@ pub(crate) struct Core {
     /// Messages on their way from the inbox; kept for its allocation.
     arrived: RefCell<Vec<Message>>,
     events: RefCell<Vec<Event>>,
-    observer: RefCell<Option<Box<dyn Observer>>>,
-    /// Whether there is an observer: what an unobserved turn looks at.
+    observers: RefCell<Vec<Installed>>,
+    /// Whether there are observers: what an unobserved turn looks at.
     observed: Cell<bool>,
-    /// Whether it wants the programs' notes.
+    /// Whether one of them wants the programs' notes.
     noted: Cell<bool>,
     turning: Cell<bool>,
     /// Counts batches, so that who yields can tell that everything else had its turn.
@@ -114,6 +114,12 @@ pub(crate) struct Core {
     dropping: Cell<bool>,
     /// The first panic of this turn that nobody else will see. It goes on once the batch is done.
     panic: RefCell<Option<Payload>>,
+}
+
+struct Installed {
+    observer: Box<dyn Observer>,
+    /// Asked once.
+    wants_notes: bool,
 }
 
 impl Dispatcher {
@@ -137,7 +143,7 @@ impl Dispatcher {
                 spare_buffers: RefCell::default(),
                 arrived: RefCell::default(),
                 events: RefCell::default(),
-                observer: RefCell::default(),
+                observers: RefCell::default(),
                 observed: Cell::new(false),
                 noted: Cell::new(false),
                 turning: Cell::new(false),
@@ -217,13 +223,6 @@ impl Dispatcher {
         }
     }
 
-    /// Installs `observer`, in place of the one before.
-    pub fn observe(&self, observer: Box<dyn Observer>) {
-        self.core.noted.set(observer.wants_notes());
-        self.core.observer.replace(Some(observer));
-        self.core.observed.set(true);
-    }
-
     /// What is pending, one line each: what it is, and the place in the source where it was asked for.
     ///
     /// A line begins with `soon` for a queued callback, with `task`, `timer`, `reader` or `writer`, or with what a wait
@@ -271,7 +270,7 @@ impl Drop for Dispatcher {
         core.ready.borrow_mut().clear();
         core.drop_contained(core.timers.take());
         core.drop_contained(core.inbox.close());
-        core.observer.take();
+        core.drop_contained(core.observers.take());
         drop(scope);
         current::unregister(core.handle);
         // A destructor's panic must not start a second one.
@@ -467,14 +466,26 @@ impl Handle {
         JoinHandle::new(*self, self.core().spawn(future, place))
     }
 
-    /// Tells the observer what `text` gives. With none that wants notes, `text` is not even called.
+    /// Has `observer` see what the dispatcher does, from its next turn until it closes. It is told after those that were
+    /// installed before it.
+    pub fn observe(&self, observer: Box<dyn Observer>) {
+        let core = self.core();
+        let wants_notes = observer.wants_notes();
+        core.observers.borrow_mut().push(Installed { observer, wants_notes });
+        core.observed.set(true);
+        core.noted.set(core.noted.get() || wants_notes);
+    }
+
+    /// Tells observers what `text` gives. With none that wants notes, `text` is not even called.
     pub fn note(&self, text: impl FnOnce() -> String) {
         let core = self.core();
         if !core.noted.get() {
             return;
         }
         let text = text();
-        core.observing(|observer| observer.note(core.now.get(), &text));
+        for installed in core.observers.borrow_mut().iter_mut().filter(|installed| installed.wants_notes) {
+            installed.observer.note(core.now.get(), &text);
+        }
     }
 }
 
@@ -496,10 +507,11 @@ impl Core {
         let _turn = Turn::begin(&self.turning);
         self.turns.set(self.turns.get() + 1);
         self.budget_spent.set(false);
-        self.gather()?;
-        let mut ran = self.run_batch();
-        while ran < more && !self.budget_spent.get() && !self.ready.borrow().is_empty() {
-            ran += self.run_batch();
+        // The one look at whether anybody observes: everything below is compiled twice.
+        if self.observed.get() {
+            self.run_turn::<true>(more)?
+        } else {
+            self.run_turn::<false>(more)?
         }
         match self.panic.take() {
             Some(payload) => resume_unwind(payload),
@@ -507,12 +519,26 @@ impl Core {
         }
     }
 
+    fn run_turn<const OBSERVED: bool>(&self, more: usize) -> Result<(), PollError> {
+        let gathered = self.gather::<OBSERVED>();
+        if gathered.is_ok() {
+            let mut ran = self.run_batch::<OBSERVED>();
+            while ran < more && !self.budget_spent.get() && !self.ready.borrow().is_empty() {
+                ran += self.run_batch::<OBSERVED>();
+            }
+        }
+        if OBSERVED {
+            self.observing(|observer| observer.turn_end());
+        }
+        gathered
+    }
+
     /// Queues all that is due, after waiting for it if nothing is (R2, R4).
-    fn gather(&self) -> Result<(), PollError> {
+    fn gather<const OBSERVED: bool>(&self) -> Result<(), PollError> {
         self.take_inbox();
         self.read_clock();
         self.expire_timers();
-        if self.observed.get() {
+        if OBSERVED {
             self.observing(|observer| observer.turn_begin(self.now.get()));
         }
         // That nothing is pending is believed only after a look at the driver: a wake may have come, and its waker gone,
@@ -633,27 +659,21 @@ impl Core {
     }
 
     /// Runs what is queued now; what these callbacks queue stays (R5). Says how many ran.
-    fn run_batch(&self) -> usize {
+    fn run_batch<const OBSERVED: bool>(&self) -> usize {
         let length = self.ready.borrow().len();
         self.batches.set(self.batches.get() + 1);
-        if self.observed.get() {
-            self.run_callbacks(length, |entry| {
-                let observed = ObservedCallback { now: self.now.get(), kind: entry.kind, place: entry.place };
-                self.observing(|observer| observer.callback_begin(&observed));
-                self.run_callback(entry);
-                self.observing(|observer| observer.callback_end());
-            });
-        } else {
-            self.run_callbacks(length, |entry| self.run_callback(entry));
-        }
-        length
-    }
-
-    fn run_callbacks(&self, length: usize, mut run: impl FnMut(Entry)) {
         for _ in 0..length {
             let entry = self.ready.borrow_mut().pop().expect("only a batch takes from the ready queue");
-            run(entry);
+            if OBSERVED {
+                let observed = ObservedCallback { now: self.now.get(), kind: entry.kind, place: entry.place };
+                self.observing(|observer| observer.callback_begin(&observed));
+            }
+            self.run_callback(entry);
+            if OBSERVED {
+                self.observing(|observer| observer.callback_end());
+            }
         }
+        length
     }
 
     /// A panic does not lose the rest of the batch.
@@ -669,9 +689,9 @@ impl Core {
         self.panic.borrow_mut().get_or_insert(payload);
     }
 
-    fn observing(&self, tell: impl FnOnce(&mut dyn Observer)) {
-        if let Some(observer) = self.observer.borrow_mut().as_deref_mut() {
-            tell(observer);
+    fn observing(&self, mut tell: impl FnMut(&mut dyn Observer)) {
+        for installed in self.observers.borrow_mut().iter_mut() {
+            tell(&mut *installed.observer);
         }
     }
 

@@ -8,7 +8,7 @@ use std::panic::Location;
 use crate::Moment;
 use crate::callback::CallbackKind;
 
-/// Sees what a dispatcher does, as it does it. Installed with [`Dispatcher::observe`](crate::Dispatcher::observe).
+/// Sees what a dispatcher does, as it does it. Installed with [`Handle::observe`](crate::Handle::observe).
 ///
 /// An observer is called while the dispatcher works. It must not call back into it.
 pub trait Observer {
@@ -16,6 +16,9 @@ pub trait Observer {
     fn turn_begin(&mut self, now: Moment) {
         let _ = now;
     }
+
+    /// The turn that began last has ended, with all its callbacks.
+    fn turn_end(&mut self) {}
 
     /// A callback is about to run.
     fn callback_begin(&mut self, callback: &ObservedCallback) {

@@ -9,7 +9,6 @@ mod connect;
 mod read;
 mod server;
 mod stream;
-mod waiters;
 mod write;
 
 pub use connect::{Connect, connect, connect_with};

@@ -291,7 +291,7 @@ impl World {
         let wake = driver.wake();
         let dispatcher = Dispatcher::new(Box::new(driver));
         let observer = ThreadObserver { state: Rc::clone(&self.state), host, index, name: name.clone() };
-        dispatcher.observe(Box::new(observer));
+        dispatcher.handle().observe(Box::new(observer));
         Thread {
             name,
             dispatcher,

@@ -120,6 +120,13 @@ impl WaitQueue {
         Some(first)
     }
 
+    /// Wakes who waits first, to look again. It keeps its place, and is granted nothing.
+    pub(crate) fn wake_first(&self, core: &Core) {
+        let Some(first) = self.first() else { return };
+        let mut waiter = std::mem::take(&mut core.waits.borrow_mut().get_mut(first).waiter);
+        waiter.wake(core);
+    }
+
     /// Grants all that wait at this moment. As [`WaitQueue::grant_first`] in everything else.
     pub(crate) fn grant_all(&self, core: &Core) {
         let begun_before = core.waits.borrow().sequence;

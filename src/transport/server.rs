@@ -11,8 +11,7 @@ use std::task::{Context, Poll};
 
 use super::budget::{ACCEPTS_A_TURN, Budget};
 use super::stream::{Close, StreamTransport};
-use super::waiters::Waiters;
-use crate::dispatcher::{Core, Interest, Waiter};
+use crate::dispatcher::{Core, Interest, WaitQueue};
 use crate::driver::{Fd, ListenOptions, OsError};
 use crate::table::Key;
 use crate::task::yield_now;
@@ -44,13 +43,14 @@ struct Server {
     fd: Fd,
     local: Address,
     closed: Cell<bool>,
+    /// Those who accept, in the order of their first polls; the first one is served first (against R141). It is woken to
+    /// look, and granted nothing: what it is woken for may be gone again.
+    accepts: WaitQueue,
     accepting: RefCell<Accepting>,
 }
 
 #[derive(Default)]
 struct Accepting {
-    /// Those who wait, in the order of their calls; the first one is served first (against R141).
-    queue: Waiters,
     watching: bool,
     budget: Budget,
 }
@@ -86,7 +86,13 @@ impl StreamServer {
             handle.close(fd);
             failed(error)
         })?;
-        let server = Server { fd, local, closed: Cell::new(false), accepting: RefCell::default() };
+        let server = Server {
+            fd,
+            local,
+            closed: Cell::new(false),
+            accepts: WaitQueue::default(),
+            accepting: RefCell::default(),
+        };
         let key = handle.core().insert_object(Rc::new(server));
         Ok(StreamServer { handle, key, local })
     }
@@ -106,7 +112,7 @@ impl StreamServer {
     /// passed over.
     #[track_caller]
     pub fn accept(&self) -> Accept<'_> {
-        Accept { server: self, ticket: None, place: Location::caller() }
+        Accept { server: self, wait: None, place: Location::caller() }
     }
 
     /// Stops listening at once and frees the address; who waits in [`accept`](Self::accept) is told (R140, R143). The
@@ -144,10 +150,7 @@ impl Server {
         if self.closed.replace(true) {
             return;
         }
-        let waiting = self.accepting.borrow_mut().queue.take_all();
-        for mut waiter in waiting {
-            waiter.wake(core);
-        }
+        self.accepts.grant_all(core);
         core.handle.remove_reader(self.fd);
         core.close_fd(self.fd);
     }
@@ -178,7 +181,7 @@ impl Server {
     /// Has `accept_ready` run when there may be a connection, if someone waits for one.
     fn watch(&self, core: &Core, key: Key, place: &'static Location<'static>) {
         let mut accepting = self.accepting.borrow_mut();
-        if accepting.watching || accepting.queue.is_empty() {
+        if accepting.watching || self.accepts.is_empty() {
             return;
         }
         accepting.watching = true;
@@ -195,14 +198,7 @@ fn accept_ready(handle: &Handle, word: usize) {
     let Some(server) = core.object::<Server>(Key::from_word(word)) else { return };
     handle.remove_reader(server.fd);
     server.accepting.borrow_mut().watching = false;
-    server.wake_first(&core);
-}
-
-impl Server {
-    fn wake_first(&self, core: &Core) {
-        let mut first = self.accepting.borrow_mut().queue.take_first();
-        first.wake(core);
-    }
+    server.accepts.wake_first(&core);
 }
 
 /// The future of [`StreamServer::accept`].
@@ -210,8 +206,8 @@ impl Server {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Accept<'a> {
     server: &'a StreamServer,
-    /// The place in the queue, once the first attempt found nothing or others wait already.
-    ticket: Option<u64>,
+    /// The place among those who accept, once the first attempt found nothing or others wait already.
+    wait: Option<Key>,
     /// The call that accepts, by which the reader callback is known.
     place: &'static Location<'static>,
 }
@@ -222,14 +218,15 @@ impl Future for Accept<'_> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (core, server) = self.server.resolve();
         if server.closed.get() {
+            self.leave(&core, &server);
             return Poll::Ready(Err(TransportError::new(
                 Operation::Accept,
                 Some(server.local),
                 ErrorKind::Closed,
             )));
         }
-        let first = server.accepting.borrow().queue.first();
-        if first.is_some() && first != self.ticket {
+        let first = server.accepts.first();
+        if first.is_some() && first != self.wait {
             return self.wait(&core, &server, context);
         }
         let outcome = match server.try_accept(&core) {
@@ -244,25 +241,28 @@ impl Future for Accept<'_> {
 
 impl Accept<'_> {
     fn wait<T>(&mut self, core: &Core, server: &Server, context: &Context<'_>) -> Poll<T> {
-        let mut waiter = Waiter::Nobody;
-        waiter.note(core, context);
-        let _before = server.accepting.borrow_mut().queue.note(&mut self.ticket, waiter);
+        let place = self.place;
+        let wait = *self.wait.get_or_insert_with(|| server.accepts.begin(core, "accept", 1, place));
+        let granted = core.poll_wait(wait, context);
+        assert!(!granted, "only a server that closes grants an accept, to tell it so");
         server.watch(core, self.server.key, self.place);
         Poll::Pending
     }
 
     /// Gives the place in the queue up, and has the next one look.
     fn leave(&mut self, core: &Core, server: &Server) {
-        let (was_first, _waiter) = server.accepting.borrow_mut().queue.leave(self.ticket.take());
+        let Some(wait) = self.wait.take() else { return };
+        let was_first = server.accepts.first() == Some(wait);
+        let _ended = server.accepts.end(core, wait);
         if was_first {
-            server.wake_first(core);
+            server.accepts.wake_first(core);
         }
     }
 }
 
 impl Drop for Accept<'_> {
     fn drop(&mut self) {
-        if self.ticket.is_some() && self.server.handle.is_here() {
+        if self.wait.is_some() && self.server.handle.is_here() {
             let (core, server) = self.server.resolve();
             self.leave(&core, &server);
         }

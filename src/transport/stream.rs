@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::read::ReadSide;
 use super::write::WriteSide;
-use crate::dispatcher::Core;
+use crate::dispatcher::{Core, WaitQueue};
 use crate::driver::{Fd, OsError, SocketOption};
 use crate::table::Key;
 use crate::task::{YieldNow, yield_now};
@@ -31,11 +31,13 @@ pub(super) struct Stream {
     pub(super) fd: Fd,
     pub(super) remote: Address,
     pub(super) closed: Cell<bool>,
-    /// The transport and the writes that were queued: whoever is the last to go takes the state along, so that a write
+    /// The transport, the writes that were queued and who shuts down: whoever is the last to go takes the state along, so that a write
     /// that was done can say so after its transport is gone.
     holders: Cell<usize>,
     pub(super) read: RefCell<ReadSide>,
     pub(super) write: RefCell<WriteSide>,
+    /// Who waits for the end of the direction of writing.
+    pub(super) shutdowns: WaitQueue,
 }
 
 impl StreamTransport {
@@ -48,6 +50,7 @@ impl StreamTransport {
             holders: Cell::new(1),
             read: RefCell::default(),
             write: RefCell::default(),
+            shutdowns: WaitQueue::default(),
         });
         StreamTransport { handle, key: handle.core().insert_object(stream) }
     }
@@ -161,6 +164,7 @@ impl Stream {
         for mut waiter in writers {
             waiter.wake(core);
         }
+        self.shutdowns.grant_all(core);
         let mut reader = self.read.borrow_mut().abandon();
         reader.wake(core);
         core.handle.remove_writer(self.fd);

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 
 use super::budget::{BYTES_A_TURN, Budget};
 use super::stream::{Stream, StreamTransport};
-use super::waiters::Waiters;
 use crate::dispatcher::{Core, Interest, Waiter};
 use crate::driver::{Half, OsError};
 use crate::table::Key;
@@ -25,7 +24,6 @@ pub(super) struct WriteSide {
     /// Every write with a ticket below this one is done: tickets are given in order, and the queue leaves in order.
     done_below: u64,
     end: End,
-    shutdown_waiters: Waiters,
     budget: Budget,
     /// The writer callback is installed.
     watching: bool,
@@ -57,11 +55,10 @@ struct Queued {
 }
 
 impl WriteSide {
-    /// The stream is closed: those who wait are to be told, writers in their order and then who shuts down.
+    /// The stream is closed: the writers are to be told, in their order.
     pub(super) fn abandon(&mut self) -> Vec<Waiter> {
         self.watching = false;
-        let writers = self.queue.drain(..).map(|queued| queued.waiter);
-        writers.chain(self.shutdown_waiters.take_all()).collect()
+        self.queue.drain(..).map(|queued| queued.waiter).collect()
     }
 
     /// Why no write can be taken now.
@@ -187,7 +184,9 @@ impl StreamTransport {
     /// peer.write(b"still open this way").await?;
     /// # Ok(()) });
     /// ```
+    #[track_caller]
     pub fn shutdown(&self) -> Shutdown {
+        let place = Location::caller();
         let (core, stream) = self.resolve();
         let mut side = stream.write.borrow_mut();
         if matches!(side.end, End::Open) {
@@ -195,7 +194,7 @@ impl StreamTransport {
         }
         drop(side);
         stream.end_if_flushed(&core);
-        Shutdown { handle: self.handle(), stream: self.key(), remote: stream.remote, ticket: None }
+        Shutdown { handle: self.handle(), stream: self.key(), remote: stream.remote, wait: None, place }
     }
 
     fn over(&self, result: Result<usize, TransportError>) -> Write {
@@ -300,11 +299,8 @@ impl Stream {
             Err(error) if error.kind() == std::io::ErrorKind::NotConnected => End::ShutDown,
             Err(error) => End::Failed(error),
         };
-        let waiters = side.shutdown_waiters.take_all();
         drop(side);
-        for mut waiter in waiters {
-            waiter.wake(core);
-        }
+        self.shutdowns.grant_all(core);
     }
 }
 
@@ -426,7 +422,8 @@ pub struct Shutdown {
     handle: Handle,
     stream: Key,
     remote: Address,
-    ticket: Option<u64>,
+    wait: Option<Key>,
+    place: &'static Location<'static>,
 }
 
 impl Future for Shutdown {
@@ -442,15 +439,35 @@ impl Future for Shutdown {
             )));
         };
         let end = stream.write.borrow().end;
-        match end {
-            End::ShutDown => return Poll::Ready(Ok(())),
-            End::Failed(error) => return Poll::Ready(Err(stream.os_error(Operation::Shutdown, error))),
-            End::Open | End::Ending => stream.refuse_closed(Operation::Shutdown)?,
-        }
-        let mut waiter = Waiter::Nobody;
-        waiter.note(&core, context);
-        let _before = stream.write.borrow_mut().shutdown_waiters.note(&mut self.ticket, waiter);
+        let outcome = match end {
+            End::ShutDown => Ok(()),
+            End::Failed(error) => Err(stream.os_error(Operation::Shutdown, error)),
+            End::Open | End::Ending => match stream.refuse_closed(Operation::Shutdown) {
+                Ok(()) => return self.wait(&core, &stream, context),
+                closed => closed,
+            },
+        };
+        self.leave(&core, &stream);
+        Poll::Ready(outcome)
+    }
+}
+
+impl Shutdown {
+    fn wait<T>(&mut self, core: &Core, stream: &Stream, context: &Context<'_>) -> Poll<T> {
+        let place = self.place;
+        let wait = *self.wait.get_or_insert_with(|| {
+            stream.hold();
+            stream.shutdowns.begin(core, "shutdown", 1, place)
+        });
+        let granted = core.poll_wait(wait, context);
+        assert!(!granted, "a shutdown is granted by its end, or by that of the stream");
         Poll::Pending
+    }
+
+    fn leave(&mut self, core: &Core, stream: &Stream) {
+        let Some(wait) = self.wait.take() else { return };
+        let _ended = stream.shutdowns.end(core, wait);
+        Stream::release(core, self.stream);
     }
 }
 
@@ -458,7 +475,7 @@ impl Drop for Shutdown {
     fn drop(&mut self) {
         let Some(core) = self.handle.try_core() else { return };
         if let Some(stream) = core.object::<Stream>(self.stream) {
-            let _left = stream.write.borrow_mut().shutdown_waiters.leave(self.ticket);
+            self.leave(&core, &stream);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use twinloop::driver::{
     Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, SocketOption, Unpark,
 };
+use twinloop::observe::{ObservedCallback, Observer};
 use twinloop::{
     Address, AsyncCallback, Closed, Dispatcher, Handle, Moment, NextWork, PollError, idle, panic_text, sleep,
     spawn, spawn_thread, yield_now,
@@ -306,4 +307,73 @@ fn a_quiet_turn_runs_one_idle_callback() {
     }
     assert_eq!(dispatcher.poll(), Err(PollError::NothingPending));
     assert!(waits.borrow().iter().all(|wait| *wait == Some(Duration::ZERO)));
+}
+
+/// What an observer was told, one letter each; a callback's kind in full.
+#[derive(Clone, Default)]
+struct Tells(Rc<RefCell<String>>);
+
+impl Tells {
+    fn add(&self, text: &str) {
+        self.0.borrow_mut().push_str(text);
+    }
+}
+
+impl Observer for Tells {
+    fn turn_begin(&mut self, now: Moment) {
+        self.add(&format!("{}ms[", now.as_nanos() / 1_000_000));
+    }
+
+    fn callback_begin(&mut self, callback: &ObservedCallback) {
+        self.add(&format!("{}(", callback.kind.name()));
+    }
+
+    fn callback_end(&mut self) {
+        self.add(")");
+    }
+
+    fn turn_end(&mut self) {
+        self.add("]");
+    }
+}
+
+/// An observer sees each turn and callback begin and end, with the loop's time; also a callback that panics, and a turn in
+/// which nothing could happen.
+#[test]
+fn an_observer_sees_turns_and_callbacks_begin_and_end() {
+    let (dispatcher, _) = dispatcher();
+    let (first, second) = (Tells::default(), Tells::default());
+    let handle = dispatcher.handle();
+    handle.observe(Box::new(first.clone()));
+    handle.observe(Box::new(second.clone()));
+    handle.call_soon(AsyncCallback::new(|_, _| panic!("the test's own panic"), 0));
+    handle.call_soon(AsyncCallback::new(nothing, 0));
+    let due = Moment::ORIGIN + Duration::from_millis(5);
+    let _timer = handle.add_timer(due, AsyncCallback::new(nothing, 0));
+    assert!(catch_unwind(AssertUnwindSafe(|| dispatcher.poll())).is_err());
+    dispatcher.poll().expect("a timer is pending");
+    assert_eq!(dispatcher.poll(), Err(PollError::NothingPending));
+    assert_eq!(*first.0.borrow(), "0ms[soon()soon()]0ms[timer()]5ms[]");
+    assert_eq!(*second.0.borrow(), *first.0.borrow());
+}
+
+/// The observer learns where in the source a callback was asked for.
+#[test]
+fn an_observer_learns_where_a_callback_was_asked_for() {
+    struct Places(Rc<RefCell<Vec<u32>>>);
+    impl Observer for Places {
+        fn callback_begin(&mut self, callback: &ObservedCallback) {
+            assert!(callback.place.file().ends_with("dispatcher.rs"));
+            self.0.borrow_mut().push(callback.place.line());
+        }
+    }
+    let (dispatcher, _) = dispatcher();
+    let places = Rc::default();
+    dispatcher.handle().observe(Box::new(Places(Rc::clone(&places))));
+    let first_line = line!() + 1;
+    dispatcher.handle().call_soon(AsyncCallback::new(nothing, 0));
+    dispatcher.handle().spawn(async {}).detach();
+    let _timer = dispatcher.handle().add_timer(Moment::ORIGIN, AsyncCallback::new(nothing, 0));
+    dispatcher.poll().expect("all are due");
+    assert_eq!(*places.borrow(), [first_line, first_line + 1, first_line + 2]);
 }

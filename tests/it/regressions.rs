@@ -225,7 +225,7 @@ impl Observer for WakesFromAfar {
 fn a_wake_whose_waker_is_gone_is_still_something_pending() {
     let (dispatcher, _) = dispatcher();
     let slot: Rc<RefCell<Option<Waker>>> = Rc::default();
-    dispatcher.observe(Box::new(WakesFromAfar(Rc::clone(&slot))));
+    dispatcher.handle().observe(Box::new(WakesFromAfar(Rc::clone(&slot))));
     let mut polls = 0;
     let ended = dispatcher.block_on(poll_fn(move |context| {
         polls += 1;
@@ -273,7 +273,7 @@ impl Observer for Counts {
 fn wakes_from_another_thread_merge_until_they_are_taken() {
     let (dispatcher, _) = dispatcher();
     let callbacks = Rc::new(Cell::new(0));
-    dispatcher.observe(Box::new(Counts(Rc::clone(&callbacks))));
+    dispatcher.handle().observe(Box::new(Counts(Rc::clone(&callbacks))));
     let (kept, polls): (Rc<RefCell<Option<Waker>>>, Rc<Cell<usize>>) = Default::default();
     let (keep, count) = (Rc::clone(&kept), Rc::clone(&polls));
     let task = dispatcher.handle().spawn(poll_fn(move |context| {
