@@ -7,6 +7,7 @@
 //! | [`Dispatcher`], [`Handle`] | the loop, and the key that reaches it: `call_soon`, timers, readers and writers |
 //! | [`spawn`], [`JoinHandle`] | tasks |
 //! | [`sleep()`], [`timeout`] | time |
+//! | [`sync`]: [`AsyncLock`], [`AsyncEvent`], [`AsyncSemaphore`], [`TokenBucket`] | what tasks share and wait for |
 //! | [`StreamServer`], [`StreamTransport`] | connections |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
 //! | [`observe`] | what a dispatcher tells about itself |
@@ -19,6 +20,7 @@ mod error;
 pub mod observe;
 mod shared;
 mod sleep;
+pub mod sync;
 pub mod table;
 mod task;
 mod threads;
@@ -30,6 +32,7 @@ pub use dispatcher::{Dispatcher, Handle, NextWork, Pending, PollError, Scope, Ti
 pub use driver::Address;
 pub use error::{ErrorKind, Operation, TransportError};
 pub use sleep::{Elapsed, Sleep, now, sleep, sleep_until, timeout};
+pub use sync::{AsyncEvent, AsyncLock, AsyncSemaphore, LockGuard, Permit, TokenBucket};
 pub use task::{Idle, JoinError, JoinHandle, YieldNow, idle, panic_text, spawn, yield_now};
 pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};
 pub use time::Moment;

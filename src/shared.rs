@@ -42,6 +42,11 @@ impl<S: 'static> Shared<S> {
         Shared { handle, key, state: PhantomData }
     }
 
+    /// What the state is filed under, for a callback's `udata`: [`Core::object`] finds an `Owned<S>` there.
+    pub(crate) fn key(&self) -> Key {
+        self.key
+    }
+
     /// The dispatcher's state and this one.
     ///
     /// # Panics

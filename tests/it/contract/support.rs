@@ -2,10 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::OnceLock;
-use std::task::{Poll, Waker};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use twinloop::driver::{ConnectOptions, Fd, ListenOptions};
@@ -58,6 +58,24 @@ pub(super) fn pattern(length: usize) -> &'static [u8] {
 /// Polls `future` once, on behalf of the calling task.
 pub(super) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     poll_fn(|context| Poll::Ready(Pin::new(&mut *future).poll(context))).await
+}
+
+/// Polls `future` with wakers that are not the task's and no two of which are the same, as `FuturesUnordered` does.
+pub(super) async fn with_foreign_wakers<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let own = Arc::new(Passing(context.waker().clone())).into();
+        future.as_mut().poll(&mut Context::from_waker(&own))
+    })
+    .await
+}
+
+struct Passing(Waker);
+
+impl Wake for Passing {
+    fn wake(self: Arc<Self>) {
+        self.0.wake_by_ref();
+    }
 }
 
 /// Waits until `holds`; time passes meanwhile.

@@ -2,15 +2,13 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
+use std::future::{pending, poll_fn};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::run;
-use super::support::{Gate, Log, LogsDrop, pair, poll_once, turns};
+use super::support::{Gate, Log, LogsDrop, pair, poll_once, turns, with_foreign_wakers};
 use twinloop::{Address, JoinError, StreamServer, connect, panic_text, sleep, spawn, yield_now};
 
 /// A task gives its output to whoever joins it, during its life or after.
@@ -198,39 +196,13 @@ fn leaf_futures_wake_through_foreign_wakers() {
     run(|| async {
         let task = spawn(sleep(Duration::from_millis(2)));
         let nap = sleep(Duration::from_millis(1));
-        let both = Foreign { woken: Rc::default() };
-        both.block(async move {
+        with_foreign_wakers(async move {
             nap.await;
             task.await
         })
         .await?;
         Ok(())
     });
-}
-
-/// Polls a future with a waker that is not the task's, as `FuturesUnordered` does.
-struct Foreign {
-    woken: Rc<Cell<usize>>,
-}
-
-impl Foreign {
-    async fn block<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
-        poll_fn(|context| {
-            self.woken.set(self.woken.get() + 1);
-            let own = Arc::new(Passing(context.waker().clone())).into();
-            future.as_mut().poll(&mut Context::from_waker(&own))
-        })
-        .await
-    }
-}
-
-struct Passing(Waker);
-
-impl Wake for Passing {
-    fn wake(self: Arc<Self>) {
-        self.0.wake_by_ref();
-    }
 }
 
 /// Several tasks that wait for one thing go on in the order in which they came.

@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use twinloop::sync::{Acquire, AcquirePermits, Consume, EventWait, Refill};
 use twinloop::transport::{
     Accept, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadToEnd, ReadUntil, Shutdown, Write,
 };
 use twinloop::{
-    Handle, Idle, JoinHandle, Moment, Remote, RemoteJoin, Sleep, StreamServer, StreamTransport, TimerId,
-    YieldNow,
+    AsyncEvent, AsyncLock, AsyncSemaphore, Handle, Idle, JoinHandle, LockGuard, Moment, Permit, Remote,
+    RemoteJoin, Sleep, StreamServer, StreamTransport, TimerId, TokenBucket, YieldNow,
 };
 
 fn travels<T: Send + Sync + Unpin>() {}
@@ -38,4 +39,15 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<Close>();
     travels::<Accept<'_>>();
     travels::<Connect>();
+    travels::<AsyncLock<Rc<()>>>();
+    travels::<Acquire<Rc<()>>>();
+    travels::<LockGuard<Vec<u8>>>();
+    travels::<AsyncEvent>();
+    travels::<EventWait>();
+    travels::<AsyncSemaphore>();
+    travels::<AcquirePermits>();
+    travels::<Permit>();
+    travels::<TokenBucket>();
+    travels::<Consume>();
+    travels::<Refill>();
 }
