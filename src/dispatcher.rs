@@ -223,25 +223,9 @@ impl Dispatcher {
         }
     }
 
-    /// What is pending, one line each: what it is, and the place in the source where it was asked for.
-    ///
-    /// A line begins with `soon` for a queued callback, with `task`, `timer`, `reader` or `writer`, or with what a wait
-    /// inside the program is for, such as `idle` or `lock`.
+    /// What is pending, as [`Handle::dump`] tells it.
     pub fn dump(&self) -> String {
-        let core = &self.core;
-        let mut text = String::new();
-        let mut add = |what: &str, place: &'static Location<'static>| {
-            text.push_str(&format!("{what} {}\n", Place(place)));
-        };
-        // Queued callbacks of other kinds belong to what is listed below.
-        let ready = core.ready.borrow();
-        let soon = ready.iter().filter(|entry| entry.kind == CallbackKind::Soon);
-        soon.for_each(|entry| add(entry.kind.name(), entry.place));
-        core.tasks.borrow().unfinished().for_each(|place| add("task", place));
-        core.timers.borrow().places().for_each(|place| add("timer", place));
-        core.sources.borrow().places().for_each(|(interest, place)| add(interest.watcher_name(), place));
-        core.waits.borrow().places().for_each(|(what, place)| add(what, place));
-        text
+        self.core.dump()
     }
 }
 
@@ -392,6 +376,23 @@ impl Handle {
         }
     }
 
+    /// What is pending, one line each: what it is, and the place in the source where it was asked for.
+    ///
+    /// A line begins with `soon` for a queued callback, with `task`, `timer`, `reader` or `writer`, or with what a wait
+    /// inside the program is for, such as `idle` or `lock`.
+    ///
+    /// ```
+    /// # twinloop_sim::run(async {
+    /// use std::time::Duration;
+    ///
+    /// let _nap = twinloop::sleep(Duration::from_secs(1));
+    /// assert!(twinloop::Handle::current().dump().contains("timer "));
+    /// # Ok(()) });
+    /// ```
+    pub fn dump(&self) -> String {
+        self.core().dump()
+    }
+
     /// Queues `callback` behind all that are queued. It runs in the next turn (R5, R6).
     #[track_caller]
     pub fn call_soon(&self, callback: AsyncCallback) {
@@ -490,6 +491,22 @@ impl Handle {
 }
 
 impl Core {
+    fn dump(&self) -> String {
+        let mut text = String::new();
+        let mut add = |what: &str, place: &'static Location<'static>| {
+            text.push_str(&format!("{what} {}\n", Place(place)));
+        };
+        // Queued callbacks of other kinds belong to what is listed below.
+        let ready = self.ready.borrow();
+        let soon = ready.iter().filter(|entry| entry.kind == CallbackKind::Soon);
+        soon.for_each(|entry| add(entry.kind.name(), entry.place));
+        self.tasks.borrow().unfinished().for_each(|place| add("task", place));
+        self.timers.borrow().places().for_each(|place| add("timer", place));
+        self.sources.borrow().places().for_each(|(interest, place)| add(interest.watcher_name(), place));
+        self.waits.borrow().places().for_each(|(what, place)| add(what, place));
+        text
+    }
+
     #[track_caller]
     fn refuse_reentry(&self) {
         assert!(

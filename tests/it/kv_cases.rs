@@ -8,7 +8,8 @@ use kv::resp::{Limits, Reply};
 use kv::server::{Options, serve};
 use twinloop::{Address, StreamServer, StreamTransport, connect, sleep, spawn, timeout};
 
-use super::run;
+// A server serves until its dispatcher closes.
+use super::run_leaving as run;
 
 type Outcome = Result<(), Box<dyn Error>>;
 

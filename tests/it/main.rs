@@ -5,6 +5,7 @@
 #![expect(clippy::duplicate_mod, reason = "the contract is mounted once for each driver")]
 
 mod dispatcher;
+mod leaks;
 mod meeting;
 mod on_real;
 mod on_sim;

@@ -6,20 +6,43 @@ use std::time::Duration;
 
 use twinloop::timeout;
 
+use crate::leaks::nothing_is_left;
+
 /// No case may take longer. It is a bound against a hang, and nothing is measured by it.
 const CASE_MAX: Duration = Duration::from_secs(20);
 
-/// Runs a case once.
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Runs a case once; when it has ended, nothing of it may be left.
 #[track_caller]
 pub(crate) fn run<F>(case: impl Fn() -> F + 'static)
 where
-    F: Future<Output = Result<(), Box<dyn Error>>> + 'static,
+    F: Future<Output = Outcome> + 'static,
 {
-    let ended = twinloop_real::run(async move { timeout(CASE_MAX, case()).await });
-    match ended.expect("the real driver runs the case") {
-        Err(_) => panic!("the case hangs"),
-        Ok(Err(error)) => panic!("the case failed: {error}"),
-        Ok(Ok(())) => {}
+    drive(async move {
+        bounded(case()).await?;
+        nothing_is_left().await
+    });
+}
+
+/// As [`run`], for a case about what is still pending when its dispatcher closes.
+#[track_caller]
+pub(crate) fn run_leaving<F>(case: impl Fn() -> F + 'static)
+where
+    F: Future<Output = Outcome> + 'static,
+{
+    drive(bounded(case()));
+}
+
+async fn bounded(case: impl Future<Output = Outcome>) -> Outcome {
+    timeout(CASE_MAX, case).await.unwrap_or_else(|_| Err("it hangs".into()))
+}
+
+#[track_caller]
+fn drive(case: impl Future<Output = Outcome> + 'static) {
+    let ended = twinloop_real::run(case).expect("the real driver runs the case");
+    if let Err(error) = ended {
+        panic!("the case failed: {error}");
     }
 }
 

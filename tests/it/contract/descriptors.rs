@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::run;
-use super::support::{Log, calling, raw_pair, settle, turns, until};
+use super::support::{Log, calling, close_all, raw_pair, settle, turns, until};
 use twinloop::driver::{ConnectOptions, Fd, Half, ListenOptions, OsError};
 use twinloop::{Address, AsyncCallback, Handle, WatchError};
 
@@ -43,10 +43,11 @@ fn what_would_have_to_wait_says_would_block() {
         let handle = Handle::current();
         let listener = handle.listen(&Address::loopback(0), &ListenOptions::default())?;
         assert_eq!(handle.accept(listener).err(), Some(OsError::WOULD_BLOCK));
-        let (fd, _peer) = raw_pair().await?;
+        let (fd, peer) = raw_pair().await?;
         for _ in 0..2 {
             assert_eq!(handle.recv(fd, &mut [0]).err(), Some(OsError::WOULD_BLOCK));
         }
+        close_all([listener, fd, peer]);
         Ok(())
     });
 }
@@ -72,6 +73,7 @@ fn a_reader_is_called_once_a_turn_while_there_is_something_to_read() {
         turns(10).await;
         settle().await;
         assert_eq!(calls.get(), calls_removed, "a removed reader was called");
+        close_all([fd, peer]);
         Ok(())
     });
 }
@@ -95,6 +97,7 @@ fn a_drained_reader_is_not_called_every_turn() {
         turns(300).await;
         // A driver may tell events with nothing behind them, but not in every turn.
         assert!(calls.get() - calls_before < 100, "called {} times for nothing", calls.get() - calls_before);
+        close_all([fd, peer]);
         Ok(())
     });
 }
@@ -124,6 +127,7 @@ fn a_second_watcher_is_refused_with_the_place_of_the_first() {
         handle.add_reader(fd, counting(&second))?;
         turns(5).await;
         assert_eq!((first.get(), second.get()), (5, 5), "the place is free after a removal");
+        close_all([fd, peer]);
         Ok(())
     });
 }
@@ -149,6 +153,7 @@ fn reader_and_writer_are_independent() {
         assert!(!handle.remove_writer(fd));
         turns(5).await;
         assert_eq!(writes.get(), writes_before + 5);
+        close_all([fd, peer]);
         Ok(())
     });
 }
@@ -174,6 +179,7 @@ fn removal_recalls_a_callback_that_is_queued() {
         }
         turns(5).await;
         assert_eq!(calls.get(), 1);
+        close_all(pairs.into_iter().flat_map(|(fd, peer)| [fd, peer]));
         Ok(())
     });
 }
@@ -191,6 +197,7 @@ fn a_reader_replaced_while_queued_runs_once_a_turn() {
         handle.add_reader(fd, counting(&new))?;
         turns(4).await;
         assert_eq!((old.get(), new.get()), (2, 4));
+        close_all([fd, peer]);
         Ok(())
     });
 }
@@ -218,6 +225,7 @@ fn closing_tells_each_watcher_once_and_the_reader_first() {
         turns(5).await;
         settle().await;
         assert_eq!(log.text(), "reader:true writer:true");
+        handle.close(peer);
         Ok(())
     });
 }
@@ -235,6 +243,7 @@ fn closing_does_not_tell_a_removed_watcher() {
         handle.close(fd);
         turns(5).await;
         assert_eq!(log.text(), "writer");
+        handle.close(peer);
         Ok(())
     });
 }
@@ -266,10 +275,11 @@ fn a_stale_descriptor_answers_that_it_is_closed() {
         assert_eq!(handle.add_writer(fd, counting(&Rc::default())), Err(WatchError::Closed));
         assert!(!handle.remove_reader(fd) && !handle.remove_writer(fd));
         handle.close(fd);
-        for other in others {
-            assert!(handle.local_address(other).is_ok(), "closing the old number closed the new one");
+        for other in &others {
+            assert!(handle.local_address(*other).is_ok(), "closing the old number closed the new one");
         }
         handle.close(peer);
+        close_all(others);
         Ok(())
     });
 }
@@ -291,6 +301,7 @@ fn a_reused_number_does_not_call_the_old_watcher() {
         handle.add_reader(fd, counting(&new))?;
         turns(10).await;
         assert_eq!((old.get(), new.get()), (told, 10));
+        close_all([fd, peer]);
         Ok(())
     });
 }
@@ -313,6 +324,7 @@ fn the_end_of_a_stream_keeps_calling_the_reader() {
         handle.shutdown(peer, Half::Write)?;
         until(|| seen.borrow().iter().filter(|read| read.is_empty()).count() >= 5).await;
         assert_eq!(seen.borrow().concat(), b"end");
+        close_all([fd, peer]);
         Ok(())
     });
 }
@@ -336,6 +348,7 @@ fn after_the_peers_half_close_the_other_direction_goes_on() {
         })
         .await;
         assert_eq!(got, b"still open");
+        close_all([fd, peer]);
         Ok(())
     });
 }
@@ -365,6 +378,7 @@ fn a_writer_waits_for_room() {
         })
         .await;
         assert!(received > 0);
+        close_all([fd, peer]);
         Ok(())
     });
 }

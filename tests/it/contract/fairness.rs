@@ -34,18 +34,23 @@ fn queue_until(handle: &Handle, stop: Rc<Cell<bool>>) {
 #[test]
 fn timers_for_now_and_callbacks_do_not_starve_each_other() {
     run(|| async {
-        let fired = Rc::new(Cell::new(0));
-        add_again(&Handle::current(), Rc::clone(&fired));
+        let (fired, stop) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+        add_until(&Handle::current(), Rc::clone(&fired), Rc::clone(&stop));
         let turns = Turns::counted();
         until(|| fired.get() >= 50 && turns.so_far() >= 50).await;
+        stop.set(true);
+        let fired_before = fired.get();
+        until(|| fired.get() > fired_before).await;
         Ok(())
     });
 }
 
-fn add_again(handle: &Handle, fired: Rc<Cell<usize>>) {
+fn add_until(handle: &Handle, fired: Rc<Cell<usize>>, stop: Rc<Cell<bool>>) {
     let again = calling(move |handle: &Handle| {
         fired.set(fired.get() + 1);
-        add_again(handle, Rc::clone(&fired));
+        if !stop.get() {
+            add_until(handle, Rc::clone(&fired), Rc::clone(&stop));
+        }
     });
     let _timer = handle.add_timer(handle.now(), again);
 }

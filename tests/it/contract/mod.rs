@@ -1,6 +1,6 @@
 //! Cases that hold on every driver, one file a promise. They name none; whoever mounts this folder gives `run`.
 
-pub(super) use super::run;
+pub(super) use super::{run, run_leaving};
 
 mod cancel;
 mod close;

@@ -39,6 +39,13 @@ pub(super) async fn raw_pair() -> Result<(Fd, Fd), Box<dyn std::error::Error>> {
     Ok((fd, peer))
 }
 
+/// Closes bare descriptors, which nobody owns.
+pub(super) fn close_all(fds: impl IntoIterator<Item = Fd>) {
+    for fd in fds {
+        Handle::current().close(fd);
+    }
+}
+
 /// `length` bytes, the same each time, of which no two stretches are equal: what is lost, doubled or moved shows.
 pub(super) fn pattern(length: usize) -> &'static [u8] {
     const MOST: usize = 40 << 20;

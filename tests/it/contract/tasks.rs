@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::run;
 use super::support::{Gate, Log, LogsDrop, pair, poll_once, turns, with_foreign_wakers};
+use super::{run, run_leaving};
 use twinloop::{Address, JoinError, StreamServer, connect, panic_text, sleep, spawn, yield_now};
 
 /// A task gives its output to whoever joins it, during its life or after.
@@ -259,7 +259,7 @@ fn a_destructor_may_spawn() {
 fn closing_the_dispatcher_drops_what_is_pending() {
     let log = Log::default();
     let inside = log.clone();
-    run(move || {
+    run_leaving(move || {
         let log = inside.clone();
         async move {
             let local = LogsDrop(log.clone(), "dropped");
@@ -283,7 +283,7 @@ fn closing_the_dispatcher_drops_what_is_pending() {
 fn what_outlives_its_dispatcher_is_dropped_in_peace() {
     let kept: Rc<RefCell<Vec<Box<dyn Any>>>> = Rc::default();
     let inside = Rc::clone(&kept);
-    run(move || {
+    run_leaving(move || {
         let kept = Rc::clone(&inside);
         async move {
             let (stream, peer) = pair().await?;
