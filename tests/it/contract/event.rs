@@ -92,15 +92,14 @@ fn a_second_fire_changes_nothing() {
     run(|| async {
         let (event, log) = (AsyncEvent::new(), Log::default());
         let inner = (event.clone(), log.clone());
-        spawn(async move {
+        let woken = spawn(async move {
             let (event, log) = inner;
             loop {
                 event.wait().await;
                 event.clear();
                 log.add("woken");
             }
-        })
-        .detach();
+        });
         turns(2).await;
         event.fire();
         event.fire();
@@ -109,6 +108,7 @@ fn a_second_fire_changes_nothing() {
         event.fire();
         turns(3).await;
         assert_eq!(log.text(), "woken woken");
+        woken.cancel().await.expect_err("it never ends by itself");
         Ok(())
     });
 }

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::run;
 use super::support::{Log, LogsDrop, poll_once, turns, with_foreign_wakers};
+use super::{run, run_leaving};
 use twinloop::sync::Acquire;
 use twinloop::{
     AsyncLock, Elapsed, Handle, JoinError, JoinHandle, LockGuard, sleep, spawn, timeout, yield_now,
@@ -400,7 +400,7 @@ fn the_destructor_of_a_value_may_use_the_lock() {
 /// A guard that goes to another thread takes the value with it, and the lock stays locked.
 #[test]
 fn a_guard_dropped_on_another_thread_leaves_the_lock_locked() {
-    run(|| async {
+    run_leaving(|| async {
         let lock = AsyncLock::new(7);
         let guard = lock.acquire().await;
         let value = std::thread::scope(|scope| {
@@ -416,7 +416,7 @@ fn a_guard_dropped_on_another_thread_leaves_the_lock_locked() {
 #[test]
 fn what_outlives_the_dispatcher_drops_in_peace() {
     let (kept, log): (Rc<RefCell<Vec<Box<dyn Any>>>>, Log) = Default::default();
-    run({
+    run_leaving({
         let (kept, log) = (Rc::clone(&kept), log.clone());
         move || {
             let (kept, log) = (Rc::clone(&kept), log.clone());

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::run;
 use super::support::{Log, poll_once, turns, until};
+use super::{run, run_leaving};
 use twinloop::{
     Address, AsyncCallback, Closed, Handle, JoinError, Remote, StreamServer, connect, panic_text, sleep,
     spawn, spawn_thread, yield_now,
@@ -347,10 +347,11 @@ fn threads_talk_over_the_network_of_their_machine() {
     });
 }
 
-/// Section 1, handles are keys: what belongs to one thread is refused on another, with the cure.
+/// Section 1, handles are keys: what belongs to one thread is refused on another, with the cure. Dropped there, it stays
+/// pending here.
 #[test]
 fn what_belongs_to_one_thread_is_refused_on_another() {
-    run(|| async {
+    run_leaving(|| async {
         let handle = Handle::current();
         let mut nap = sleep(Duration::from_secs(60));
         assert!(poll_once(&mut nap).await.is_pending());
