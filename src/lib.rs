@@ -33,7 +33,7 @@ pub use driver::Address;
 pub use error::{ErrorKind, Operation, TransportError};
 pub use sleep::{Elapsed, Sleep, now, sleep, sleep_until, timeout};
 pub use sync::{AsyncEvent, AsyncLock, AsyncSemaphore, LockGuard, Permit, TokenBucket};
-pub use task::{Idle, JoinError, JoinHandle, YieldNow, idle, panic_text, spawn, yield_now};
+pub use task::{Idle, JoinError, JoinHandle, Joined, YieldNow, idle, panic_text, spawn, yield_now};
 pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};
 pub use time::Moment;
 pub use transport::{StreamServer, StreamTransport, connect};

@@ -37,6 +37,8 @@ where
 ///
 /// Dropping it detaches the task, which then runs on by itself. If a detached task panics, the panic goes on from the
 /// turn in which it happened: no panic is silent.
+///
+/// A dispatcher that closes cancels its tasks: a handle that outlives it answers [`JoinError::Cancelled`].
 #[must_use = "dropping a JoinHandle detaches the task: await it, or say detach()"]
 pub struct JoinHandle<T> {
     handle: Handle,
@@ -51,7 +53,28 @@ impl<T: 'static> JoinHandle<T> {
 
     /// Whether the task has ended, in whatever way.
     pub fn is_finished(&self) -> bool {
-        self.task.is_none_or(|task| self.handle.core().is_task_finished(task))
+        match (self.task, self.handle.core_unless_closed()) {
+            (Some(task), Some(core)) => core.is_task_finished(task),
+            _ => true,
+        }
+    }
+
+    /// Waits for the end of the task, in whatever way it comes, and takes nothing (R55): who awaits the handle still gets
+    /// the outcome. Any number of tasks may wait for one.
+    ///
+    /// Dropping the future leaves the task alone. It may outlive the handle, and a task that was detached.
+    ///
+    /// ```
+    /// # twinloop_sim::run(async {
+    /// let task = twinloop::spawn(async { 7 });
+    /// task.join().await;
+    /// assert!(task.is_finished());
+    /// assert_eq!(task.await?, 7);
+    /// # Ok(()) });
+    /// ```
+    #[track_caller]
+    pub fn join(&self) -> Joined {
+        Joined { handle: self.handle, task: self.task, wait: None, place: Location::caller() }
     }
 
     /// Asks the task to end and gives the handle back, to be awaited: it then answers once the task is really gone.
@@ -69,8 +92,8 @@ impl<T: 'static> JoinHandle<T> {
     /// # Ok(()) });
     /// ```
     pub fn cancel(self) -> JoinHandle<T> {
-        if let Some(task) = self.task {
-            self.handle.core().cancel_task(task);
+        if let (Some(task), Some(core)) = (self.task, self.handle.core_unless_closed()) {
+            core.cancel_task(task);
         }
         self
     }
@@ -96,7 +119,11 @@ impl<T: 'static> Future for JoinHandle<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let task = self.task.expect("a JoinHandle was polled again after it gave its outcome");
-        let Some(outcome) = self.handle.core().poll_join(task, context) else { return Poll::Pending };
+        let outcome = match self.handle.core_unless_closed() {
+            Some(core) => core.poll_join(task, context),
+            None => Some(Outcome::Cancelled),
+        };
+        let Some(outcome) = outcome else { return Poll::Pending };
         self.task = None;
         Poll::Ready(match outcome {
             Outcome::Finished(output) => {
@@ -119,6 +146,41 @@ impl<T> Drop for JoinHandle<T> {
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinHandle").field("task", &self.task).finish_non_exhaustive()
+    }
+}
+
+/// The future of [`JoinHandle::join`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Joined {
+    handle: Handle,
+    /// `None` if its outcome was taken, and so it had ended, before.
+    task: Option<Key>,
+    wait: Option<Key>,
+    place: &'static Location<'static>,
+}
+
+impl Future for Joined {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let (Some(task), Some(core)) = (self.task, self.handle.core_unless_closed()) else {
+            return Poll::Ready(());
+        };
+        if core.is_task_finished(task) {
+            return Poll::Ready(());
+        }
+        let place = self.place;
+        let wait = *self.wait.get_or_insert_with(|| core.begin_join(task, place));
+        if core.poll_wait(wait, context) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        if let (Some(task), Some(wait), Some(core)) = (self.task, self.wait, self.handle.try_core()) {
+            core.end_join(task, wait);
+        }
     }
 }
 

@@ -291,7 +291,9 @@ impl World {
         let wake = driver.wake();
         let dispatcher = Dispatcher::new(Box::new(driver));
         let observer = ThreadObserver { state: Rc::clone(&self.state), host, index, name: name.clone() };
+        let scope = dispatcher.handle().enter();
         dispatcher.handle().observe(Box::new(observer));
+        drop(scope);
         Thread {
             name,
             dispatcher,

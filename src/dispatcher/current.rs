@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::Core;
 
@@ -20,9 +20,9 @@ use super::Core;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Handle {
     slot: u32,
+    /// The thread on which the dispatcher lives, or the one that its driver plays.
+    thread: u32,
     identity: u64,
-    /// Its driver plays a thread of its own: within the scope of another dispatcher it is not here.
-    own_thread: bool,
 }
 
 /// A dispatcher with its identity, or nothing.
@@ -31,10 +31,12 @@ type Slot = Option<(u64, Rc<Core>)>;
 thread_local! {
     static DISPATCHERS: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
     static CURRENT: Cell<Option<Handle>> = const { Cell::new(None) };
+    static THREAD: u32 = next_thread();
 }
 
-/// Identities are compared and never shown or ordered, so that they may differ between runs.
+/// Identities and threads' numbers are compared and never shown or ordered, so that they may differ between runs.
 static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
+static NEXT_THREAD: AtomicU32 = AtomicU32::new(0);
 
 impl Handle {
     /// The dispatcher in whose scope this code runs: inside a callback, a task, `run`, or while [`Scope`] lives.
@@ -78,10 +80,24 @@ impl Handle {
         }
     }
 
+    /// `None` once the dispatcher is closed, for what has an answer to that.
+    ///
+    /// # Panics
+    ///
+    /// On another thread.
+    #[track_caller]
+    pub(crate) fn core_unless_closed(&self) -> Option<Rc<Core>> {
+        match self.try_core() {
+            None if self.thread != this_thread() => panic!(
+                "the dispatcher of this object lives on another thread: use the object where its dispatcher runs"
+            ),
+            core => core,
+        }
+    }
+
     /// `None` too while the thread itself is ending and its table is gone.
     pub(crate) fn try_core(&self) -> Option<Rc<Core>> {
-        let elsewhere = |current: Handle| (self.own_thread || current.own_thread) && current != *self;
-        if Handle::try_current().is_some_and(elsewhere) {
+        if self.thread != this_thread() {
             return None;
         }
         let find = |dispatchers: &RefCell<Vec<Slot>>| match dispatchers.borrow().get(self.slot as usize) {
@@ -117,6 +133,16 @@ impl fmt::Debug for Scope {
     }
 }
 
+/// The number of the thread that this code runs on: of the thread that the current dispatcher's driver plays, if it plays one.
+fn this_thread() -> u32 {
+    Handle::try_current().map_or_else(|| THREAD.with(|thread| *thread), |current| current.thread)
+}
+
+/// It may come round again after 2³²; the identity of a handle never does.
+fn next_thread() -> u32 {
+    NEXT_THREAD.fetch_add(1, Ordering::Relaxed)
+}
+
 /// Enters a new dispatcher into the thread's table.
 pub(super) fn register(own_thread: bool, make: impl FnOnce(Handle) -> Rc<Core>) -> Rc<Core> {
     let identity = NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed);
@@ -126,7 +152,8 @@ pub(super) fn register(own_thread: bool, make: impl FnOnce(Handle) -> Rc<Core>) 
             dispatchers.push(None);
         }
         let slot_index = u32::try_from(slot).expect("a thread has fewer than 2³² dispatchers");
-        let core = make(Handle { slot: slot_index, identity, own_thread });
+        let thread = if own_thread { next_thread() } else { this_thread() };
+        let core = make(Handle { slot: slot_index, thread, identity });
         dispatchers[slot] = Some((identity, Rc::clone(&core)));
         core
     })

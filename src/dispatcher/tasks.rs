@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::iter;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
 
 use super::inbox::Inbox;
-use super::{Core, Handle, Message};
+use super::{Core, Handle, Message, WaitQueue};
 use crate::AsyncCallback;
 use crate::callback::CallbackKind;
 use crate::table::{Key, Table};
@@ -44,7 +45,10 @@ pub(super) struct Task {
     /// The same waker, to count who else keeps one.
     references: Arc<TaskWaker>,
     pub(super) place: &'static Location<'static>,
+    /// Who awaits its outcome.
     joiner: Waiter,
+    /// Who waits for its end, in whatever way it comes.
+    joins: WaitQueue,
     /// Nobody will ask for the outcome: the entry goes with the task.
     detached: bool,
 }
@@ -177,6 +181,7 @@ impl Core {
                 references,
                 place,
                 joiner: Waiter::Nobody,
+                joins: WaitQueue::default(),
                 detached: false,
             }
         });
@@ -252,13 +257,12 @@ impl Core {
     }
 
     /// How the task ended, or `None` while it has not; `context`'s task is then told of the end.
-    ///
-    /// # Panics
-    ///
-    /// If the outcome was taken before: the future of a `JoinHandle` was polled after it was ready.
     pub(crate) fn poll_join(&self, key: Key, context: &Context<'_>) -> Option<Outcome> {
         let mut tasks = self.tasks.borrow_mut();
-        let task = tasks.table.get_mut(key).expect("a JoinHandle was polled again after it gave its outcome");
+        let Some(task) = tasks.table.get_mut(key) else {
+            // Its handle, which asks, keeps every task but those that a closing dispatcher has ended.
+            return Some(Outcome::Cancelled);
+        };
         if matches!(task.state, State::Done(_)) {
             let done = tasks.table.remove(key).map(|task| task.state);
             let Some(State::Done(outcome)) = done else { unreachable!("the state was seen above") };
@@ -270,6 +274,25 @@ impl Core {
         let mut tasks = self.tasks.borrow_mut();
         tasks.table.get_mut(key).expect("noting a waiter ends no task").joiner = joiner;
         None
+    }
+
+    /// Begins a wait for the end of a task that has not ended.
+    pub(crate) fn begin_join(&self, key: Key, place: &'static Location<'static>) -> Key {
+        let tasks = self.tasks.borrow();
+        let task = tasks.table.get(key).expect("a task is kept until it has ended");
+        task.joins.begin(self, "join", 1, place)
+    }
+
+    /// Ends such a wait.
+    pub(crate) fn end_join(&self, key: Key, wait: Key) {
+        let tasks = self.tasks.borrow();
+        // The waits for a task that is gone were all granted, and are in no queue.
+        let none = WaitQueue::default();
+        let joins = tasks.table.get(key).map_or(&none, |task| &task.joins);
+        let ended = joins.take_out(self, wait);
+        drop(tasks);
+        // A waker may be in it.
+        drop(ended);
     }
 
     pub(crate) fn is_task_finished(&self, key: Key) -> bool {
@@ -352,19 +375,25 @@ impl Core {
         let mut tasks = self.tasks.borrow_mut();
         let task = tasks.table.get_mut(key).expect("a task ends once");
         assert!(task.future.is_none(), "the future goes before its task ends");
+        // All are granted before the first is woken: a waker may take the outcome, and the task's entry goes with it.
+        let joins: Vec<_> = iter::from_fn(|| task.joins.take_first(self)).collect();
         if task.detached {
-            // Its joiner may be a waker, which is anyone's code: it goes after the borrow has ended.
-            let _ended = tasks.table.remove(key);
+            let ended = tasks.table.remove(key);
             drop(tasks);
+            // Its joiner may be a waker, which is anyone's code.
+            self.drop_contained(ended);
             if let Outcome::Panicked(payload) = outcome {
                 self.surface(payload);
             }
-            return;
+        } else {
+            task.state = State::Done(outcome);
+            let mut joiner = std::mem::take(&mut task.joiner);
+            drop(tasks);
+            joiner.wake(self);
         }
-        task.state = State::Done(outcome);
-        let mut joiner = std::mem::take(&mut task.joiner);
-        drop(tasks);
-        joiner.wake(self);
+        for (_, mut join) in joins {
+            join.wake(self);
+        }
     }
 
     /// Drops user code; if that panics, the panic surfaces after the batch, and the batch goes on.

@@ -150,22 +150,26 @@ impl WaitQueue {
         Some((first, waiter))
     }
 
-    /// Ends a wait, granted or not, and says which.
+    /// Ends a wait, granted or not, and says which. No borrow of the caller's may be alive: a waker may go with the wait.
     pub(crate) fn end(&self, core: &Core, wait: Key) -> Ended {
+        let (ended, _waiter) = self.take_out(core, wait);
+        ended
+    }
+
+    /// As [`WaitQueue::end`], with who is no longer to be woken: a waker's destructor is anyone's code, and runs after the
+    /// caller's borrows have ended.
+    pub(super) fn take_out(&self, core: &Core, wait: Key) -> (Ended, Waiter) {
         let mut waits = core.waits.borrow_mut();
         if core.closing.get() && waits.table.get(wait).is_none() {
             // The closing dispatcher has ended all waits before.
-            return Ended::GivenUp;
+            return (Ended::GivenUp, Waiter::Nobody);
         }
         let was_queued = matches!(waits.get(wait).state, State::Queued { .. });
         if was_queued {
             self.unlink(&mut waits, wait);
         }
-        let ended = waits.table.remove(wait);
-        drop(waits);
-        // A waker's destructor is anyone's code: it runs after the borrow has ended.
-        drop(ended);
-        if was_queued { Ended::GivenUp } else { Ended::Granted }
+        let waiter = waits.table.remove(wait).map(|wait| wait.waiter).unwrap_or_default();
+        (if was_queued { Ended::GivenUp } else { Ended::Granted }, waiter)
     }
 
     /// Removes each wait that is exactly this callback (R41), and says how many there were.
