@@ -47,8 +47,8 @@ pub(super) struct Task {
     pub(super) place: &'static Location<'static>,
     /// Who awaits its outcome.
     joiner: Waiter,
-    /// Who waits for its end, in whatever way it comes.
-    joins: WaitQueue,
+    /// Who waits for its end, in whatever way it comes. Few tasks have such a queue, and all pay for the size of an entry.
+    joins: Option<Box<WaitQueue>>,
     /// Nobody will ask for the outcome: the entry goes with the task.
     detached: bool,
 }
@@ -181,7 +181,7 @@ impl Core {
                 references,
                 place,
                 joiner: Waiter::Nobody,
-                joins: WaitQueue::default(),
+                joins: None,
                 detached: false,
             }
         });
@@ -278,9 +278,9 @@ impl Core {
 
     /// Begins a wait for the end of a task that has not ended.
     pub(crate) fn begin_join(&self, key: Key, place: &'static Location<'static>) -> Key {
-        let tasks = self.tasks.borrow();
-        let task = tasks.table.get(key).expect("a task is kept until it has ended");
-        task.joins.begin(self, "join", 1, place)
+        let mut tasks = self.tasks.borrow_mut();
+        let task = tasks.table.get_mut(key).expect("a task is kept until it has ended");
+        task.joins.get_or_insert_default().begin(self, "join", 1, place)
     }
 
     /// Ends such a wait.
@@ -288,7 +288,7 @@ impl Core {
         let tasks = self.tasks.borrow();
         // The waits for a task that is gone were all granted, and are in no queue.
         let none = WaitQueue::default();
-        let joins = tasks.table.get(key).map_or(&none, |task| &task.joins);
+        let joins = tasks.table.get(key).and_then(|task| task.joins.as_deref()).unwrap_or(&none);
         let ended = joins.take_out(self, wait);
         drop(tasks);
         // A waker may be in it.
@@ -376,7 +376,7 @@ impl Core {
         let task = tasks.table.get_mut(key).expect("a task ends once");
         assert!(task.future.is_none(), "the future goes before its task ends");
         // All are granted before the first is woken: a waker may take the outcome, and the task's entry goes with it.
-        let joins: Vec<_> = iter::from_fn(|| task.joins.take_first(self)).collect();
+        let joins = self.grant_joins(task);
         if task.detached {
             let ended = tasks.table.remove(key);
             drop(tasks);
@@ -391,9 +391,15 @@ impl Core {
             drop(tasks);
             joiner.wake(self);
         }
-        for (_, mut join) in joins {
+        for mut join in joins {
             join.wake(self);
         }
+    }
+
+    /// Grants all waits for the end of `task`, and says who is to be woken.
+    fn grant_joins(&self, task: &Task) -> Vec<Waiter> {
+        let Some(joins) = &task.joins else { return Vec::new() };
+        iter::from_fn(|| joins.take_first(self)).map(|(_, waiter)| waiter).collect()
     }
 
     /// Drops user code; if that panics, the panic surfaces after the batch, and the batch goes on.

@@ -12,8 +12,8 @@ use twinloop::driver::{
 };
 use twinloop::observe::{ObservedCallback, Observer};
 use twinloop::{
-    Address, AsyncCallback, Closed, Dispatcher, Handle, Moment, NextWork, PollError, idle, panic_text, sleep,
-    spawn, spawn_thread, yield_now,
+    Address, AsyncCallback, Closed, Dispatcher, Handle, JoinError, Moment, NextWork, PollError, idle,
+    panic_text, sleep, spawn, spawn_thread, yield_now,
 };
 
 pub(super) type Waits = Rc<RefCell<Vec<Option<Duration>>>>;
@@ -212,6 +212,53 @@ fn a_closed_dispatcher_leaves_nothing() {
     assert!(!handle.is_here());
     let payload = catch_unwind(|| handle.now()).expect_err("the handle is stale");
     assert!(panic_text(&*payload).contains("closed or lives on another thread"));
+}
+
+/// Against R20: a task of a closed dispatcher has ended as cancelled, and its handle says so, to a task of another one too.
+#[test]
+fn a_handle_that_outlives_its_dispatcher_answers_that_its_task_was_cancelled() {
+    let (first, _) = dispatcher();
+    let (second, _) = dispatcher();
+    let task = first.handle().spawn(std::future::pending::<()>());
+    let end = task.join();
+    drop(first);
+    assert!(task.is_finished());
+    let outcome = second.block_on(async move {
+        end.await;
+        task.cancel().await
+    });
+    assert!(matches!(outcome, Ok(Err(JoinError::Cancelled))));
+}
+
+/// The same of a task that is waited for while its dispatcher closes.
+#[test]
+fn who_waits_for_a_task_is_woken_when_its_dispatcher_closes() {
+    let (first, _) = dispatcher();
+    let (second, _) = dispatcher();
+    let task = first.handle().spawn(std::future::pending::<()>());
+    let end = second.handle().spawn(task.join());
+    let outcome = second.handle().spawn(task);
+    second.poll().expect("the tasks are to be polled");
+    assert!(!end.is_finished() && !outcome.is_finished());
+    drop(first);
+    second.poll().expect("the tasks were woken");
+    assert!(end.is_finished());
+    let outcome = second.block_on(outcome).expect("it has ended");
+    assert!(matches!(outcome, Ok(Err(JoinError::Cancelled))));
+}
+
+/// A task of another thread is not taken for one that has ended.
+#[test]
+fn a_task_handle_is_of_no_use_on_another_thread() {
+    let (dispatcher, _) = dispatcher();
+    let task = dispatcher.handle().spawn(std::future::pending::<()>());
+    let refused = std::thread::scope(|scope| {
+        scope.spawn(|| catch_unwind(AssertUnwindSafe(|| task.is_finished()))).join()
+    });
+    let payload = refused.expect("the thread ends").expect_err("it is refused");
+    assert!(panic_text(&*payload).contains("lives on another thread"));
+    assert!(!task.is_finished());
+    task.detach();
 }
 
 /// Several dispatchers share a thread; each handle reaches its own, and scopes nest.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::support::{Gate, Log, LogsDrop, pair, poll_once, turns, with_foreign_wakers};
 use super::{run, run_leaving};
-use twinloop::{Address, JoinError, StreamServer, connect, panic_text, sleep, spawn, yield_now};
+use twinloop::{Address, Handle, JoinError, StreamServer, connect, panic_text, sleep, spawn, yield_now};
 
 /// A task gives its output to whoever joins it, during its life or after.
 #[test]
@@ -38,6 +38,90 @@ fn is_finished_tells_the_end_of_a_task() {
         assert!(finished.is_finished() && !cancelled.is_finished());
         assert!(cancelled.cancel().is_finished());
         finished.await?;
+        Ok(())
+    });
+}
+
+/// R55: any number of tasks wait for the end of one, in whatever way it comes; they take nothing, and go on in their order.
+#[test]
+fn several_wait_for_the_end_of_one_task_and_take_nothing() {
+    run(|| async {
+        let (log, gate) = (Log::default(), Gate::default());
+        let inner = gate.clone();
+        let task = spawn(async move {
+            inner.wait().await;
+            7
+        });
+        let joiners: Vec<_> = (0..3)
+            .map(|number| {
+                let (log, end) = (log.clone(), task.join());
+                spawn(async move {
+                    end.await;
+                    log.add(number);
+                })
+            })
+            .collect();
+        turns(2).await;
+        gate.open();
+        for joiner in joiners {
+            joiner.await?;
+        }
+        assert_eq!(log.text(), "0 1 2");
+        task.join().await;
+        assert_eq!(task.await?, 7);
+        Ok(())
+    });
+}
+
+/// R55: a cancel and a panic are ends too, and the outcome stays with the handle.
+#[test]
+fn a_cancel_and_a_panic_are_ends_to_wait_for() {
+    run(|| async {
+        let panicking = spawn(async { panic!("the case's own panic") });
+        panicking.join().await;
+        assert!(matches!(panicking.await, Err(JoinError::Panicked(_))));
+        let waiting = spawn(pending::<()>());
+        let end = waiting.join();
+        let cancelled = waiting.cancel();
+        end.await;
+        assert!(matches!(cancelled.await, Err(JoinError::Cancelled)));
+        Ok(())
+    });
+}
+
+/// R55: a wait for the end can be given up, which leaves the task and the others who wait for it alone.
+#[test]
+fn giving_up_a_wait_for_the_end_leaves_task_and_others_alone() {
+    run(|| async {
+        let task = spawn(turns(4));
+        let [mut first, mut second, mut third] = [task.join(), task.join(), task.join()];
+        for join in [&mut first, &mut second, &mut third] {
+            assert!(poll_once(join).await.is_pending());
+        }
+        drop(second);
+        drop(first);
+        third.await;
+        task.await?;
+        Ok(())
+    });
+}
+
+/// R55: who waits for the end may outlive the handle, of a detached task and of one whose outcome was taken.
+#[test]
+fn a_wait_for_the_end_outlives_the_handle() {
+    run(|| async {
+        let task = spawn(turns(3));
+        let end = task.join();
+        task.detach();
+        end.await;
+
+        let task = spawn(turns(1));
+        let (early, mut late) = (task.join(), task.join());
+        assert!(poll_once(&mut late).await.is_pending());
+        task.await?;
+        early.await;
+        late.await;
+        assert_eq!(Handle::current().pending().waits, 0);
         Ok(())
     });
 }
