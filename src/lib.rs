@@ -8,12 +8,14 @@
 //! | [`spawn`], [`JoinHandle`] | tasks |
 //! | [`sleep()`], [`timeout`] | time |
 //! | [`sync`]: [`AsyncLock`], [`AsyncEvent`], [`AsyncSemaphore`], [`TokenBucket`] | what tasks share and wait for |
+//! | [`completion()`] | a value that one side gives and others await, with callbacks |
 //! | [`StreamServer`], [`StreamTransport`] | connections |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
 //! | [`observe`] | what a dispatcher tells about itself |
 #![forbid(unsafe_code)]
 
 mod callback;
+pub mod completion;
 mod dispatcher;
 pub mod driver;
 mod error;
@@ -28,6 +30,7 @@ pub mod time;
 pub mod transport;
 
 pub use callback::{AsyncCallback, CallbackKind};
+pub use completion::{Cancelled, Completer, Completion, completion};
 pub use dispatcher::{Dispatcher, Handle, NextWork, Pending, PollError, Scope, TimerId, WatchError};
 pub use driver::Address;
 pub use error::{ErrorKind, Operation, TransportError};

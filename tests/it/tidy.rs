@@ -164,6 +164,8 @@ const REEXPORTS: &[(&str, &str)] = &[
     ("yield_now", "task"),
     ("Sleep", "sleep"),
     ("timeout", "sleep"),
+    ("Completer", "completion"),
+    ("Completion", "completion"),
     ("StreamServer", "transport"),
     ("StreamTransport", "transport"),
     ("connect", "transport"),

@@ -4,6 +4,7 @@ pub(super) use super::{run, run_leaving};
 
 mod cancel;
 mod close;
+mod completion;
 mod connect;
 mod descriptors;
 mod event;

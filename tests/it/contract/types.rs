@@ -3,13 +3,15 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use twinloop::completion::{self, WhenCancelled};
 use twinloop::sync::{Acquire, AcquirePermits, Consume, EventWait, Refill};
 use twinloop::transport::{
     Accept, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadToEnd, ReadUntil, Shutdown, Write,
 };
 use twinloop::{
-    AsyncEvent, AsyncLock, AsyncSemaphore, Handle, Idle, JoinHandle, LockGuard, Moment, Permit, Remote,
-    RemoteJoin, Sleep, StreamServer, StreamTransport, TimerId, TokenBucket, YieldNow,
+    AsyncEvent, AsyncLock, AsyncSemaphore, Completer, Completion, Handle, Idle, JoinHandle, Joined,
+    LockGuard, Moment, Permit, Remote, RemoteJoin, Sleep, StreamServer, StreamTransport, TimerId,
+    TokenBucket, YieldNow,
 };
 
 fn travels<T: Send + Sync + Unpin>() {}
@@ -21,6 +23,11 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<JoinHandle<Rc<()>>>();
     travels::<Remote>();
     travels::<RemoteJoin<Cell<()>>>();
+    travels::<Joined>();
+    travels::<Completer<Rc<()>>>();
+    travels::<Completion<Rc<()>>>();
+    travels::<completion::Joined<Rc<()>>>();
+    travels::<WhenCancelled<'_, Rc<()>>>();
     travels::<Moment>();
     travels::<TimerId>();
     travels::<Sleep>();
