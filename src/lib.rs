@@ -8,6 +8,7 @@
 //! | [`spawn`], [`JoinHandle`] | tasks |
 //! | [`sleep()`], [`timeout`] | time |
 //! | [`sync`]: [`AsyncLock`], [`AsyncEvent`], [`AsyncSemaphore`], [`TokenBucket`] | what tasks share and wait for |
+//! | [`sleep()`], [`interval()`], [`timeout`], [`deadline`] | time |
 //! | [`completion()`] | a value that one side gives and others await, with callbacks |
 //! | [`StreamServer`], [`StreamTransport`] | connections |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
@@ -19,6 +20,7 @@ pub mod completion;
 mod dispatcher;
 pub mod driver;
 mod error;
+mod interval;
 pub mod observe;
 mod shared;
 mod sleep;
@@ -34,7 +36,8 @@ pub use completion::{Cancelled, Completer, Completion, completion};
 pub use dispatcher::{Dispatcher, Handle, NextWork, Pending, PollError, Scope, TimerId, WatchError};
 pub use driver::Address;
 pub use error::{ErrorKind, Operation, TransportError};
-pub use sleep::{Elapsed, Sleep, now, sleep, sleep_until, timeout};
+pub use interval::{Interval, MissedTick, Tick, interval, interval_at};
+pub use sleep::{Elapsed, Sleep, deadline, now, sleep, sleep_until, timeout};
 pub use sync::{AsyncEvent, AsyncLock, AsyncSemaphore, LockGuard, Permit, TokenBucket};
 pub use task::{Idle, JoinError, JoinHandle, Joined, YieldNow, idle, panic_text, spawn, yield_now};
 pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};

@@ -1,4 +1,4 @@
-//! Waiting on the clock: `sleep`, `sleep_until`, `timeout`. Every wait is one entry among the dispatcher's timers.
+//! Waiting on the clock: `sleep` and `sleep_until`, `timeout` and `deadline`. Every wait is one entry among the dispatcher's timers.
 
 use std::error::Error;
 use std::fmt;
@@ -47,9 +47,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// Waits until `deadline`. As [`sleep`] in everything else.
 #[track_caller]
 pub fn sleep_until(deadline: Moment) -> Sleep {
-    let handle = Handle::current();
-    let timer = handle.core().timers.borrow_mut().add(deadline, Waiter::Nobody, Location::caller());
-    Sleep { handle, deadline, timer }
+    Sleep::new(Handle::current(), deadline, Location::caller())
 }
 
 /// The future of [`sleep`] and [`sleep_until`].
@@ -61,6 +59,11 @@ pub struct Sleep {
 }
 
 impl Sleep {
+    pub(crate) fn new(handle: Handle, deadline: Moment, place: &'static Location<'static>) -> Sleep {
+        let timer = handle.core().timers.borrow_mut().add(deadline, Waiter::Nobody, place);
+        Sleep { handle, deadline, timer }
+    }
+
     /// When it ends.
     pub fn deadline(&self) -> Moment {
         self.deadline
@@ -99,12 +102,17 @@ impl fmt::Debug for Sleep {
     }
 }
 
-/// Awaits `future` for at most `duration`. At the deadline `future` is dropped, which cancels it; if it is ready in that
-/// very turn, its own result wins (R60).
+/// Awaits `future` for at most `duration`, counted from the call: [`deadline`] with a moment that far away.
+///
+/// What is ready at once is given even for no duration at all; what is not is then given up in the next turn (R59).
 ///
 /// # Errors
 ///
-/// [`Elapsed`] if the deadline came first.
+/// [`Elapsed`] if the time was up first.
+///
+/// # Panics
+///
+/// Outside of a dispatcher's scope.
 ///
 /// ```
 /// # twinloop_sim::run(async {
@@ -117,7 +125,39 @@ impl fmt::Debug for Sleep {
 /// ```
 #[track_caller]
 pub fn timeout<F: Future>(duration: Duration, future: F) -> impl Future<Output = Result<F::Output, Elapsed>> {
-    let mut limit = sleep(duration);
+    // As in `sleep`: the batch's time would be too old to count from.
+    deadline(Handle::current().core().clock() + duration, future)
+}
+
+/// Awaits `future` until `moment`. Then `future` is dropped, which cancels it, before the deadline is told (R62). If it is
+/// ready in that very turn, its own result wins (R60), also when `moment` had passed before (R59, R61).
+///
+/// A future that must not be dropped is given as `&mut future`, or is run to its end in any case:
+/// `deadline(moment, shield(future))` gives up waiting and lets the work go on (R63). Any number of deadlines may share one
+/// moment; each is a timer that goes with its future, and leaves nothing behind (R65). Dropping it drops `future` (R64).
+///
+/// # Errors
+///
+/// [`Elapsed`] if `moment` came first.
+///
+/// # Panics
+///
+/// Outside of a dispatcher's scope.
+///
+/// ```
+/// # twinloop_sim::run(async {
+/// use std::time::Duration;
+/// use twinloop::{deadline, now, sleep};
+///
+/// let closing_time = now() + Duration::from_secs(3);
+/// assert!(deadline(closing_time, sleep(Duration::from_secs(2))).await.is_ok());
+/// assert!(deadline(closing_time, sleep(Duration::from_secs(2))).await.is_err());
+/// assert_eq!(now(), closing_time);
+/// # Ok(()) });
+/// ```
+#[track_caller]
+pub fn deadline<F: Future>(moment: Moment, future: F) -> impl Future<Output = Result<F::Output, Elapsed>> {
+    let mut limit = sleep_until(moment);
     async move {
         let mut future = pin!(future);
         std::future::poll_fn(|context| {

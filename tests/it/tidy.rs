@@ -148,7 +148,7 @@ const LAYERS: &[&[&str]] = &[
     // `spawn` gives a JoinHandle, and the handle's methods are the dispatcher's: one layer in two files.
     &["dispatcher", "task"],
     &["shared", "sleep"],
-    &["completion"],
+    &["completion", "interval"],
     &["combine", "sync"],
     &["threads"],
     &["transport"],
@@ -164,6 +164,8 @@ const REEXPORTS: &[(&str, &str)] = &[
     ("yield_now", "task"),
     ("Sleep", "sleep"),
     ("timeout", "sleep"),
+    ("deadline", "sleep"),
+    ("Interval", "interval"),
     ("Completer", "completion"),
     ("Completion", "completion"),
     ("StreamServer", "transport"),

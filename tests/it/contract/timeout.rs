@@ -10,7 +10,7 @@ use twinloop::{Elapsed, now, sleep, sleep_until, spawn, timeout, yield_now};
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// What is ready in time is given.
+/// R59, R62: what is ready in time is given.
 #[test]
 fn a_result_in_time_is_given() {
     run(|| async {
@@ -35,7 +35,7 @@ fn a_timeout_does_not_strike_early() {
     });
 }
 
-/// R59: what is ready is given although no time is left; what is not, is not, and a turn may pass.
+/// R59, section 5 `wait_zero`: what is ready is given although no time is left; what is not, is not, and a turn may pass.
 #[test]
 fn no_time_at_all_is_enough_for_what_is_ready() {
     run(|| async {
@@ -56,7 +56,7 @@ fn a_result_in_the_very_turn_of_the_deadline_wins() {
     });
 }
 
-/// Section 5 `timeout_waits_cancel`: what timed out is gone when the timeout is told.
+/// R59, R62, section 5 `timeout_waits_cancel`: what timed out is gone when the timeout is told.
 #[test]
 fn what_timed_out_is_dropped_before_the_timeout_is_told() {
     run(|| async {
@@ -112,7 +112,7 @@ fn a_timeout_counts_from_its_call() {
     });
 }
 
-/// A thousand timeouts that are not needed cost nothing afterwards (against R65): the program goes on at once.
+/// Against R65: a thousand timeouts that are not needed cost nothing afterwards: the program goes on at once.
 #[test]
 fn timeouts_that_are_not_needed_leave_no_trace() {
     run(|| async {

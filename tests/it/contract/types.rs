@@ -9,8 +9,8 @@ use twinloop::transport::{
     Accept, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadToEnd, ReadUntil, Shutdown, Write,
 };
 use twinloop::{
-    AsyncEvent, AsyncLock, AsyncSemaphore, Completer, Completion, Handle, Idle, JoinHandle, Joined,
-    LockGuard, Moment, Permit, Remote, RemoteJoin, Sleep, StreamServer, StreamTransport, TimerId,
+    AsyncEvent, AsyncLock, AsyncSemaphore, Completer, Completion, Handle, Idle, Interval, JoinHandle, Joined,
+    LockGuard, Moment, Permit, Remote, RemoteJoin, Sleep, StreamServer, StreamTransport, Tick, TimerId,
     TokenBucket, YieldNow,
 };
 
@@ -31,6 +31,8 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<Moment>();
     travels::<TimerId>();
     travels::<Sleep>();
+    travels::<Interval>();
+    travels::<Tick<'_>>();
     travels::<YieldNow>();
     travels::<Idle>();
     travels::<StreamTransport>();
