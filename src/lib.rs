@@ -10,12 +10,14 @@
 //! | [`sync`]: [`AsyncLock`], [`AsyncEvent`], [`AsyncSemaphore`], [`TokenBucket`] | what tasks share and wait for |
 //! | [`sleep()`], [`interval()`], [`timeout`], [`deadline`] | time |
 //! | [`completion()`] | a value that one side gives and others await, with callbacks |
+//! | [`combine`] | several futures as one: [`join`], [`race`], [`shield`] and more |
 //! | [`StreamServer`], [`StreamTransport`] | connections |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
 //! | [`observe`] | what a dispatcher tells about itself |
 #![forbid(unsafe_code)]
 
 mod callback;
+pub mod combine;
 pub mod completion;
 mod dispatcher;
 pub mod driver;
@@ -32,6 +34,7 @@ pub mod time;
 pub mod transport;
 
 pub use callback::{AsyncCallback, CallbackKind};
+pub use combine::{Either, cancel_and_wait, join, join_all, one, race, shield};
 pub use completion::{Cancelled, Completer, Completion, completion};
 pub use dispatcher::{Dispatcher, Handle, NextWork, Pending, PollError, Scope, TimerId, WatchError};
 pub use driver::Address;

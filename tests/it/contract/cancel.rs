@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::future::pending;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::run;
-use super::support::{Gate, Log, LogsDrop, turns};
-use twinloop::{JoinError, JoinHandle, sleep, spawn, yield_now};
+use super::support::{Gate, Log, LogsDrop, poll_once, turns};
+use twinloop::{JoinError, JoinHandle, cancel_and_wait, sleep, spawn, yield_now};
 
-/// R67: cancelling a chain of awaits runs none of the code behind them and drops the innermost first.
+/// R67, section 5 `cancel_pending_chain` and `cancel_order`: cancelling a chain of awaits runs none of the code behind them and drops the innermost first.
 #[test]
 fn cancelling_a_chain_drops_the_innermost_first_and_runs_no_later_code() {
     run(|| async {
@@ -74,7 +75,7 @@ fn a_task_cancelled_before_its_first_turn_never_starts() {
     });
 }
 
-/// R49: a task that has ended keeps its outcome; cancelling it comes too late, also among others that do end.
+/// R49, section 5 `cancel_finished_noop`: a task that has ended keeps its outcome; cancelling it comes too late, also among others that do end.
 #[test]
 fn cancelling_a_finished_task_changes_nothing() {
     run(|| async {
@@ -86,6 +87,58 @@ fn cancelling_a_finished_task_changes_nothing() {
         assert_eq!(completed.await?, 7);
         assert!(matches!(panicked.await, Err(JoinError::Panicked(_))));
         assert!(matches!(waiting.await, Err(JoinError::Cancelled)));
+        Ok(())
+    });
+}
+
+/// R52, section 5 `cancel_many`: all are asked to end, and gone when that is answered; those that had ended keep their
+/// outcomes.
+#[test]
+fn cancelling_many_waits_until_all_are_gone() {
+    run(|| async {
+        let log = Log::default();
+        let completed = spawn(async { 7 });
+        let waiting = |name: &'static str| {
+            let local = LogsDrop(log.clone(), name);
+            spawn(async move {
+                let _local = local;
+                pending().await
+            })
+        };
+        let tasks = [waiting("first"), completed, waiting("second")];
+        turns(2).await;
+        let cancelled = cancel_and_wait(tasks);
+        assert_eq!(log.text(), "first second", "nothing is awaited for asking");
+        let outcomes = cancelled.await;
+        assert!(matches!(outcomes[..], [Err(JoinError::Cancelled), Ok(7), Err(JoinError::Cancelled)]));
+        Ok(())
+    });
+}
+
+/// R52: a task that can not end at once, since what it waits for has come, is waited for.
+#[test]
+fn cancelling_many_waits_for_one_that_completes() {
+    run(|| async {
+        let gate = Gate::default();
+        let waiting = || {
+            let gate = gate.clone();
+            spawn(async move { gate.wait().await })
+        };
+        let tasks = [waiting(), waiting()];
+        turns(2).await;
+        gate.open();
+        let outcomes = cancel_and_wait(tasks).await;
+        assert!(outcomes.iter().all(Result::is_ok), "completing wins (R53)");
+        Ok(())
+    });
+}
+
+/// R52, section 5 `cancel_many`: nobody is gone at once.
+#[test]
+fn cancelling_none_is_ready_at_once() {
+    run(|| async {
+        let mut none = cancel_and_wait([] as [JoinHandle<()>; 0]);
+        assert!(matches!(poll_once(&mut none).await, Poll::Ready(outcomes) if outcomes.is_empty()));
         Ok(())
     });
 }
@@ -113,7 +166,7 @@ fn a_task_whose_awaited_value_has_come_completes_although_cancelled() {
     });
 }
 
-/// R55: whoever waits for a task may give up; the task runs on.
+/// R55, section 5 `join_cancel_free`: whoever waits for a task may give up; the task runs on.
 #[test]
 fn cancelling_a_joiner_leaves_the_task_running() {
     run(|| async {

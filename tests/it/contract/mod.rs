@@ -4,6 +4,7 @@ pub(super) use super::{run, run_leaving};
 
 mod cancel;
 mod close;
+mod combine;
 mod completion;
 mod connect;
 mod deadline;
@@ -14,6 +15,7 @@ mod interval;
 mod lock;
 mod semaphore;
 mod server;
+mod shield;
 mod stream_read;
 mod stream_read_exclusive;
 mod stream_write;

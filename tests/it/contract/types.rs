@@ -1,8 +1,10 @@
 //! What the types promise, checked by the compiler: keys instead of pointers make all of them `Send + Sync + Unpin`.
 
 use std::cell::Cell;
+use std::future::Pending;
 use std::rc::Rc;
 
+use twinloop::combine::{JoinAll, One, Shield};
 use twinloop::completion::{self, WhenCancelled};
 use twinloop::sync::{Acquire, AcquirePermits, Consume, EventWait, Refill};
 use twinloop::transport::{
@@ -28,6 +30,7 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<Completion<Rc<()>>>();
     travels::<completion::Joined<Rc<()>>>();
     travels::<WhenCancelled<'_, Rc<()>>>();
+    travels::<Shield<Rc<()>>>();
     travels::<Moment>();
     travels::<TimerId>();
     travels::<Sleep>();
@@ -59,4 +62,15 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<TokenBucket>();
     travels::<Consume>();
     travels::<Refill>();
+}
+
+/// What is made of parts travels where its parts do.
+#[test]
+fn combined_futures_travel_where_their_parts_do() {
+    travels::<JoinAll<Pending<u32>>>();
+    travels::<One<'_, Pending<u32>>>();
+    fn is_send<F: Send>(_: F) {}
+    is_send(twinloop::cancel_and_wait([] as [JoinHandle<u32>; 0]));
+    is_send(twinloop::join(std::future::ready(1), std::future::ready(2)));
+    is_send(twinloop::race(std::future::ready(1), std::future::ready(2)));
 }
