@@ -86,3 +86,45 @@ impl Wake for Child {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A parent that counts how often it is woken.
+    #[derive(Default)]
+    struct Parent(AtomicUsize);
+
+    impl Wake for Parent {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn look(woken: &mut Woken, parent: &Arc<Parent>) -> Vec<usize> {
+        woken.look(&Context::from_waker(&Arc::clone(parent).into()));
+        iter::from_fn(|| woken.next().map(|(child, _)| child)).collect()
+    }
+
+    #[test]
+    fn wakes_of_any_thread_merge_until_the_next_look() {
+        let (mut woken, parent) = (Woken::all(8), Arc::new(Parent::default()));
+        assert_eq!(look(&mut woken, &parent), [0, 1, 2, 3, 4, 5, 6, 7], "none was polled yet");
+        for round in 1..=2 {
+            std::thread::scope(|scope| {
+                let wakers = &woken.wakers;
+                for _ in 0..2 {
+                    scope.spawn(move || {
+                        [6, 1, 3, 1].iter().for_each(|&child: &usize| wakers[child].wake_by_ref())
+                    });
+                }
+            });
+            assert_eq!(parent.0.load(Ordering::Relaxed), round, "the first wake tells the parent");
+            assert_eq!(look(&mut woken, &parent), [1, 3, 6]);
+        }
+        assert_eq!(look(&mut woken, &parent), []);
+    }
+}
