@@ -244,8 +244,13 @@ impl Drop for Dispatcher {
         for task in finished {
             core.forget_task(task);
         }
-        let objects = core.objects.take();
-        core.drop_contained(objects);
+        // One by one, and out of the same table: a key of one that is gone must not meet one that a destructor makes.
+        let objects = core.objects.borrow().keys();
+        for object in objects {
+            let object = core.objects.borrow_mut().remove(object);
+            core.drop_contained(object);
+        }
+        core.drop_contained(core.objects.take());
         core.drop_contained(core.waits.take());
         let fds = core.sources.borrow().fds();
         for fd in fds {

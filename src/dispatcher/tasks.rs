@@ -272,8 +272,17 @@ impl Core {
         drop(tasks);
         joiner.note(self, context);
         let mut tasks = self.tasks.borrow_mut();
-        tasks.table.get_mut(key).expect("noting a waiter ends no task").joiner = joiner;
-        None
+        match tasks.table.get_mut(key) {
+            Some(task) if !matches!(task.state, State::Done(_)) => {
+                task.joiner = joiner;
+                None
+            }
+            // Cloning the waker has ended the very task.
+            _ => {
+                drop(tasks);
+                self.poll_join(key, context)
+            }
+        }
     }
 
     /// Begins a wait for the end of a task that has not ended.

@@ -219,17 +219,24 @@ pub(crate) enum Ended {
 impl Core {
     /// Whether the wait was granted. If not, `context`'s task is woken once it is.
     pub(crate) fn poll_wait(&self, wait: Key, context: &Context<'_>) -> bool {
+        let Some(mut waiter) = self.take_waiter(wait) else { return true };
+        // Cloning and dropping wakers is anyone's code: no borrow is alive, and the wait may be granted meanwhile.
+        waiter.note(self, context);
         let mut waits = self.waits.borrow_mut();
         let entry = waits.get_mut(wait);
         if matches!(entry.state, State::Granted) {
+            drop(waits);
             return true;
         }
-        let mut waiter = std::mem::take(&mut entry.waiter);
-        drop(waits);
-        // Cloning and dropping wakers is anyone's code: no borrow is alive.
-        waiter.note(self, context);
-        self.waits.borrow_mut().get_mut(wait).waiter = waiter;
+        entry.waiter = waiter;
         false
+    }
+
+    /// Who was noted for a wait, or `None` if it was granted.
+    fn take_waiter(&self, wait: Key) -> Option<Waiter> {
+        let mut waits = self.waits.borrow_mut();
+        let entry = waits.get_mut(wait);
+        if matches!(entry.state, State::Granted) { None } else { Some(std::mem::take(&mut entry.waiter)) }
     }
 }
 

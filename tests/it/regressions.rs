@@ -14,8 +14,8 @@ use std::time::Duration;
 use twinloop::driver::{ConnectOptions, ListenOptions};
 use twinloop::observe::{ObservedCallback, Observer};
 use twinloop::{
-    Address, AsyncCallback, Dispatcher, JoinHandle, Moment, PollError, StreamServer, connect, panic_text,
-    sleep, spawn, yield_now,
+    Address, AsyncCallback, AsyncEvent, Dispatcher, JoinHandle, Moment, PollError, StreamServer, connect,
+    panic_text, sleep, spawn, yield_now,
 };
 use twinloop_real::RealDriver;
 
@@ -420,4 +420,38 @@ fn a_read_that_is_done_gives_the_right_to_read_back() {
     }
     on_real::run(case);
     on_sim::run(case);
+}
+
+// A waker whose clone brings what is waited for
+
+/// Its clone runs a closure, once, before it answers.
+fn brings(bring: impl FnOnce() + 'static) -> Waker {
+    thread_local! {
+        static BRING: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+    }
+    static FUNCTIONS: RawWakerVTable = RawWakerVTable::new(
+        |data| {
+            if let Some(bring) = BRING.take() {
+                bring();
+            }
+            RawWaker::new(data, &FUNCTIONS)
+        },
+        |_| {},
+        |_| {},
+        |_| {},
+    );
+    BRING.replace(Some(Box::new(bring)));
+    // SAFETY: the functions look at no data; what they share is local to the thread that the test is on.
+    unsafe { Waker::new(std::ptr::null(), &FUNCTIONS) }
+}
+
+/// Cloning a waker is anyone's code: what it brings is there when the poll ends, and no wake for it comes later.
+#[test]
+fn what_comes_while_a_waker_is_cloned_is_seen_by_that_poll() {
+    let (dispatcher, _) = dispatcher();
+    let _scope = dispatcher.handle().enter();
+    let event = AsyncEvent::new();
+    let mut wait = pin!(event.wait());
+    let fired = event.clone();
+    assert!(poll_with(wait.as_mut(), &brings(move || fired.fire())).is_ready());
 }

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::run;
 use super::support::{Gate, Log, poll_once, turns};
+use super::{run, run_leaving};
 use twinloop::{Elapsed, JoinError, panic_text, shield, sleep, spawn, timeout, yield_now};
 
 const MS: Duration = Duration::from_millis(1);
@@ -130,7 +130,7 @@ fn a_shield_that_has_ended_is_ready() {
 /// Dropping a shield over work that never ends leaves a task; the dispatcher ends it as it closes.
 #[test]
 fn a_dropped_shield_leaves_its_task() {
-    run(|| async {
+    run_leaving(|| async {
         let before = twinloop::Handle::current().pending().tasks;
         drop(shield(pending::<()>()));
         yield_now().await;
