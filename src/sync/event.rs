@@ -73,9 +73,8 @@ impl AsyncEvent {
     #[track_caller]
     pub fn fire(&self) {
         let (core, state) = self.event.resolve();
-        if !state.set.replace(true) {
-            state.waits.grant_all(&core);
-        }
+        state.set.set(true);
+        state.waits.grant_all(&core);
     }
 
     /// Clears the event: who comes from now on waits. Does nothing to an event that is not set.

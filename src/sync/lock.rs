@@ -157,8 +157,8 @@ impl<T> Future for Acquire<T> {
         let Acquire { lock, ticket } = self.get_mut();
         let (core, state) =
             lock.as_ref().expect("an Acquire was polled again after it gave its guard").resolve();
-        let free = if ticket.is_drawn() { None } else { state.try_take() };
-        let value = match free {
+        // It is not free while anyone waits, so that this takes it from nobody.
+        let value = match state.try_take() {
             Some(value) => value,
             None if ticket.poll(&state.waits, &core, context) => state.take_value(),
             None => return Poll::Pending,
@@ -190,6 +190,18 @@ impl<T> fmt::Debug for Acquire<T> {
 ///
 /// Dropped after its dispatcher was closed, or on another thread, a guard drops the value and nothing else. On another
 /// thread that means: the lock stays locked for ever, and so it does if the guard is leaked.
+///
+/// ```
+/// # twinloop_sim::run(async {
+/// use twinloop::{AsyncLock, spawn};
+///
+/// let lock = AsyncLock::new(1);
+/// let mut guard = lock.acquire().await;
+/// let task = spawn(async move { *guard += 1 });
+/// assert_eq!(*lock.acquire().await, 2);
+/// task.await?;
+/// # Ok(()) });
+/// ```
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct LockGuard<T: 'static> {
     lock: Shared<State<T>>,

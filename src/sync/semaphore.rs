@@ -155,12 +155,14 @@ impl fmt::Debug for AsyncSemaphore {
 }
 
 impl State {
+    /// Takes permits that are available, but from nobody who waits.
     fn try_take(&self, permits: usize) -> bool {
         if !self.waits.is_empty() {
             return false;
         }
-        let left = self.available.get().checked_sub(permits);
-        left.inspect(|left| self.available.set(*left)).is_some()
+        let Some(left) = self.available.get().checked_sub(permits) else { return false };
+        self.available.set(left);
+        true
     }
 
     fn give_back(&self, core: &Core, permits: usize) {

@@ -147,8 +147,6 @@ impl TokenBucket {
     #[track_caller]
     pub fn replenish(&self, tokens: usize) {
         let (core, state) = self.bucket.resolve();
-        // What came until now came first: a bucket that is full already takes none of it.
-        state.settle(&core);
         state.give(&core, tokens);
     }
 
@@ -173,13 +171,15 @@ impl fmt::Debug for TokenBucket {
 }
 
 impl State {
+    /// Takes the tokens from the bucket, but from nobody who waits.
     fn try_consume(&self, core: &Core, tokens: usize) -> bool {
         self.settle(core);
         if !self.waits.is_empty() {
             return false;
         }
-        let left = self.tokens.get().checked_sub(tokens as u128);
-        left.inspect(|left| self.tokens.set(*left)).is_some()
+        let Some(left) = self.tokens.get().checked_sub(tokens as u128) else { return false };
+        self.tokens.set(left);
+        true
     }
 
     /// Brings the bucket up to the present.
@@ -193,6 +193,8 @@ impl State {
     }
 
     fn give(&self, core: &Core, tokens: usize) {
+        // With what came until now it may be enough for who waits, who is not to wait for the timer then.
+        self.settle(core);
         self.tokens.set(self.tokens.get() + tokens as u128);
         self.serve(core);
     }
@@ -278,7 +280,7 @@ impl Drop for Consume {
         match self.ticket.give_up(&state.waits, &core) {
             Some(Ended::Granted) => state.give(&core, self.ticket.amount()),
             // What it has collected stays, and is the next one's now.
-            Some(Ended::GivenUp) => state.serve(&core),
+            Some(Ended::GivenUp) => state.settle(&core),
             None => {}
         }
     }

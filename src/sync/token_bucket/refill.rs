@@ -7,6 +7,23 @@ use crate::Moment;
 /// How tokens come to a [`TokenBucket`](crate::TokenBucket) (R184).
 ///
 /// Zero tokens, and a period of zero, bring nothing at all, as [`Refill::Manual`] says in plain words.
+///
+/// ```
+/// # twinloop_sim::run(async {
+/// use std::time::Duration;
+/// use twinloop::sync::Refill;
+/// use twinloop::{TokenBucket, sleep};
+///
+/// let period = Duration::from_secs(1);
+/// let evenly = TokenBucket::new(10, Refill::Continuous { tokens: 10, period });
+/// let at_once = TokenBucket::new(10, Refill::Discrete { tokens: 10, period });
+/// assert!(evenly.try_consume(10) && at_once.try_consume(10));
+/// sleep(period / 2).await;
+/// assert_eq!((evenly.available_tokens(), at_once.available_tokens()), (5, 0));
+/// sleep(period / 2).await;
+/// assert_eq!((evenly.available_tokens(), at_once.available_tokens()), (10, 10));
+/// # Ok(()) });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refill {

@@ -2,8 +2,11 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
 use super::support::{Log, LogsDrop, poll_once, turns, with_foreign_wakers};
@@ -334,6 +337,28 @@ fn the_lock_comes_through_foreign_wakers() {
         turns(2).await;
         drop(guard);
         assert_eq!(task.await?, 7);
+        Ok(())
+    });
+}
+
+/// To give up a waker is to run its destructor, which may release the lock to the very wait that gives it up: the poll that
+/// is under way tells so.
+#[test]
+fn the_lock_may_come_in_the_middle_of_a_poll() {
+    struct Holding(#[expect(dead_code, reason = "it is there to be dropped")] LockGuard<()>);
+    impl Wake for Holding {
+        fn wake(self: Arc<Self>) {}
+    }
+    run(|| async {
+        let lock = AsyncLock::new(());
+        let mut waiting = {
+            let holding = Arc::new(Holding(lock.acquire().await)).into();
+            let mut waiting = lock.acquire();
+            assert!(Pin::new(&mut waiting).poll(&mut Context::from_waker(&holding)).is_pending());
+            waiting
+        };
+        assert!(lock.is_locked(), "the noted waker holds it");
+        assert!(has_come(&mut waiting).await.is_some());
         Ok(())
     });
 }

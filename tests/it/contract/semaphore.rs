@@ -261,6 +261,9 @@ fn more_permits_than_can_be_counted_are_refused() {
         assert!(panic_text(&*payload).contains("add only new ones"));
         drop(held);
         assert_eq!(semaphore.available_permits(), usize::MAX);
+        semaphore.acquire_many(2).await.forget();
+        semaphore.add_permits(2);
+        assert_eq!(semaphore.available_permits(), usize::MAX, "what was forgotten counts no more");
         Ok(())
     });
 }
