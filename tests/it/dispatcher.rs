@@ -12,8 +12,8 @@ use twinloop::driver::{
 };
 use twinloop::observe::{ObservedCallback, Observer};
 use twinloop::{
-    Address, AsyncCallback, Closed, Dispatcher, Handle, JoinError, Moment, NextWork, PollError, idle,
-    panic_text, sleep, spawn, spawn_thread, yield_now,
+    Address, AsyncCallback, AsyncLock, Closed, Dispatcher, Handle, JoinError, Moment, NextWork, PollError,
+    idle, panic_text, sleep, spawn, spawn_thread, yield_now,
 };
 
 pub(super) type Waits = Rc<RefCell<Vec<Option<Duration>>>>;
@@ -423,4 +423,20 @@ fn an_observer_learns_where_a_callback_was_asked_for() {
     let _timer = dispatcher.handle().add_timer(Moment::ORIGIN, AsyncCallback::new(nothing, 0));
     dispatcher.poll().expect("all are due");
     assert_eq!(*places.borrow(), [first_line, first_line + 1, first_line + 2]);
+}
+
+/// A task that waits for what it holds itself waits for ever: the turn says so, and the dump says where and for what.
+#[test]
+fn a_wait_that_can_never_end_is_told_with_its_place() {
+    let (dispatcher, _) = dispatcher();
+    let task = dispatcher.handle().spawn(async {
+        let lock = AsyncLock::new(());
+        let _guard = lock.acquire().await;
+        let _again = lock.acquire().await;
+    });
+    dispatcher.poll().expect("the task is to be polled");
+    assert_eq!(dispatcher.poll(), Err(PollError::NothingPending));
+    let dump = dispatcher.dump();
+    assert!(dump.lines().any(|line| line.starts_with("lock it/dispatcher.rs:")), "{dump}");
+    task.detach();
 }
