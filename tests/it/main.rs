@@ -5,13 +5,13 @@
 #![expect(clippy::duplicate_mod, reason = "the contract is mounted once for each driver")]
 
 mod dispatcher;
+mod interleavings;
 mod leaks;
-mod meeting;
 mod on_real;
 mod on_sim;
 mod regressions;
 mod sim;
 mod tidy;
 
-// What `meeting` compiles names its own crate's root.
+// What `interleavings` compiles names its own crate's root.
 use twinloop::driver;

@@ -440,7 +440,8 @@ fn a_guard_dropped_on_another_thread_leaves_the_lock_locked() {
 /// Guards, futures and locks that outlive their dispatcher drop in peace, and the value is dropped with its guard.
 #[test]
 fn what_outlives_the_dispatcher_drops_in_peace() {
-    let (kept, log): (Rc<RefCell<Vec<Box<dyn Any>>>>, Log) = Default::default();
+    let kept: Rc<RefCell<Vec<Box<dyn Any>>>> = Rc::default();
+    let log = Log::default();
     run_leaving({
         let (kept, log) = (Rc::clone(&kept), log.clone());
         move || {

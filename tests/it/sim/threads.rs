@@ -37,11 +37,10 @@ fn taking_turns(log: Arc<Mutex<String>>) -> impl FnOnce(&mut Sim) {
 }
 
 fn order_of_turns(choices: &Choices) -> String {
-    let log = Arc::default();
+    let log: Arc<Mutex<String>> = Arc::default();
     let report = run_world(choices, Telling::Silent, taking_turns(Arc::clone(&log)));
     assert!(report.verdict.is_passed(), "{}", report.verdict);
-    let order = log.lock().expect("nothing panics in the log").clone();
-    order
+    String::clone(&log.lock().expect("nothing panics in the log"))
 }
 
 /// In a kind world threads go in the order of starting, as far as each has something to do.
