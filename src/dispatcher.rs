@@ -617,6 +617,9 @@ impl Core {
     }
 
     fn take_inbox(&self) {
+        if !self.inbox.is_pending() {
+            return;
+        }
         let mut arrived = self.arrived.take();
         self.inbox.take(&mut arrived);
         for message in arrived.drain(..) {

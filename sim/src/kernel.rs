@@ -57,8 +57,14 @@ pub(crate) struct Kernel {
 /// A thread of a host; 0 is the one that the host's program begins on.
 pub(crate) type ThreadIndex = usize;
 
-/// What a thread's poll has not told yet; one entry for each descriptor, in the order in which it became ready.
-type Poller = VecDeque<Event>;
+/// What belongs to a thread's poll.
+#[derive(Default)]
+struct Poller {
+    /// What it has not told yet; one entry for each descriptor, in the order in which it became ready.
+    edges: VecDeque<Event>,
+    /// How many descriptors it watches.
+    watched: usize,
+}
 
 /// What a descriptor refers to.
 enum Socket {
@@ -242,7 +248,9 @@ impl Kernel {
 
     pub(crate) fn close(&mut self, now: Moment, fd: Fd) {
         let Some(socket) = self.sockets.remove(fd.key()) else { return };
-        self.poller_of(fd).retain(|event| event.fd != fd);
+        let poller = self.poller_of(fd);
+        poller.edges.retain(|event| event.fd != fd);
+        poller.watched -= 1;
         match socket {
             Socket::Stream(key) => {
                 self.entry_mut(key).owner = Owner::Nobody;
@@ -297,10 +305,12 @@ impl Kernel {
 
     /// The edges that a thread was not told yet, to be told from the front.
     pub(crate) fn edges_mut(&mut self, thread: ThreadIndex) -> &mut VecDeque<Event> {
-        if self.pollers.len() <= thread {
-            self.pollers.resize_with(thread + 1, Poller::new);
-        }
-        &mut self.pollers[thread]
+        &mut self.poller(thread).edges
+    }
+
+    /// Whether there are such edges.
+    pub(crate) fn has_edges(&self, thread: ThreadIndex) -> bool {
+        self.pollers.get(thread).is_some_and(|poller| !poller.edges.is_empty())
     }
 
     /// Raises an edge of an open descriptor.
@@ -308,7 +318,7 @@ impl Kernel {
         if readiness.is_empty() || self.sockets.get(fd.key()).is_none() {
             return;
         }
-        let edges = self.poller_of(fd);
+        let edges = &mut self.poller_of(fd).edges;
         match edges.iter_mut().find(|event| event.fd == fd) {
             Some(event) => event.readiness |= readiness,
             None => edges.push_back(Event { fd, readiness }),
@@ -317,17 +327,14 @@ impl Kernel {
 
     /// How many descriptors a thread has open.
     pub(crate) fn fd_count(&self, thread: ThreadIndex) -> usize {
-        self.fds(thread).count()
+        self.pollers.get(thread).map_or(0, |poller| poller.watched)
     }
 
     /// One of them, in the order of their indexes.
     pub(crate) fn nth_fd(&self, thread: ThreadIndex, which: usize) -> Fd {
-        self.fds(thread).nth(which).expect("the thread has so many descriptors")
-    }
-
-    fn fds(&self, thread: ThreadIndex) -> impl Iterator<Item = Fd> {
         let keys = self.sockets.iter().map(|(key, _)| key);
-        keys.filter(move |key| self.watched_by[key.index()] == thread).map(Fd::from_key)
+        let mut watched = keys.filter(|key| self.watched_by[key.index()] == thread);
+        Fd::from_key(watched.nth(which).expect("the thread has so many descriptors"))
     }
 
     /// How many bytes a receive would find.
@@ -368,11 +375,19 @@ impl Kernel {
             self.watched_by.resize(key.index() + 1, 0);
         }
         self.watched_by[key.index()] = self.caller;
+        self.poller(self.caller).watched += 1;
         Fd::from_key(key)
     }
 
+    fn poller(&mut self, thread: ThreadIndex) -> &mut Poller {
+        if self.pollers.len() <= thread {
+            self.pollers.resize_with(thread + 1, Poller::default);
+        }
+        &mut self.pollers[thread]
+    }
+
     fn poller_of(&mut self, fd: Fd) -> &mut Poller {
-        self.edges_mut(self.watched_by[fd.key().index()])
+        self.poller(self.watched_by[fd.key().index()])
     }
 
     /// A packet for no connection: a SYN may begin one; everything else is refused.

@@ -46,9 +46,18 @@ pub(crate) struct World {
     /// Draws which of several threads that are due at one time turns first; 0 is the first one of the host that was added
     /// first.
     host_order: Site,
+    /// The threads that have something to do, as of the present step, by host and index; kept for its allocation.
+    plan: Vec<Planned>,
     /// When cuts and crashes are drawn next; `None` in a world that has none.
     next_faults_at: Option<Moment>,
     pub(crate) turns: u64,
+}
+
+/// When a thread has something to do.
+struct Planned {
+    at: Moment,
+    host: HostIndex,
+    index: ThreadIndex,
 }
 
 struct Host {
@@ -70,8 +79,6 @@ struct Thread {
     free_at: Moment,
     /// Turns at the moment `free_at`, without a pause.
     turns_in_a_row: u32,
-    /// When it next has something to do, as of the present step.
-    next_turn_at: Option<Moment>,
     /// The deadline that was looked at last, and when it is noticed.
     alarm: Option<(Moment, Moment)>,
     /// What other threads wake it by, and when it notices that one has.
@@ -101,6 +108,7 @@ impl World {
             script,
             budget,
             host_order,
+            plan: Vec::new(),
             next_faults_at: draws_faults.then_some(Moment::ORIGIN + FAULT_PERIOD),
             turns: 0,
         }
@@ -169,7 +177,7 @@ impl World {
     fn step(&mut self) -> Result<(), Verdict> {
         let now = self.state.borrow().now;
         self.plan_turns();
-        let next_turn = self.threads().filter_map(|(_, _, thread)| thread.next_turn_at).min();
+        let next_turn = self.plan.iter().map(|planned| planned.at).min();
         let next_event = self.state.borrow().next_at();
         let Some(next) = next_turn.into_iter().chain(next_event).min() else {
             // Servers alone wait for nobody: that nothing is left to happen is their end.
@@ -185,23 +193,14 @@ impl World {
         if next_event.is_some_and(|at| at <= next) {
             return self.happen(next);
         }
-        let is_due = |thread: &Thread| thread.next_turn_at.is_some_and(|at| at <= next);
-        let due = || self.threads().filter(|(_, _, thread)| is_due(thread));
+        let due = || self.plan.iter().filter(|planned| planned.at <= next);
         let which = match due().count() {
             1 => 0,
             several => self.state.borrow_mut().chooser.pick(self.host_order, several),
         };
-        let due = due().nth(which).map(|(host, index, _)| (host, index));
-        let (host, index) = due.expect("a pick is below the number of threads that are due");
+        let &Planned { host, index, .. } =
+            due().nth(which).expect("a pick is below the number of threads that are due");
         self.turn(host, index, next)
-    }
-
-    /// The threads of all hosts, by host and index.
-    fn threads(&self) -> impl Iterator<Item = (HostIndex, ThreadIndex, &Thread)> {
-        self.hosts.iter().enumerate().flat_map(|(host, Host { threads, .. })| {
-            let numbered = threads.iter().enumerate();
-            numbered.filter_map(move |(index, thread)| Some((host, index, thread.as_ref()?)))
-        })
     }
 
     fn has_clients(&self) -> bool {
@@ -239,13 +238,14 @@ impl World {
 
     /// Finds out when each thread has something to do.
     fn plan_turns(&mut self) {
+        self.plan.clear();
         let State { machines, chooser, now, .. } = &mut *self.state.borrow_mut();
         for (host, Host { threads, .. }) in self.hosts.iter_mut().enumerate() {
-            let numbered = threads.iter_mut().enumerate();
-            for (index, thread) in numbered.filter_map(|(index, thread)| Some((index, thread.as_mut()?))) {
-                let has_edges = !machines[host].kernel.edges_mut(index).is_empty();
+            for (index, thread) in threads.iter_mut().enumerate() {
+                let Some(thread) = thread else { continue };
+                let has_edges = machines[host].kernel.has_edges(index);
                 let at = thread.next_work_at(has_edges, &machines[host].rule, chooser, *now);
-                thread.next_turn_at = at.map(|at| at.max(thread.free_at));
+                self.plan.extend(at.map(|at| Planned { at: at.max(thread.free_at), host, index }));
             }
         }
     }
@@ -300,7 +300,6 @@ impl World {
             has_ended: Rc::default(),
             free_at: self.state.borrow().now,
             turns_in_a_row: 0,
-            next_turn_at: None,
             alarm: None,
             wake,
             woken_at: None,
@@ -309,15 +308,13 @@ impl World {
 
     /// Begins the threads that programs have asked for, in the order of asking. What one begins with may ask for more.
     fn start_threads(&mut self) -> Result<(), Verdict> {
-        loop {
+        while !self.state.borrow().starting.is_empty() {
             let starting = std::mem::take(&mut self.state.borrow_mut().starting);
-            if starting.is_empty() {
-                return Ok(());
-            }
             for (host, main) in starting {
                 self.start_thread(host, main)?;
             }
         }
+        Ok(())
     }
 
     fn start_thread(&mut self, host: HostIndex, main: ThreadMain) -> Result<(), Verdict> {

@@ -31,12 +31,13 @@ type Slot = Option<(u64, Rc<Core>)>;
 thread_local! {
     static DISPATCHERS: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
     static CURRENT: Cell<Option<Handle>> = const { Cell::new(None) };
-    static THREAD: u32 = next_thread();
+    /// The number of this thread, or of the one that the current dispatcher's driver plays; 0 until there is a dispatcher.
+    static THREAD: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Identities and threads' numbers are compared and never shown or ordered, so that they may differ between runs.
 static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(1);
-static NEXT_THREAD: AtomicU32 = AtomicU32::new(0);
+static NEXT_THREAD: AtomicU32 = AtomicU32::new(1);
 
 impl Handle {
     /// The dispatcher in whose scope this code runs: inside a callback, a task, `run`, or while [`Scope`] lives.
@@ -61,7 +62,11 @@ impl Handle {
 
     /// Makes this dispatcher the current one until the scope is dropped. Scopes nest.
     pub fn enter(&self) -> Scope {
-        Scope { outer: CURRENT.replace(Some(*self)), not_send: PhantomData }
+        Scope {
+            outer: CURRENT.replace(Some(*self)),
+            outer_thread: THREAD.replace(self.thread),
+            not_send: PhantomData,
+        }
     }
 
     /// Whether the dispatcher is open and lives on this thread.
@@ -88,7 +93,7 @@ impl Handle {
     #[track_caller]
     pub(crate) fn core_unless_closed(&self) -> Option<Rc<Core>> {
         match self.try_core() {
-            None if self.thread != this_thread() => panic!(
+            None if self.thread != THREAD.get() => panic!(
                 "the dispatcher of this object lives on another thread: use the object where its dispatcher runs"
             ),
             core => core,
@@ -97,7 +102,7 @@ impl Handle {
 
     /// `None` too while the thread itself is ending and its table is gone.
     pub(crate) fn try_core(&self) -> Option<Rc<Core>> {
-        if self.thread != this_thread() {
+        if self.thread != THREAD.get() {
             return None;
         }
         let find = |dispatchers: &RefCell<Vec<Slot>>| match dispatchers.borrow().get(self.slot as usize) {
@@ -118,12 +123,14 @@ impl fmt::Debug for Handle {
 #[must_use = "the scope ends when it is dropped"]
 pub struct Scope {
     outer: Option<Handle>,
+    outer_thread: u32,
     not_send: PhantomData<*const ()>,
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
         CURRENT.set(self.outer);
+        THREAD.set(self.outer_thread);
     }
 }
 
@@ -133,9 +140,12 @@ impl fmt::Debug for Scope {
     }
 }
 
-/// The number of the thread that this code runs on: of the thread that the current dispatcher's driver plays, if it plays one.
+/// The number of this thread, given now if it has none.
 fn this_thread() -> u32 {
-    Handle::try_current().map_or_else(|| THREAD.with(|thread| *thread), |current| current.thread)
+    if THREAD.get() == 0 {
+        THREAD.set(next_thread());
+    }
+    THREAD.get()
 }
 
 /// It may come round again after 2³²; the identity of a handle never does.

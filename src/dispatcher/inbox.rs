@@ -72,9 +72,14 @@ impl<M> Inbox<M> {
         self.senders.load(Ordering::Acquire) > 0
     }
 
+    /// The dispatcher: whether it is worth to take what has come.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Relaxed)
+    }
+
     /// The dispatcher: moves what has come behind `messages`, in the order of arrival.
     pub(crate) fn take(&self, messages: &mut Vec<M>) {
-        if self.pending.load(Ordering::Relaxed) && self.pending.swap(false, Ordering::AcqRel) {
+        if self.pending.swap(false, Ordering::AcqRel) {
             messages.append(&mut self.lock().messages);
         }
     }

@@ -76,13 +76,19 @@ fn turn_until_nothing_is_pending(inbox: &Inbox<u32>, driver: &Driver) -> Vec<u32
     let mut taken = Vec::new();
     loop {
         let before = taken.len();
-        inbox.take(&mut taken);
+        take(inbox, &mut taken);
         let may_come = inbox.has_senders();
         driver.poll(taken.len() > before || !may_come);
-        inbox.take(&mut taken);
+        take(inbox, &mut taken);
         if !may_come && taken.len() == before {
             return taken;
         }
+    }
+}
+
+fn take(inbox: &Inbox<u32>, taken: &mut Vec<u32>) {
+    if inbox.is_pending() {
+        inbox.take(taken);
     }
 }
 

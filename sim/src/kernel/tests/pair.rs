@@ -9,7 +9,7 @@ use std::time::Duration;
 use twinloop::driver::{ConnectOptions, Fd, Half, ListenOptions, OsError, Readiness};
 use twinloop::{Address, Moment};
 
-use super::super::{Kernel, Packet};
+use super::super::{Kernel, Packet, Poller};
 
 /// The two hosts, as indexes.
 pub(super) const A: usize = 0;
@@ -293,7 +293,8 @@ impl Pair {
             assert!(kernel.by_ends.is_empty(), "ends are left");
             assert!(kernel.listeners.is_empty(), "listeners are left");
             assert!(kernel.timers.is_empty(), "timers are left");
-            assert!(kernel.pollers.iter().all(VecDeque::is_empty), "edges of closed descriptors are left");
+            let is_idle = |poller: &Poller| poller.edges.is_empty() && poller.watched == 0;
+            assert!(kernel.pollers.iter().all(is_idle), "edges of closed descriptors are left");
         }
         assert!(self.wire.is_empty(), "packets are sent for ever");
     }
