@@ -638,13 +638,29 @@ impl Core {
         }
     }
 
-    /// One at a time, so that an idle callback never delays an event that comes meanwhile (R9).
+    /// One at a time, so that an idle callback never delays an event that comes meanwhile (R9). A source that stays ready
+    /// is an event in every turn (R10), although the driver told it once.
     fn queue_one_idle(&self) {
+        if self.idle.is_empty() || self.has_source_due() {
+            return;
+        }
         match self.idle.take_first(self) {
             None => {}
             Some((_, Waiter::Call(callback, place))) => self.push_ready(callback, CallbackKind::Idle, place),
             Some((_, mut waiter)) => waiter.wake(self),
         }
+    }
+
+    fn has_source_due(&self) -> bool {
+        let sources = self.sources.borrow();
+        self.ready.borrow().iter().any(|entry| {
+            let fd = || Fd::from_key(Key::from_word(entry.callback.udata));
+            match entry.kind {
+                CallbackKind::Reader => sources.is_due(fd(), Interest::Read),
+                CallbackKind::Writer => sources.is_due(fd(), Interest::Write),
+                _ => false,
+            }
+        })
     }
 
     /// Latches the driver's events; the reader of a source goes before its writer (R73).

@@ -97,3 +97,18 @@ pub fn round_up(wait: Duration, grain: Duration) -> Duration {
     }
     Duration::from_nanos(wait_ns.div_ceil(grain_ns).saturating_mul(grain_ns))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R22: moments and their differences saturate; nothing wraps, and nothing is negative.
+    #[test]
+    fn arithmetic_saturates_at_both_ends() {
+        let (early, late) = (Moment::from_nanos(5), Moment::from_nanos(9));
+        assert_eq!((late - early, early - late), (Duration::from_nanos(4), Duration::ZERO));
+        assert_eq!(Moment::FAR_FUTURE + Duration::from_nanos(1), Moment::FAR_FUTURE);
+        assert_eq!(Moment::ORIGIN + Duration::MAX, Moment::FAR_FUTURE);
+        assert_eq!(round_up(Duration::MAX, Duration::from_millis(1)), Duration::from_nanos(u64::MAX));
+    }
+}

@@ -153,6 +153,20 @@ fn exhaustion(code: i32) -> Option<ErrorKind> {
 mod tests {
     use super::*;
 
+    /// R133: an interrupted connect goes on by itself.
+    #[test]
+    fn a_connect_goes_on_when_a_signal_interrupts_it() {
+        for (code, goes_on) in [
+            (libc::EINTR, true),
+            (libc::EINPROGRESS, true),
+            (libc::EAGAIN, false),
+            (libc::ECONNREFUSED, false),
+        ] {
+            assert_eq!(connect_goes_on(&io::Error::from_raw_os_error(code)), goes_on, "{code}");
+        }
+    }
+
+    /// R139: what the core knows exhaustion by.
     #[test]
     fn exhaustion_has_the_promised_kinds_and_keeps_its_number() {
         for (code, kind) in [

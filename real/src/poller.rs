@@ -105,6 +105,7 @@ mod tests {
     /// More connected sockets than the first buffer holds, each of which is writable at once.
     const SOCKETS: usize = EVENTS_MIN + 10;
 
+    /// R16: what did not fit comes with the next wait, for which there is more room.
     #[test]
     fn a_filled_buffer_is_doubled_and_no_event_is_lost() {
         let mut poller = Poller::new().expect("a selector");

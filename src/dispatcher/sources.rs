@@ -150,6 +150,15 @@ impl Sources {
         direction.latched.then_some(watcher.callback)
     }
 
+    /// Whether a queued callback of this direction will find what it is called for.
+    pub(super) fn is_due(&self, fd: Fd, interest: Interest) -> bool {
+        let direction = self.get(fd).map(|source| match interest {
+            Interest::Read => &source.read,
+            Interest::Write => &source.write,
+        });
+        direction.is_some_and(|direction| direction.latched && direction.watcher.is_some())
+    }
+
     /// After a callback has run: the watcher's place, if it is still there and the direction still ready.
     pub(crate) fn still_due(&mut self, fd: Fd, interest: Interest) -> Option<&'static Location<'static>> {
         self.direction_mut(fd, interest)?.claim()

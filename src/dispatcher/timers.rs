@@ -168,6 +168,7 @@ mod tests {
         std::iter::from_fn(|| timers.expire(Moment::from_nanos(now)).map(|(key, _)| key)).collect()
     }
 
+    /// R27: the heap's own shape decides nothing.
     #[test]
     fn equal_deadlines_leave_in_the_order_of_adding() {
         let mut timers = Timers::default();
@@ -176,6 +177,7 @@ mod tests {
         assert_eq!(drain(&mut timers, 5), keys);
     }
 
+    /// Against R33: no entry stays until its deadline.
     #[test]
     fn a_removed_timer_is_gone_from_heap_and_table() {
         let mut timers = Timers::default();
@@ -187,6 +189,7 @@ mod tests {
         assert!(timers.heap.is_empty() && timers.timers.is_empty());
     }
 
+    /// R30: a timer can be removed until the moment it fires.
     #[test]
     fn a_due_timer_can_still_be_recalled() {
         let mut timers = Timers::default();

@@ -89,3 +89,20 @@ impl fmt::Display for AddressError {
         write!(f, "{:?} is not an address: write a.b.c.d:port or [v6]:port", self.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R186: IPv4 and IPv6 with a port are addresses, 0 is a port, and what is none is refused with the text.
+    #[test]
+    fn what_is_an_address_comes_out_as_it_went_in() {
+        for text in ["127.0.0.1:0", "10.1.2.3:65535", "[::1]:80", "[2001:db8::7]:1"] {
+            assert_eq!(text.parse().map(|address: Address| address.to_string()), Ok(text.to_owned()));
+        }
+        for text in ["", "127.0.0.1", "127.0.0.1:65536", "127.0.0:1", "::1:80", "localhost:80"] {
+            let refused = text.parse::<Address>().expect_err("it is no address");
+            assert!(refused.to_string().starts_with(&format!("{text:?}")), "{refused}");
+        }
+    }
+}

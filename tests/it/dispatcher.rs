@@ -1,95 +1,139 @@
-//! What only the owner of a dispatcher sees: turns one by one, closing, refusals. The driver here has a clock and nothing
-//! else, and keeps the waits that it was asked for.
+//! What only the owner of a dispatcher sees: turns one by one, closing, refusals. Its driver does what the test says.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, SocketOption, Unpark,
-};
+use twinloop::driver::{Capabilities, ConnectOptions, Event, Fd, ListenOptions, OsError, Readiness};
 use twinloop::observe::{ObservedCallback, Observer};
 use twinloop::{
-    Address, AsyncCallback, AsyncLock, Closed, Dispatcher, Handle, JoinError, Moment, NextWork, PollError,
-    idle, panic_text, sleep, spawn, spawn_thread, yield_now,
+    Address, AsyncCallback, AsyncLock, Closed, Dispatcher, ErrorKind, Handle, JoinError, Moment, NextWork, PollError,
+    StreamServer, idle, panic_text, sleep, spawn, spawn_thread, yield_now,
 };
+use twinloop_real::RealDriver;
 
-pub(super) type Waits = Rc<RefCell<Vec<Option<Duration>>>>;
+use crate::scripted::{Poll, dispatcher, scripted};
 
-struct ClockOnly {
-    now: Moment,
-    waits: Waits,
-}
-
-struct NobodyWaits;
-
-impl Unpark for NobodyWaits {
-    fn unpark(&self) {}
-}
-
-impl Driver for ClockOnly {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
-    }
-    fn now(&mut self) -> Moment {
-        self.now
-    }
-    fn poll(&mut self, timeout: Option<Duration>, _: &mut Vec<Event>) -> Result<(), OsError> {
-        self.waits.borrow_mut().push(timeout);
-        self.now += timeout.unwrap_or_default();
-        Ok(())
-    }
-    fn unparker(&self) -> Arc<dyn Unpark> {
-        Arc::new(NobodyWaits)
-    }
-    fn entropy(&mut self, _: &mut [u8]) -> Result<(), OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn listen(&mut self, _: &Address, _: &ListenOptions) -> Result<Fd, OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn accept(&mut self, _: Fd) -> Result<(Fd, Address), OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn connect(&mut self, _: &Address, _: &ConnectOptions) -> Result<Fd, OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn take_error(&mut self, _: Fd) -> Result<Option<OsError>, OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn recv(&mut self, _: Fd, _: &mut [u8]) -> Result<usize, OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn send(&mut self, _: Fd, _: &[u8]) -> Result<usize, OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn send_vectored(&mut self, _: Fd, _: &[std::io::IoSlice<'_>]) -> Result<usize, OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn shutdown(&mut self, _: Fd, _: Half) -> Result<(), OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn set_option(&mut self, _: Fd, _: SocketOption) -> Result<(), OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn local_address(&mut self, _: Fd) -> Result<Address, OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn remote_address(&mut self, _: Fd) -> Result<Address, OsError> {
-        Err(OsError::BAD_DESCRIPTOR)
-    }
-    fn close(&mut self, _: Fd) {}
-}
-
-pub(super) fn dispatcher() -> (Dispatcher, Waits) {
-    let waits = Waits::default();
-    let driver = ClockOnly { now: Moment::ORIGIN, waits: Rc::clone(&waits) };
-    (Dispatcher::new(Box::new(driver)), waits)
-}
+const MS: Duration = Duration::from_millis(1);
 
 fn nothing(_: &Handle, _: usize) {}
+
+thread_local! {
+    /// What the callbacks of a test have seen, in order.
+    static SEEN: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A callback that writes `word` down.
+fn seeing(word: usize) -> AsyncCallback {
+    AsyncCallback::new(|_, word| SEEN.with_borrow_mut(|seen| seen.push(word)), word)
+}
+
+fn seen() -> Vec<usize> {
+    SEEN.take()
+}
+
+/// A descriptor of `dispatcher`, whatever kind it is.
+fn descriptor(dispatcher: &Dispatcher) -> Fd {
+    let listener = dispatcher.handle().listen(&Address::loopback(0), &ListenOptions::default());
+    listener.expect("the driver refuses no listener")
+}
+
+/// R2, R4, section 5 `phase_order`: what was queued, timers due before the wait, sources, timers due after it; an idle
+/// callback only in a turn without events, and what is queued meanwhile in the next.
+#[test]
+fn a_turn_has_its_phases_in_order() {
+    let (dispatcher, waits, script) = scripted(Capabilities::default());
+    let (handle, fd) = (dispatcher.handle(), descriptor(&dispatcher));
+    let _during = handle.add_timer(Moment::ORIGIN + MS, seeing(5));
+    let _due = handle.add_timer(Moment::ORIGIN, seeing(2));
+    handle.add_writer(fd, seeing(4)).expect("it has no writer");
+    handle.add_reader(fd, seeing(3)).expect("it has no reader");
+    handle.call_idle(seeing(6));
+    handle.call_soon(seeing(1));
+    let events = vec![Event { fd, readiness: Readiness::WRITABLE | Readiness::READABLE }];
+    script.borrow_mut().polls.push_back(Poll { events, takes: MS, ..Poll::default() });
+
+    dispatcher.poll().expect("callbacks are pending");
+    assert_eq!(seen(), [1, 2, 3, 4, 5]);
+    assert!(handle.remove_reader(fd) && handle.remove_writer(fd));
+    dispatcher.poll().expect("an idle callback is pending");
+    assert_eq!(seen(), [6]);
+    assert_eq!(*waits.borrow(), [Some(Duration::ZERO); 2]);
+}
+
+/// R73: one event for both directions calls the reader before the writer, whichever was added first.
+#[test]
+fn the_reader_of_a_source_goes_before_its_writer() {
+    let (dispatcher, _, script) = scripted(Capabilities::default());
+    let (handle, fd) = (dispatcher.handle(), descriptor(&dispatcher));
+    handle.add_writer(fd, seeing(2)).expect("it has no writer");
+    handle.add_reader(fd, seeing(1)).expect("it has no reader");
+    let events = vec![Event { fd, readiness: Readiness::WRITABLE | Readiness::READABLE }];
+    script.borrow_mut().polls.push_back(Poll { events, ..Poll::default() });
+    for turn in 1..=3 {
+        dispatcher.poll().expect("the descriptor is watched");
+        assert_eq!(seen(), [1, 2], "turn {turn}");
+    }
+}
+
+/// R9: idle callbacks run one a turn, in their order, and a turn that has one does not wait.
+#[test]
+fn idle_callbacks_run_one_a_turn_in_their_order() {
+    let (dispatcher, waits, _) = scripted(Capabilities::default());
+    (1..=3).for_each(|word| dispatcher.handle().call_idle(seeing(word)));
+    for word in 1..=3 {
+        assert_eq!(dispatcher.next_work(), NextWork::Now);
+        dispatcher.poll().expect("an idle callback is pending");
+        assert_eq!(seen(), [word]);
+    }
+    assert_eq!(*waits.borrow(), [Some(Duration::ZERO); 3]);
+    assert_eq!(dispatcher.next_work(), NextWork::OnEvent);
+}
+
+/// R9, R10, section 5 `idle_only_when_quiet`: a source that stays ready leaves no quiet turn, although its edge was told
+/// only once.
+#[test]
+fn a_source_that_stays_ready_starves_idle_callbacks() {
+    let (dispatcher, _, script) = scripted(Capabilities::default());
+    let (handle, fd) = (dispatcher.handle(), descriptor(&dispatcher));
+    handle.add_reader(fd, seeing(1)).expect("it has no reader");
+    handle.call_idle(seeing(2));
+    let events = vec![Event { fd, readiness: Readiness::READABLE }];
+    script.borrow_mut().polls.push_back(Poll { events, ..Poll::default() });
+    for turn in 1..=5 {
+        dispatcher.poll().expect("the descriptor is watched");
+        assert_eq!(seen(), [1], "turn {turn}");
+    }
+    assert!(handle.remove_reader(fd));
+    dispatcher.poll().expect("an idle callback is pending");
+    assert_eq!(seen(), [2]);
+}
+
+/// R7, Nim #7192: what is queued before the first turn runs in it.
+#[test]
+fn a_callback_queued_before_the_first_turn_runs_in_it() {
+    let (dispatcher, _) = dispatcher();
+    (1..=16).for_each(|word| dispatcher.handle().call_soon(seeing(word)));
+    dispatcher.poll().expect("callbacks are pending");
+    assert_eq!(seen(), (1..=16).collect::<Vec<_>>());
+}
+
+/// R3, R24: the wait is rounded up to what the driver can wait, the deadline is not: no timer fires early.
+#[test]
+fn a_wait_is_rounded_up_to_the_drivers_grain() {
+    let mut capabilities = Capabilities::default();
+    capabilities.poll_grain = MS;
+    let (dispatcher, waits, _) = scripted(capabilities);
+    let _timer = dispatcher.handle().add_timer(Moment::ORIGIN + MS / 1000, seeing(1));
+    let _later = dispatcher.handle().add_timer(Moment::ORIGIN + MS + MS / 1000, seeing(2));
+    dispatcher.poll().expect("a timer is pending");
+    assert_eq!(seen(), [1]);
+    dispatcher.poll().expect("a timer is pending");
+    assert_eq!(seen(), [2]);
+    assert_eq!(*waits.borrow(), [Some(MS); 2]);
+}
 
 /// R3, and #7758: one wait until the timer, and nothing in between.
 #[test]
@@ -112,6 +156,20 @@ fn a_turn_with_work_does_not_wait() {
     assert_eq!(dispatcher.next_work(), NextWork::Now);
     dispatcher.poll().expect("a callback is pending");
     assert_eq!(*waits.borrow(), [Some(Duration::ZERO)]);
+}
+
+/// R12: who yields is queued work too, and does not wait for a timer far away.
+#[test]
+fn yielding_beside_a_long_timer_does_not_wait() {
+    let (dispatcher, waits) = dispatcher();
+    let program = async {
+        let _long = sleep(700 * MS);
+        for _ in 0..100 {
+            yield_now().await;
+        }
+    };
+    dispatcher.block_on(program).expect("it only yields");
+    assert!(waits.borrow().iter().all(|wait| *wait == Some(Duration::ZERO)), "{:?}", waits.borrow());
 }
 
 /// Against R8: it does not wait for ever.
@@ -163,6 +221,74 @@ fn a_turn_inside_a_turn_is_refused() {
     assert_eq!(outcome, Ok(7));
 }
 
+/// Against R15: a driver that can not wait is an error, not the end of the process; what is pending stays so.
+#[test]
+fn a_driver_that_fails_is_an_error_of_the_turn() {
+    let (dispatcher, _, script) = scripted(Capabilities::default());
+    let failure = OsError::new(io::ErrorKind::Other, 5);
+    script.borrow_mut().polls.push_back(Poll { fails: Some(failure), ..Poll::default() });
+    dispatcher.handle().call_soon(seeing(1));
+    assert_eq!(dispatcher.poll(), Err(PollError::Driver(failure)));
+    assert_eq!(seen(), [] as [usize; 0]);
+    dispatcher.poll().expect("the driver is well again");
+    assert_eq!(seen(), [1]);
+}
+
+/// R17: `block_on` for what is there already waits for nothing, and what was queued before it has run when it answers.
+#[test]
+fn block_on_for_what_is_there_waits_for_nothing() {
+    let (dispatcher, waits) = dispatcher();
+    let finished = dispatcher.handle().spawn(async { 7 });
+    dispatcher.poll().expect("the task is to be polled");
+    dispatcher.handle().call_soon(seeing(1));
+    let answer = dispatcher.block_on(finished).expect("it is there");
+    assert_eq!((answer.expect("it did not panic"), seen()), (7, vec![1]));
+    assert_eq!(*waits.borrow(), [Some(Duration::ZERO); 2]);
+}
+
+/// R69: a descriptor that nobody watches wakes nobody, also when its peer has hung up.
+#[test]
+fn a_descriptor_that_nobody_watches_does_not_spin() {
+    let driver = RealDriver::new().expect("the system gives a driver");
+    let dispatcher = Dispatcher::new(Box::new(driver));
+    let (handle, listener) = (dispatcher.handle(), descriptor(&dispatcher));
+    let address = handle.local_address(listener).expect("a listener is bound");
+    let fd = handle.connect(&address, &ConnectOptions::default()).expect("a connect begins");
+    handle.close(listener);
+    let timer = handle.add_timer(handle.now() + 30 * MS, seeing(1));
+    let mut turns = 0;
+    while seen().is_empty() {
+        dispatcher.poll().expect("a timer is pending");
+        turns += 1;
+    }
+    assert!(turns < 10, "{turns} turns for a reset and a timer");
+    assert!(!handle.remove_timer(timer), "it has fired");
+    handle.close(fd);
+}
+
+/// Against R138, R139: a server that is out of descriptors says so and goes on; a connection given up meanwhile is
+/// passed over.
+#[test]
+fn a_server_out_of_descriptors_says_so_and_goes_on() {
+    let (dispatcher, _, script) = scripted(Capabilities::default());
+    script.borrow_mut().accepts.extend([
+        Err(OsError::new(io::ErrorKind::QuotaExceeded, 24)),
+        Err(OsError::new(io::ErrorKind::OutOfMemory, 12)),
+        Err(OsError::new(io::ErrorKind::ConnectionAborted, 103)),
+        Ok(()),
+    ]);
+    let accepted = dispatcher.block_on(async {
+        let server = StreamServer::listen(Address::loopback(0)).expect("the driver refuses no listener");
+        for code in [24, 12] {
+            let error = server.accept().await.expect_err("nothing is left for one more");
+            assert_eq!((error.kind(), error.code()), (ErrorKind::TooManyOpen, Some(code)));
+        }
+        server.accept().await.map(|stream| stream.remote_address())
+    });
+    assert_eq!(accepted, Ok(Ok(Address::loopback(2))));
+}
+
+/// Against R14: a panic leaves `poll`, but not before the rest of the batch has run.
 #[test]
 fn a_panic_loses_nothing_of_its_batch_and_goes_on_from_poll() {
     let (dispatcher, _) = dispatcher();
@@ -214,6 +340,7 @@ fn a_closed_dispatcher_leaves_nothing() {
     assert!(panic_text(&*payload).contains("closed or lives on another thread"));
 }
 
+<<<<<<< HEAD
 /// Against R20: a task of a closed dispatcher has ended as cancelled, and its handle says so, to a task of another one too.
 #[test]
 fn a_handle_that_outlives_its_dispatcher_answers_that_its_task_was_cancelled() {
@@ -262,6 +389,9 @@ fn a_task_handle_is_of_no_use_on_another_thread() {
 }
 
 /// Several dispatchers share a thread; each handle reaches its own, and scopes nest.
+=======
+/// Against R1: several dispatchers share a thread; each handle reaches its own, and scopes nest.
+>>>>>>> ad67858 (Cases for the loop's, the timers', the cancellations' and the descriptors' rules that had none; a source that stays ready leaves no quiet turn for idle callbacks, although its edge is told once)
 #[test]
 fn dispatchers_on_one_thread_do_not_mix() {
     let (first, _) = dispatcher();

@@ -19,7 +19,7 @@ use twinloop::{
 };
 use twinloop_real::RealDriver;
 
-use crate::dispatcher::dispatcher;
+use crate::scripted::dispatcher;
 use crate::{on_real, on_sim};
 
 fn real_dispatcher() -> Dispatcher {

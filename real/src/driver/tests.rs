@@ -81,6 +81,7 @@ fn an_echo_goes_there_and_back() {
     assert_eq!(receive(driver, client), b"pong");
 }
 
+/// R146: an accepted stream has it from its listener.
 #[test]
 fn both_ends_send_small_segments_at_once() {
     let mut driver = driver();
@@ -91,6 +92,29 @@ fn both_ends_send_small_segments_at_once() {
         assert_eq!(no_delay(&driver), Ok(true));
         assert_eq!(driver.set_option(fd, SocketOption::NoDelay(false)), Ok(()));
         assert_eq!(no_delay(&driver), Ok(false));
+    }
+}
+
+/// Against R150: no descriptor is handed on to the programs that this process starts.
+#[cfg(target_os = "linux")]
+#[test]
+fn every_descriptor_is_closed_on_exec() {
+    use std::os::fd::AsRawFd;
+
+    const CLOSE_ON_EXEC: u32 = 0o2_000_000;
+    let mut driver = driver();
+    let (listener, address) = listen(&mut driver);
+    let client = driver.connect(&address, &ConnectOptions::default()).expect("the listener is there");
+    let (server, _) = eventually(&mut driver, |driver| driver.accept(listener));
+    for fd in [listener, client, server] {
+        let number = match driver.socket(fd).expect("it is open") {
+            Socket::Listener(listener) => listener.as_raw_fd(),
+            Socket::Stream(stream) => stream.as_raw_fd(),
+        };
+        let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).expect("Linux tells");
+        let flags = told.lines().find_map(|line| line.strip_prefix("flags:")).expect("flags are told");
+        let flags = u32::from_str_radix(flags.trim(), 8).expect("flags are octal");
+        assert_ne!(flags & CLOSE_ON_EXEC, 0, "{told}");
     }
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::run;
 use super::support::{Gate, Log, LogsDrop, poll_once, turns};
-use twinloop::{JoinError, JoinHandle, cancel_and_wait, sleep, spawn, yield_now};
+use twinloop::{JoinError, JoinHandle, cancel_and_wait, sleep, spawn, timeout, yield_now};
 
-/// R67, section 5 `cancel_pending_chain` and `cancel_order`: cancelling a chain of awaits runs none of the code behind them and drops the innermost first.
+/// R48, R67, section 5 `cancel_pending_chain` and `cancel_order`: cancelling a chain of awaits runs none of the code behind
+/// them, drops the innermost first, and then tells who waits for the task.
 #[test]
 fn cancelling_a_chain_drops_the_innermost_first_and_runs_no_later_code() {
     run(|| async {
@@ -18,8 +19,15 @@ fn cancelling_a_chain_drops_the_innermost_first_and_runs_no_later_code() {
         let task = spawn(outermost(log.clone()));
         turns(2).await;
         assert_eq!(log.text(), "waiting");
-        assert!(matches!(task.cancel().await, Err(JoinError::Cancelled)));
-        assert_eq!(log.text(), "waiting innermost middle outermost");
+        let waiter = spawn({
+            let (task, log) = (task.cancel(), log.clone());
+            async move {
+                assert!(matches!(task.await, Err(JoinError::Cancelled)));
+                log.add("waiter");
+            }
+        });
+        waiter.await?;
+        assert_eq!(log.text(), "waiting innermost middle outermost waiter");
         Ok(())
     });
 }
@@ -186,7 +194,48 @@ fn cancelling_a_joiner_leaves_the_task_running() {
     });
 }
 
-/// A task that cancels itself goes on to its next await and ends there.
+/// Against R50, section 5 `cancel_swallowed`: a cancelled task has nothing to catch and can not go on, wherever it waits.
+#[test]
+fn a_cancelled_task_can_not_go_on() {
+    run(|| async {
+        let log = Log::default();
+        let inner = log.clone();
+        let task = spawn(async move {
+            loop {
+                // Whatever comes of it, go on.
+                let _ended = timeout(Duration::from_secs(3600), pending::<()>()).await;
+                inner.add("went on");
+            }
+        });
+        turns(2).await;
+        assert!(matches!(task.cancel().await, Err(JoinError::Cancelled)));
+        turns(3).await;
+        assert_eq!(log.text(), "");
+        Ok(())
+    });
+}
+
+/// R51: a cancel sticks. A task that was woken first goes on with what has come, and ends at the next wait.
+#[test]
+fn a_cancel_that_comes_behind_a_wake_strikes_at_the_next_wait() {
+    run(|| async {
+        let (log, gate) = (Log::default(), Gate::default());
+        let (inner, inner_gate) = (log.clone(), gate.clone());
+        let task = spawn(async move {
+            inner_gate.wait().await;
+            inner.add("took what had come");
+            sleep(Duration::from_secs(3600)).await;
+            inner.add("later code");
+        });
+        turns(2).await;
+        gate.open();
+        assert!(matches!(task.cancel().await, Err(JoinError::Cancelled)));
+        assert_eq!(log.text(), "took what had come");
+        Ok(())
+    });
+}
+
+/// R51: a task that cancels itself goes on to its next await and ends there.
 #[test]
 fn a_task_that_cancels_itself_ends_at_its_next_await() {
     run(|| async {

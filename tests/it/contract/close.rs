@@ -6,7 +6,7 @@ use super::run;
 use super::support::{Log, clog, drain, kind, pair, pattern, poll_once, queue_write, settle, turns};
 use twinloop::{ErrorKind, Operation, spawn};
 
-/// R104: a pending read ends as closed, and so does every later one, in every form.
+/// R104, R126: a pending read ends as closed, and so does every later one, in every form.
 #[test]
 fn closing_ends_a_pending_read_and_refuses_later_ones() {
     run(|| async {
@@ -90,7 +90,7 @@ fn closing_tells_writers_then_the_reader_then_the_closer() {
     });
 }
 
-/// Against R124: closing twice does no harm, and each caller waits until all were told.
+/// R125, against R124: closing twice does no harm, and each caller waits until all were told.
 #[test]
 fn every_closer_waits_for_the_end() {
     run(|| async {
@@ -115,7 +115,7 @@ fn every_closer_waits_for_the_end() {
     });
 }
 
-/// The stream is closed by the call, awaited or not.
+/// R125: the stream is closed by the call; waiting for the end of it may be given up.
 #[test]
 fn a_close_acts_without_being_awaited() {
     run(|| async {

@@ -2,17 +2,18 @@
 
 use std::io;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::run;
 use super::support::{Turns, drain, poll_once, settle, turns};
 use twinloop::driver::{ConnectOptions, ListenOptions};
 use twinloop::transport::{connect, connect_with};
-use twinloop::{Address, ErrorKind, Handle, JoinError, Operation, StreamServer, spawn};
+use twinloop::{Address, ErrorKind, Handle, JoinError, Operation, StreamServer, spawn, timeout};
 
 /// A port on which nobody listens: below those that are picked, and no service of our days.
 const NOBODY: Address = Address::loopback(1);
 
-/// R128: a refused connect says what was done, to which address, and why, with the system's number.
+/// R128, R187: a refused connect says what was done, to which address, and why, with the system's number.
 #[test]
 fn a_refused_connect_tells_operation_address_and_number() {
     run(|| async {
@@ -152,6 +153,25 @@ fn cancelling_a_task_that_connects_closes_its_connection() {
             Err(error) => assert!(matches!(error, JoinError::Cancelled)),
         }
         assert_eq!(drain(&peer).await?, b"");
+        Ok(())
+    });
+}
+
+/// R131, R134: a server that does not accept leaves those beyond its backlog connecting; a timeout around a connect, or
+/// dropping it, ends that, and those who were let in are served.
+#[test]
+fn connects_beyond_the_backlog_wait_and_may_be_given_up() {
+    run(|| async {
+        let options = ListenOptions::default().backlog(1);
+        let server = StreamServer::listen_with(Address::loopback(0), &options)?;
+        let mut streams = Vec::new();
+        while let Ok(stream) = timeout(Duration::from_millis(100), connect(server.local_address())).await {
+            streams.push(stream?);
+            assert!(streams.len() < 100, "a backlog of one has an end");
+        }
+        for stream in &streams {
+            assert_eq!(server.accept().await?.remote_address(), stream.local_address()?);
+        }
         Ok(())
     });
 }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::run;
-use super::support::{Log, calling, close_all, raw_pair, settle, turns, until};
+use super::support::{Log, calling, close_all, leave_readable, raw_pair, send_all, settle, turns, until};
 use twinloop::driver::{ConnectOptions, Fd, Half, ListenOptions, OsError};
 use twinloop::{Address, AsyncCallback, Handle, WatchError};
 
@@ -12,28 +12,6 @@ use twinloop::{Address, AsyncCallback, Handle, WatchError};
 fn counting(count: &Rc<Cell<usize>>) -> AsyncCallback {
     let count = Rc::clone(count);
     calling(move |_| count.set(count.get() + 1))
-}
-
-/// Sends all of `bytes`, however short the counts are.
-async fn send_all(fd: Fd, bytes: &[u8]) -> Result<(), OsError> {
-    let mut sent = 0;
-    while sent < bytes.len() {
-        match Handle::current().send(fd, &bytes[sent..]) {
-            Ok(count) => sent += count,
-            Err(error) if error.is_would_block() => turns(1).await,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Leaves `fd` known to be readable, with `bytes` unread but for the first: the latch is set, and by an edge.
-async fn leave_readable(fd: Fd, peer: Fd, bytes: &[u8]) -> Result<(), OsError> {
-    let handle = Handle::current();
-    assert!(handle.recv(fd, &mut [0]).is_err_and(OsError::is_would_block), "nothing was sent yet");
-    send_all(peer, bytes).await?;
-    until(|| handle.recv(fd, &mut [0]) == Ok(1)).await;
-    Ok(())
 }
 
 /// The seam: what would have to wait answers one and the same error, on every driver and whoever gives the answer.
@@ -230,6 +208,23 @@ fn closing_tells_each_watcher_once_and_the_reader_first() {
     });
 }
 
+/// R79: a close frees the descriptor inside of the call; the next one to be opened gets its number.
+#[test]
+fn a_close_frees_the_number_at_once() {
+    run(|| async {
+        let handle = Handle::current();
+        let listen = || handle.listen(&Address::loopback(0), &ListenOptions::default());
+        let first = listen()?;
+        let address = handle.local_address(first)?;
+        handle.close(first);
+        let second = handle.listen(&address, &ListenOptions::default())?;
+        assert_eq!(first.key().index(), second.key().index());
+        assert_ne!(first, second);
+        close_all([second]);
+        Ok(())
+    });
+}
+
 /// R77: who was removed before is not told.
 #[test]
 fn closing_does_not_tell_a_removed_watcher() {
@@ -248,7 +243,7 @@ fn closing_does_not_tell_a_removed_watcher() {
     });
 }
 
-/// R78: a closed descriptor answers that it is closed, to everything, also when its number is in use again.
+/// R68, R78: a closed descriptor answers that it is closed, to everything, also when its number is in use again.
 #[test]
 fn a_stale_descriptor_answers_that_it_is_closed() {
     run(|| async {
@@ -351,6 +346,71 @@ fn after_the_peers_half_close_the_other_direction_goes_on() {
         close_all([fd, peer]);
         Ok(())
     });
+}
+
+/// Against R76, section 1: the peer's half-close wakes readers only; a writer that waits for room goes on waiting.
+#[test]
+fn a_writer_that_waits_for_room_is_not_called_for_the_peers_half_close() {
+    run(|| async {
+        let (handle, calls) = (Handle::current(), Rc::new(Cell::new(0)));
+        let (fd, peer) = raw_pair().await?;
+        fill(fd).await;
+        let inner = Rc::clone(&calls);
+        let sending = calling(move |handle: &Handle| {
+            inner.set(inner.get() + 1);
+            assert!(handle.send(fd, &[7]).is_err(), "the peer has read nothing");
+        });
+        handle.add_writer(fd, sending)?;
+        handle.shutdown(peer, Half::Write)?;
+        until(|| handle.recv(fd, &mut [0]) == Ok(0)).await;
+        calls.set(0);
+        turns(300).await;
+        // A driver may tell events with nothing behind them, but not in every turn.
+        assert!(calls.get() < 100, "called {} times for nothing", calls.get());
+        close_all([fd, peer]);
+        Ok(())
+    });
+}
+
+/// R74, section 5 `error_wakes_both`: a reset calls the reader, and the writer that waits for room.
+#[test]
+fn a_reset_calls_the_reader_and_a_writer_that_waits_for_room() {
+    run(|| async {
+        let (handle, reads, writes) = (Handle::current(), Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (fd, peer) = raw_pair().await?;
+        fill(fd).await;
+        let telling = |count: &Rc<Cell<usize>>, fails: fn(&Handle, Fd) -> bool| {
+            let count = Rc::clone(count);
+            calling(move |handle: &Handle| count.set(count.get() + usize::from(fails(handle, fd))))
+        };
+        let would_block = |outcome: Result<usize, OsError>| outcome.is_err_and(OsError::is_would_block);
+        assert!(would_block(handle.recv(fd, &mut [0])) && would_block(handle.send(fd, &[0])));
+        handle.add_reader(fd, telling(&reads, |handle, fd| is_over(handle.recv(fd, &mut [0]))))?;
+        handle.add_writer(fd, telling(&writes, |handle, fd| is_over(handle.send(fd, &[0]))))?;
+        // Bytes that the peer never read make its close a reset.
+        handle.close(peer);
+        until(|| reads.get() > 0 && writes.get() > 0).await;
+        close_all([fd]);
+        Ok(())
+    });
+}
+
+/// Whether an operation met the end of the stream or an error, and did not only have to wait.
+fn is_over(outcome: Result<usize, OsError>) -> bool {
+    outcome.map_or_else(|error| !error.is_would_block(), |count| count == 0)
+}
+
+/// Sends until the kernel takes no more on either side of the connection.
+async fn fill(fd: Fd) {
+    let chunk = vec![7; 64 * 1024];
+    let mut quiet = 0;
+    while quiet < 3 {
+        quiet += 1;
+        while Handle::current().send(fd, &chunk).is_ok() {
+            quiet = 0;
+        }
+        settle().await;
+    }
 }
 
 /// A writer is called while the kernel takes bytes, not while it is full, and again once the peer has made room.

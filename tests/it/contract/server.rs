@@ -212,7 +212,7 @@ fn accepting_in_a_busy_loop_is_not_fooled_by_spurious_events() {
     });
 }
 
-/// R140: closing ends every accept that waits, and every later one.
+/// R136, R140: closing ends every accept that waits, and every later one.
 #[test]
 fn closing_ends_every_accept() {
     run(|| async {
@@ -285,7 +285,7 @@ fn an_address_can_be_listened_at_again_after_a_close() {
     });
 }
 
-/// R143: a closed server refuses connections.
+/// R142, R143: a close is a stop, and for good: a closed server refuses connections.
 #[test]
 fn nobody_connects_to_a_closed_server() {
     run(|| async {

@@ -250,7 +250,7 @@ fn read_to_end_gives_all_or_keeps_all() {
     });
 }
 
-/// `fill`, `peek` and `consume` parse in place: bytes stay until they are consumed, in their order.
+/// R100 as twinloop has it: `fill`, `peek` and `consume` parse in place: bytes stay until they are consumed, in their order.
 #[test]
 fn fill_peek_and_consume_work_in_place() {
     run(|| async {
@@ -367,7 +367,7 @@ async fn reset(stream: &StreamTransport, peer: StreamTransport) -> Result<(), Tr
     Ok(())
 }
 
-/// A pending read of one task is ended by a reset as well.
+/// Against R102: a reset is an error and not the end; a pending read of one task is ended by it as well.
 #[test]
 fn a_reset_ends_a_pending_read() {
     run(|| async {
@@ -382,7 +382,7 @@ fn a_reset_ends_a_pending_read() {
     });
 }
 
-/// R92: a large transfer comes out as it went in, whatever the sizes of the reads.
+/// R93, R94: a large transfer comes out as it went in, whatever the sizes of the reads.
 #[test]
 fn a_large_transfer_arrives_unchanged_through_reads_of_all_sizes() {
     const TOTAL: usize = 300_000;
@@ -439,7 +439,7 @@ fn streams_do_not_mix() {
     });
 }
 
-/// The seam: events may be spurious, and late; a read ends when bytes have come and a write when they were taken.
+/// R106, the seam: events may be spurious, and late; a read ends when bytes have come and a write when they were taken.
 #[test]
 fn streams_in_a_busy_loop_are_not_fooled_by_spurious_events() {
     run(|| async {

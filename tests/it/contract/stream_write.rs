@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::run;
@@ -47,6 +48,22 @@ fn a_thousand_writes_of_several_tasks_leave_in_the_order_of_the_calls() {
         }
         stream.shutdown().await?;
         assert!(reader.await?? == *expected.borrow());
+        Ok(())
+    });
+}
+
+/// R108: what the kernel takes at once is written by the call, without a turn.
+#[test]
+fn a_write_that_fits_is_done_without_a_turn() {
+    run(|| async {
+        let (stream, peer) = pair().await?;
+        for byte in b"hello" {
+            // One byte can not be cut short.
+            assert_eq!(poll_once(&mut stream.write(&[*byte])).await, Poll::Ready(Ok(1)));
+        }
+        let mut word = [0; 5];
+        peer.read_exactly(&mut word).await?;
+        assert_eq!(&word, b"hello");
         Ok(())
     });
 }
@@ -113,7 +130,8 @@ fn an_empty_write_is_done_with_zero() {
     });
 }
 
-/// Back-pressure: a peer that does not read stops the writer, and nothing is counted as written that is not.
+/// Against R92: nothing is received in advance, so that a peer that does not read stops the writer; and nothing is counted
+/// as written that is not.
 #[test]
 fn a_peer_that_does_not_read_stops_the_writer() {
     run(|| async {
@@ -384,7 +402,7 @@ fn writing_to_a_peer_that_is_gone_fails_with_the_systems_number_and_for_ever() {
     });
 }
 
-/// Against R112: when the peer resets, every queued write and a waiting shutdown fail; none succeeds with zero.
+/// R113, against R112: when the peer resets, every queued write and a waiting shutdown fail; none succeeds with zero.
 #[test]
 fn a_reset_fails_every_queued_write_and_the_shutdown() {
     run(|| async {

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use twinloop::driver::{ConnectOptions, Fd, ListenOptions};
+use twinloop::driver::{ConnectOptions, Fd, ListenOptions, OsError};
 use twinloop::transport::Write;
 use twinloop::{
     Address, AsyncCallback, ErrorKind, Handle, JoinHandle, StreamServer, StreamTransport, TransportError,
@@ -44,6 +44,28 @@ pub(super) fn close_all(fds: impl IntoIterator<Item = Fd>) {
     for fd in fds {
         Handle::current().close(fd);
     }
+}
+
+/// Sends all of `bytes`, however short the counts are.
+pub(super) async fn send_all(fd: Fd, bytes: &[u8]) -> Result<(), OsError> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match Handle::current().send(fd, &bytes[sent..]) {
+            Ok(count) => sent += count,
+            Err(error) if error.is_would_block() => turns(1).await,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Leaves `fd` known to be readable, with `bytes` unread but for the first: the latch is set, and by an edge.
+pub(super) async fn leave_readable(fd: Fd, peer: Fd, bytes: &[u8]) -> Result<(), OsError> {
+    let handle = Handle::current();
+    assert!(handle.recv(fd, &mut [0]).is_err_and(OsError::is_would_block), "nothing was sent yet");
+    send_all(peer, bytes).await?;
+    until(|| handle.recv(fd, &mut [0]) == Ok(1)).await;
+    Ok(())
 }
 
 /// `length` bytes, the same each time, of which no two stretches are equal: what is lost, doubled or moved shows.

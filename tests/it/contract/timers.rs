@@ -122,7 +122,38 @@ fn a_timer_removed_by_an_earlier_callback_of_its_batch_is_recalled() {
     });
 }
 
-/// R31: removing the own timer inside of its callback does no harm.
+/// R32 as twinloop has it: a timer is removed by its id; of two that are alike in everything, the other one stays.
+#[test]
+fn of_two_timers_that_are_alike_only_the_removed_one_goes() {
+    run(|| async {
+        let (log, handle) = (Log::default(), Handle::current());
+        let (deadline, callback) = (handle.now() + 2 * MS, log.adding("fired"));
+        let timers = [(); 3].map(|()| handle.add_timer(deadline, callback));
+        assert!(handle.remove_timer(timers[1]));
+        assert!(!handle.remove_timer(timers[1]));
+        sleep_until(deadline + MS).await;
+        assert_eq!(log.text(), "fired fired");
+        Ok(())
+    });
+}
+
+/// Against R33: a timer that is removed is gone at once, and not when its deadline comes.
+#[test]
+fn removed_timers_take_no_place() {
+    run(|| async {
+        let handle = Handle::current();
+        let _live = sleep(3600 * MS);
+        let before = handle.pending().timers;
+        for _ in 0..20_000 {
+            let mut nap = sleep(Duration::from_secs(3600));
+            assert!(poll_once(&mut nap).await.is_pending());
+        }
+        assert_eq!(handle.pending().timers, before);
+        Ok(())
+    });
+}
+
+/// R31, section 5 `clear_self_and_twice`: removing the own timer inside of its callback does no harm.
 #[test]
 fn a_timer_may_remove_itself_in_its_callback() {
     run(|| async {
@@ -139,6 +170,7 @@ fn a_timer_may_remove_itself_in_its_callback() {
         own.set(Some(timer));
         until(|| !log.text().is_empty()).await;
         assert_eq!(log.text(), "false");
+        assert!(!handle.remove_timer(timer), "nor does it later on");
         Ok(())
     });
 }
