@@ -10,6 +10,7 @@ mod leaks;
 mod on_real;
 mod on_sim;
 mod regressions;
+mod rules;
 mod scripted;
 mod sim;
 mod tidy;
