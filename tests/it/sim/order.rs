@@ -1,68 +1,144 @@
-//! The scheduling order of a run, as a table that is reviewed as a diff: virtual time, host, kind, what.
+//! The scheduling order of runs in which nothing unusual happens, as tables that are reviewed as diffs.
+//!
+//! A row is a callback that ran, with the line in the source that asked for it; or `-` and what a program said; or `~` and
+//! what travelled.
 
+mod descriptors;
+mod streams;
+mod tasks;
+mod timers;
+mod turn;
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::fs;
+use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
-use twinloop::{AsyncCallback, Handle, StreamServer, connect, now, sleep, spawn, yield_now};
+use twinloop::driver::{ConnectOptions, Fd, ListenOptions};
+use twinloop::{Address, AsyncCallback, Handle, Moment, StreamServer, StreamTransport, connect, sleep};
 use twinloop_sim::choice::Choices;
-use twinloop_sim::story::Telling;
-use twinloop_sim::{LinkFaults, Sim, run_world};
+use twinloop_sim::story::{Line, LineKind, Telling};
+use twinloop_sim::{ProgramResult, Sim, run_world};
 
-/// Runs a world in which nothing unusual happens, and gives everything that happened.
+use crate::tidy::root;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Everything that happened in the world that `build` builds.
 fn table(build: impl FnOnce(&mut Sim)) -> String {
+    lines(build).iter().map(row).collect()
+}
+
+/// Everything that happened to one program.
+fn order<F: Future<Output = ProgramResult> + 'static>(program: impl Fn() -> F + 'static) -> String {
+    table(|sim| sim.client("host", program))
+}
+
+/// What one program said, where packets and callbacks are many.
+fn words<F: Future<Output = ProgramResult> + 'static>(program: impl Fn() -> F + 'static) -> String {
+    let lines = lines(|sim| sim.client("host", program));
+    lines.iter().filter(|line| line.kind == LineKind::Note).map(row).collect()
+}
+
+fn lines(build: impl FnOnce(&mut Sim)) -> Vec<Line> {
     let kind = Choices::Replayed { seed: 0, picks: Vec::new() };
     let report = run_world(&kind, Telling::Everything, build);
     assert!(report.verdict.is_passed(), "{}", report.verdict);
-    report.story.expect("a story was asked for").to_string()
+    report.story.expect("a story was asked for").lines
 }
 
-fn note(handle: &Handle, word: usize) {
-    handle.note(|| format!("callback {word}"));
+fn row(line: &Line) -> String {
+    let at = format!("{:?}", line.at - Moment::ORIGIN);
+    let text = match line.kind {
+        LineKind::Callback => asked_for(&line.text),
+        LineKind::Note => format!("- {}", line.text),
+        _ => format!("~ {}", line.text),
+    };
+    format!("{at:>8}  {:6}  {text}\n", line.host)
 }
 
-/// R4, R5, R6: what is queued before a turn runs in it, in order; what it queues runs in the next.
-#[test]
-fn phases_of_a_turn() {
-    let table = table(|sim| {
-        sim.client("host", || async {
-            let handle = Handle::current();
-            let due = now() + Duration::from_millis(5);
-            for word in 1..=2 {
-                let _timer = handle.add_timer(due, AsyncCallback::new(note, word));
-            }
-            handle.call_soon(AsyncCallback::new(note, 3));
-            let task = spawn(async {
-                Handle::current().note(|| "task, first turn".to_owned());
-                yield_now().await;
-                Handle::current().note(|| "task, second turn".to_owned());
-            });
-            handle.call_soon(AsyncCallback::new(note, 4));
-            task.await?;
-            sleep(Duration::from_millis(5)).await;
-            Ok(())
-        })
+/// `timer order/timers.rs:26` as `timer`, with what stands in that line.
+fn asked_for(callback: &str) -> String {
+    let (kind, place) = callback.split_once(' ').expect("a callback is a kind and a place");
+    let (file, number) = place.split_once(':').expect("a place is a file and a line");
+    let asked = match file {
+        "sim/order.rs" => "the program".to_owned(),
+        _ => line_of(file, number.parse().expect("a place ends with its line")),
+    };
+    format!("{kind:6}  {asked}")
+}
+
+fn line_of(file: &str, number: usize) -> String {
+    let source = fs::read_to_string(root().join("tests/it/sim").join(file));
+    let source = source.expect("what happens is asked for in the files of this folder");
+    let line = source.lines().nth(number - 1).expect("the line is there");
+    line.trim().trim_end_matches(['{', ' ']).to_owned()
+}
+
+/// Tells `text`.
+fn say(text: impl ToString) {
+    Handle::current().note(|| text.to_string());
+}
+
+thread_local! {
+    static CALLS: RefCell<Vec<Rc<dyn Fn(&Handle)>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A callback that runs `function`.
+fn doing(function: impl Fn(&Handle) + 'static) -> AsyncCallback {
+    fn call(handle: &Handle, word: usize) {
+        let function = CALLS.with_borrow(|calls| Rc::clone(&calls[word]));
+        function(handle);
+    }
+    let word = CALLS.with_borrow_mut(|calls| {
+        calls.push(Rc::new(function));
+        calls.len() - 1
     });
-    insta::assert_snapshot!(table);
+    AsyncCallback::new(call, word)
 }
 
-/// A byte's way from one host to another and back.
-#[test]
-fn a_request_and_its_reply() {
-    let table = table(|sim| {
-        sim.links(LinkFaults::default().latency(Duration::from_millis(10)));
-        let address = sim.host("server", 7, |address| async move {
-            let server = StreamServer::listen(address)?;
-            let stream = server.accept().await?;
-            let request = stream.read_line(80).await?;
-            stream.write(&request.unwrap_or_default()).await?;
-            stream.shutdown().await?;
-            Ok(())
-        });
-        sim.client("client", move || async move {
-            let stream = connect(address).await?;
-            stream.write(b"ping\n").await?;
-            assert_eq!(stream.read_to_end(80).await?, b"ping");
-            Ok(())
-        });
-    });
-    insta::assert_snapshot!(table);
+/// A callback that says `text`.
+fn saying(text: &'static str) -> AsyncCallback {
+    doing(move |_| say(text))
+}
+
+/// Says `text` when it is dropped.
+struct Says(&'static str);
+
+impl Drop for Says {
+    fn drop(&mut self) {
+        say(self.0);
+    }
+}
+
+/// Both ends of a connection.
+async fn pair() -> Result<(StreamTransport, StreamTransport), Box<dyn Error>> {
+    let server = StreamServer::listen(Address::loopback(0))?;
+    let stream = connect(server.local_address()).await?;
+    Ok((stream, server.accept().await?))
+}
+
+/// A descriptor that is readable, and known to be so, and the other end. Both outlive their program.
+async fn ready_pair() -> Result<(Fd, Fd), Box<dyn Error>> {
+    let handle = Handle::current();
+    let listener = handle.listen(&Address::loopback(0), &ListenOptions::default())?;
+    let fd = handle.connect(&handle.local_address(listener)?, &ConnectOptions::default())?;
+    sleep(MS).await;
+    let (peer, _) = handle.accept(listener)?;
+    handle.send(peer, b"bytes")?;
+    sleep(MS).await;
+    handle.close(listener);
+    Ok((fd, peer))
+}
+
+/// The same, both ways full and nothing to read.
+async fn full_pair() -> Result<(Fd, Fd), Box<dyn Error>> {
+    let (handle, (fd, peer)) = (Handle::current(), ready_pair().await?);
+    while handle.recv(fd, &mut [0; 9]).is_ok() {}
+    while handle.send(fd, &[0; 65536]).is_ok() {}
+    sleep(MS).await;
+    while handle.send(fd, &[0; 65536]).is_ok() {}
+    Ok((fd, peer))
 }
