@@ -9,8 +9,8 @@ use std::time::Duration;
 use twinloop::driver::{Capabilities, ConnectOptions, Event, Fd, ListenOptions, OsError, Readiness};
 use twinloop::observe::{ObservedCallback, Observer};
 use twinloop::{
-    Address, AsyncCallback, AsyncLock, Closed, Dispatcher, ErrorKind, Handle, JoinError, Moment, NextWork, PollError,
-    StreamServer, idle, panic_text, sleep, spawn, spawn_thread, yield_now,
+    Address, AsyncCallback, AsyncLock, Closed, Dispatcher, ErrorKind, Handle, JoinError, Moment, NextWork,
+    PollError, StreamServer, idle, panic_text, sleep, spawn, spawn_thread, yield_now,
 };
 use twinloop_real::RealDriver;
 
@@ -340,7 +340,6 @@ fn a_closed_dispatcher_leaves_nothing() {
     assert!(panic_text(&*payload).contains("closed or lives on another thread"));
 }
 
-<<<<<<< HEAD
 /// Against R20: a task of a closed dispatcher has ended as cancelled, and its handle says so, to a task of another one too.
 #[test]
 fn a_handle_that_outlives_its_dispatcher_answers_that_its_task_was_cancelled() {
@@ -388,10 +387,7 @@ fn a_task_handle_is_of_no_use_on_another_thread() {
     task.detach();
 }
 
-/// Several dispatchers share a thread; each handle reaches its own, and scopes nest.
-=======
 /// Against R1: several dispatchers share a thread; each handle reaches its own, and scopes nest.
->>>>>>> ad67858 (Cases for the loop's, the timers', the cancellations' and the descriptors' rules that had none; a source that stays ready leaves no quiet turn for idle callbacks, although its edge is told once)
 #[test]
 fn dispatchers_on_one_thread_do_not_mix() {
     let (first, _) = dispatcher();

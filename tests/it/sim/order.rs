@@ -82,8 +82,10 @@ fn say(text: impl ToString) {
     Handle::current().note(|| text.to_string());
 }
 
+type Function = Rc<dyn Fn(&Handle)>;
+
 thread_local! {
-    static CALLS: RefCell<Vec<Rc<dyn Fn(&Handle)>>> = const { RefCell::new(Vec::new()) };
+    static CALLS: RefCell<Vec<Function>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A callback that runs `function`.

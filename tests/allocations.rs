@@ -1,0 +1,279 @@
+//! How often the dispatcher asks for memory: not at all once it has grown, but for what a task is made of.
+//!
+//! A binary of its own, because it counts in the allocator. Counts are kept by thread, so that tests may run side by side.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::future::{Future, poll_fn, ready};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use twinloop::driver::ListenOptions;
+use twinloop::{
+    Address, AsyncCallback, Dispatcher, Handle, PollError, StreamServer, connect, idle, now, sleep, spawn,
+    timeout, yield_now,
+};
+use twinloop_real::RealDriver;
+use twinloop_sim::choice::Choices;
+use twinloop_sim::run_world;
+use twinloop_sim::story::Telling;
+
+/// Rounds that are counted, after as many that are not.
+const ROUNDS: usize = 100;
+/// Things done in one round.
+const TIMES: usize = 10;
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+thread_local! {
+    /// How often this thread asked for memory. It has no destructor, so that it can be asked at any time.
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes on to the system's allocator as it came; counting touches nothing that allocates.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: `memory` came from the system allocator, as all of ours does.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: `memory` came from the system allocator, as all of ours does.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+fn count() {
+    ASKED.with(|asked| asked.set(asked.get() + 1));
+}
+
+fn asked() -> usize {
+    ASKED.with(Cell::get)
+}
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Runs `case` on the real driver, then in a silent simulation in which nothing unusual happens.
+#[track_caller]
+fn run<F: Future<Output = Outcome> + 'static>(case: impl Fn() -> F + Clone + 'static) {
+    twinloop_real::run(case()).expect("the real driver runs it").expect("the case passes");
+    let kind = Choices::Replayed { seed: 0, picks: Vec::new() };
+    let report = run_world(&kind, Telling::Silent, |sim| sim.client("host", case));
+    assert!(report.verdict.is_passed(), "{}", report.verdict);
+}
+
+/// How often `round` asks for memory in all its rounds, once everything has grown.
+async fn steady(mut round: impl AsyncFnMut()) -> usize {
+    for _ in 0..ROUNDS {
+        round().await;
+    }
+    let before = asked();
+    for _ in 0..ROUNDS {
+        round().await;
+    }
+    asked() - before
+}
+
+fn nothing(_: &Handle, _: usize) {}
+
+const NOTHING: AsyncCallback = AsyncCallback::new(nothing, 0);
+
+#[test]
+fn an_allocation_is_counted() {
+    let before = asked();
+    drop(Box::new(7));
+    let mut grown = Vec::with_capacity(1);
+    grown.extend([1, 2, 3]);
+    assert_eq!(asked() - before, 3, "one for the box, one for the vector, one for its growth");
+}
+
+#[test]
+fn queueing_and_running_callbacks_takes_none() {
+    run(|| async {
+        let handle = Handle::current();
+        let taken = steady(async || {
+            (0..TIMES).for_each(|_| handle.call_soon(NOTHING));
+            yield_now().await;
+        });
+        assert_eq!(taken.await, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn yielding_takes_none() {
+    run(|| async {
+        assert_eq!(steady(async || yield_now().await).await, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn adding_and_removing_timers_takes_none() {
+    run(|| async {
+        let handle = Handle::current();
+        let taken = steady(async || {
+            let far = now() + Duration::from_secs(1);
+            let timers = [(); TIMES].map(|()| handle.add_timer(far, NOTHING));
+            assert!(timers.iter().all(|timer| handle.remove_timer(*timer)));
+        });
+        assert_eq!(taken.await, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn timers_that_fire_take_none() {
+    run(|| async {
+        let handle = Handle::current();
+        let taken = steady(async || {
+            let _timers = [(); TIMES].map(|()| handle.add_timer(now(), NOTHING));
+            sleep(Duration::from_micros(10)).await;
+        });
+        assert_eq!(taken.await, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_timeout_that_is_not_needed_takes_none() {
+    run(|| async {
+        let taken = steady(async || {
+            for _ in 0..TIMES {
+                timeout(Duration::from_secs(1), ready(())).await.expect("it is ready");
+            }
+        });
+        assert_eq!(taken.await, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn waking_a_task_takes_none() {
+    run(|| async {
+        let (waker, polls): (Rc<RefCell<Option<Waker>>>, Rc<Cell<usize>>) = Default::default();
+        let (kept, counted) = (Rc::clone(&waker), Rc::clone(&polls));
+        let task = spawn(poll_fn(move |context| -> Poll<()> {
+            counted.set(counted.get() + 1);
+            kept.replace(Some(context.waker().clone()));
+            Poll::Pending
+        }));
+        yield_now().await;
+        let taken = steady(async || {
+            waker.take().expect("the task was polled").wake();
+            yield_now().await;
+        });
+        assert_eq!(taken.await, 0);
+        assert_eq!(polls.get(), 2 * ROUNDS + 1, "each wake made a poll");
+        task.cancel().await.expect_err("it never ends by itself");
+        Ok(())
+    });
+}
+
+#[test]
+fn waiting_for_a_quiet_turn_takes_none() {
+    run(|| async {
+        let handle = Handle::current();
+        let taken = steady(async || {
+            handle.call_idle(NOTHING);
+            idle().await;
+        });
+        assert_eq!(taken.await, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn adding_and_removing_watchers_takes_none() {
+    run(|| async {
+        let handle = Handle::current();
+        let listener = handle.listen(&Address::loopback(0), &ListenOptions::default())?;
+        let taken = steady(async || {
+            for _ in 0..TIMES {
+                handle.add_reader(listener, NOTHING).expect("it has no reader");
+                handle.add_writer(listener, NOTHING).expect("it has no writer");
+                assert!(handle.remove_reader(listener) && handle.remove_writer(listener));
+            }
+        });
+        assert_eq!(taken.await, 0);
+        handle.close(listener);
+        Ok(())
+    });
+}
+
+/// The future, and what its wakers share.
+#[test]
+fn a_task_takes_two_allocations() {
+    run(|| async {
+        let taken = steady(async || {
+            for _ in 0..TIMES {
+                spawn(yield_now()).await.expect("it is not cancelled");
+            }
+        });
+        assert_eq!(taken.await, 2 * TIMES * ROUNDS);
+        Ok(())
+    });
+}
+
+/// Its output waits in a box until it is asked for.
+#[test]
+fn a_task_with_an_output_takes_three_allocations() {
+    run(|| async {
+        let taken = steady(async || {
+            for number in 0..TIMES {
+                assert_eq!(spawn(async move { number }).await.expect("it is not cancelled"), number);
+            }
+        });
+        assert_eq!(taken.await, 3 * TIMES * ROUNDS);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_turn_with_nothing_takes_none() {
+    let driver = RealDriver::new().expect("the system gives a driver");
+    let dispatcher = Dispatcher::new(Box::new(driver));
+    let turn = || assert_eq!(dispatcher.poll(), Err(PollError::NothingPending));
+    (0..ROUNDS).for_each(|_| turn());
+    let before = asked();
+    (0..ROUNDS).for_each(|_| turn());
+    assert_eq!(asked() - before, 0);
+}
+
+/// On the real driver: the simulated network has packets of its own to make.
+#[test]
+fn a_word_there_and_back_takes_none() {
+    async fn echo() -> Outcome {
+        let server = StreamServer::listen(Address::loopback(0))?;
+        let stream = connect(server.local_address()).await?;
+        let peer = server.accept().await?;
+        let echo = spawn(async move {
+            let mut word = [0; 5];
+            while peer.read_exactly(&mut word).await.is_ok() {
+                peer.write(&word).await.expect("the peer reads");
+            }
+        });
+        let taken = steady(async || {
+            let mut word = [0; 5];
+            stream.write(b"hello").await.expect("the peer reads");
+            stream.read_exactly(&mut word).await.expect("the peer answers");
+        });
+        assert_eq!(taken.await, 0);
+        stream.close().await;
+        echo.await?;
+        Ok(())
+    }
+    twinloop_real::run(echo()).expect("the real driver runs it").expect("the case passes");
+}
