@@ -78,6 +78,29 @@ fn the_reader_of_a_source_goes_before_its_writer() {
     }
 }
 
+/// R74, against R76: an error and a full end call both watchers, the peer's half-close only the reader.
+#[test]
+fn each_readiness_calls_those_whom_it_concerns() {
+    for (readiness, called) in [
+        (Readiness::READABLE, &[1][..]),
+        (Readiness::READ_CLOSED, &[1]),
+        (Readiness::WRITABLE, &[2]),
+        (Readiness::WRITE_CLOSED, &[1, 2]),
+        (Readiness::ERROR, &[1, 2]),
+    ] {
+        let (dispatcher, _, script) = scripted(Capabilities::default());
+        let (handle, fd) = (dispatcher.handle(), descriptor(&dispatcher));
+        handle.add_reader(fd, seeing(1)).expect("it has no reader");
+        handle.add_writer(fd, seeing(2)).expect("it has no writer");
+        script
+            .borrow_mut()
+            .polls
+            .push_back(Poll { events: vec![Event { fd, readiness }], ..Poll::default() });
+        dispatcher.poll().expect("the descriptor is watched");
+        assert_eq!(seen(), called, "{readiness:?}");
+    }
+}
+
 /// R9: idle callbacks run one a turn, in their order, and a turn that has one does not wait.
 #[test]
 fn idle_callbacks_run_one_a_turn_in_their_order() {
