@@ -6,11 +6,11 @@
 //! |---|---|
 //! | [`Dispatcher`], [`Handle`] | the loop, and the key that reaches it: `call_soon`, timers, readers and writers |
 //! | [`spawn`], [`JoinHandle`] | tasks |
-//! | [`sleep()`], [`timeout`] | time |
-//! | [`sync`]: [`AsyncLock`], [`AsyncEvent`], [`AsyncSemaphore`], [`TokenBucket`] | what tasks share and wait for |
 //! | [`sleep()`], [`interval()`], [`timeout`], [`deadline`] | time |
 //! | [`completion()`] | a value that one side gives and others await, with callbacks |
 //! | [`combine`] | several futures as one: [`join`], [`race`], [`shield`] and more |
+//! | [`sync`] | what tasks share and wait for: locks, events, queues, semaphores, broadcasts, token buckets |
+//! | [`spawn_thread`], [`Remote`], [`ThreadEvent`] | threads, and what they send each other |
 //! | [`StreamServer`], [`StreamTransport`] | connections |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
 //! | [`observe`] | what a dispatcher tells about itself |
@@ -41,7 +41,10 @@ pub use driver::Address;
 pub use error::{ErrorKind, Operation, TransportError};
 pub use interval::{Interval, MissedTick, Tick, interval, interval_at};
 pub use sleep::{Elapsed, Sleep, deadline, now, sleep, sleep_until, timeout};
-pub use sync::{AsyncEvent, AsyncLock, AsyncSemaphore, LockGuard, Permit, TokenBucket};
+pub use sync::{
+    AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, LockGuard, Permit, Subscriber,
+    ThreadEvent, TokenBucket,
+};
 pub use task::{Idle, JoinError, JoinHandle, Joined, YieldNow, idle, panic_text, spawn, yield_now};
 pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};
 pub use time::Moment;

@@ -1,4 +1,5 @@
-//! What tasks of one dispatcher share and wait for: locks, events, semaphores, token buckets. It knows no transport.
+//! What tasks of one dispatcher share and wait for: locks, events, queues, semaphores, broadcasts, token buckets; and an
+//! event between threads. It knows no transport.
 //!
 //! Three rules hold for all of them:
 //!
@@ -11,15 +12,22 @@
 //! The values are keys: a clone is the same lock, and all are `Send + Sync + Unpin` as types, while the state stays in
 //! the dispatcher in which they were made. Making one outside of a dispatcher's scope panics, and so does its use on
 //! another thread, or after that dispatcher is closed. Only destructors do not panic there: they do nothing, so what a
-//! guard, or a future that waits, holds or waits for on a wrong thread stays held, or waited for.
+//! guard, or a future that waits, holds or waits for on a wrong thread stays held, or waited for. [`ThreadEvent`] alone
+//! belongs to no dispatcher, and may be used anywhere.
 
+mod broadcast;
 mod event;
 mod lock;
+mod queue;
 mod semaphore;
+mod thread_event;
 mod ticket;
 mod token_bucket;
 
+pub use broadcast::{BroadcastQueue, Lagged, Next, Subscriber, Take};
 pub use event::{AsyncEvent, EventWait};
 pub use lock::{Acquire, AsyncLock, LockGuard};
+pub use queue::{AsyncQueue, Full, Pop, Push};
 pub use semaphore::{AcquirePermits, AsyncSemaphore, Permit};
+pub use thread_event::{ThreadEvent, ThreadEventWait};
 pub use token_bucket::{Consume, Refill, TokenBucket};

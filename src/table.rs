@@ -169,6 +169,14 @@ impl<T> Table<T> {
         })
     }
 
+    /// The entries, to be changed, in the order of their indexes.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().filter_map(|slot| match &mut slot.content {
+            Content::Occupied(value) => Some(value),
+            Content::Vacant { .. } => None,
+        })
+    }
+
     /// The keys of all entries, in the order of their indexes.
     pub fn keys(&self) -> Vec<Key> {
         self.iter().map(|(key, _)| key).collect()

@@ -1,13 +1,15 @@
 //! All tests beyond one module's own, in one binary.
 //!
 //! `contract/` holds cases that name no driver; they are mounted twice, `on_real` and `on_sim`. `sim/` holds what only a
-//! simulated world can show. `regressions` keeps faults of the core from coming back. `tidy` reads the sources.
+//! simulated world can show, and `on_real_threads` what only real threads can. `regressions` keeps faults of the core from
+//! coming back. `tidy` reads the sources.
 #![expect(clippy::duplicate_mod, reason = "the contract is mounted once for each driver")]
 
 mod dispatcher;
 mod interleavings;
 mod leaks;
 mod on_real;
+mod on_real_threads;
 mod on_sim;
 mod regressions;
 mod rules;

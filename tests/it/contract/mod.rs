@@ -2,6 +2,7 @@
 
 pub(super) use super::{run, run_leaving};
 
+mod broadcast;
 mod cancel;
 mod close;
 mod combine;
@@ -13,6 +14,7 @@ mod event;
 mod fairness;
 mod interval;
 mod lock;
+mod queue;
 mod semaphore;
 mod server;
 mod shield;
@@ -21,6 +23,7 @@ mod stream_read_exclusive;
 mod stream_write;
 mod support;
 mod tasks;
+mod thread_event;
 mod threads;
 mod timeout;
 mod timers;

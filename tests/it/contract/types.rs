@@ -2,18 +2,21 @@
 
 use std::cell::Cell;
 use std::future::Pending;
+use std::marker::PhantomPinned;
 use std::rc::Rc;
 
 use twinloop::combine::{JoinAll, One, Shield};
 use twinloop::completion::{self, WhenCancelled};
-use twinloop::sync::{Acquire, AcquirePermits, Consume, EventWait, Refill};
+use twinloop::sync::{
+    Acquire, AcquirePermits, Consume, EventWait, Next, Pop, Push, Refill, Take, ThreadEventWait,
+};
 use twinloop::transport::{
     Accept, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadToEnd, ReadUntil, Shutdown, Write,
 };
 use twinloop::{
-    AsyncEvent, AsyncLock, AsyncSemaphore, Completer, Completion, Handle, Idle, Interval, JoinHandle, Joined,
-    LockGuard, Moment, Permit, Remote, RemoteJoin, Sleep, StreamServer, StreamTransport, Tick, TimerId,
-    TokenBucket, YieldNow,
+    AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, Completer, Completion, Handle, Idle,
+    Interval, JoinHandle, Joined, LockGuard, Moment, Permit, Remote, RemoteJoin, Sleep, StreamServer,
+    StreamTransport, Subscriber, ThreadEvent, Tick, TimerId, TokenBucket, YieldNow,
 };
 
 fn travels<T: Send + Sync + Unpin>() {}
@@ -62,6 +65,14 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<TokenBucket>();
     travels::<Consume>();
     travels::<Refill>();
+    travels::<AsyncQueue<Rc<()>>>();
+    travels::<Pop<Rc<()>>>();
+    travels::<BroadcastQueue<Rc<()>>>();
+    travels::<Subscriber<Rc<()>>>();
+    travels::<Next<'_, Rc<()>>>();
+    travels::<Take<'_, Rc<()>>>();
+    travels::<ThreadEvent>();
+    travels::<ThreadEventWait>();
 }
 
 /// What is made of parts travels where its parts do.
@@ -73,4 +84,12 @@ fn combined_futures_travel_where_their_parts_do() {
     is_send(twinloop::cancel_and_wait([] as [JoinHandle<u32>; 0]));
     is_send(twinloop::join(std::future::ready(1), std::future::ready(2)));
     is_send(twinloop::race(std::future::ready(1), std::future::ready(2)));
+}
+
+/// A push has its value in it, and travels wherever that may.
+#[test]
+fn a_push_travels_as_its_value_does() {
+    travels::<Push<String>>();
+    fn is_unpin<T: Unpin>() {}
+    is_unpin::<Push<PhantomPinned>>();
 }

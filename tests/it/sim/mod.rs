@@ -5,6 +5,7 @@ mod faults;
 mod many;
 mod models_completion;
 mod models_locks;
+mod models_queues;
 mod order;
 mod replays;
 mod threads;
