@@ -1,5 +1,6 @@
 //! Broadcasts: who sees which event, who waits, who is cut off, and what is kept.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -305,7 +306,9 @@ fn callbacks_emit() {
         let mut subscriber = queue.subscribe();
         let reader = spawn(async move { subscriber.next().await });
         turns(2).await;
-        Handle::current().call_soon(calling(move |_| assert_eq!(queue.emit(7), 1)));
+        let queue = Cell::new(Some(queue));
+        let emit = move |_: &Handle| assert_eq!(queue.take().expect("called once").emit(7), 1);
+        Handle::current().call_soon(calling(emit));
         assert_eq!(reader.await??, Some(7));
         Ok(())
     });

@@ -41,7 +41,8 @@ async fn has_come<T>(acquire: &mut Acquire<T>) -> Option<LockGuard<T>> {
     }
 }
 
-/// R171: a free lock is acquired at the first poll, without a turn, and is free again when the guard is dropped.
+/// R171, R172: a free lock is acquired at the first poll, without a turn, and is free again when the guard is dropped,
+/// which is the only way to release it.
 #[test]
 fn a_free_lock_is_acquired_without_a_turn() {
     run(|| async {

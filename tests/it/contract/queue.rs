@@ -1,12 +1,12 @@
 //! Queues between tasks: order, room, hand-over, and what a cancel may not lose.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::run;
 use super::support::{Log, LogsDrop, calling, poll_once, turns};
+use super::{run, run_leaving};
 use twinloop::sync::Full;
 use twinloop::{AsyncQueue, Handle, JoinHandle, now, sleep, sleep_until, spawn, timeout, yield_now};
 
@@ -510,10 +510,14 @@ fn two_tasks_play_ping_pong() {
 fn callbacks_add_and_take() {
     run(|| async {
         let queue = AsyncQueue::unbounded();
-        let inner = queue.clone();
+        let inner = Cell::new(Some(queue.clone()));
         let getter = spawn(queue.pop_front());
         turns(2).await;
-        Handle::current().call_soon(calling(move |_| inner.try_push_back(7).expect("there is always room")));
+        let add = move |_: &Handle| {
+            let queue = inner.take().expect("called once");
+            queue.try_push_back(7).expect("there is always room");
+        };
+        Handle::current().call_soon(calling(add));
         assert_eq!(getter.await?, 7);
         Ok(())
     });
@@ -564,7 +568,7 @@ fn a_queue_that_nobody_has_is_gone() {
 /// A queue is dropped with the tasks that wait at it, at the end of the program too.
 #[test]
 fn tasks_that_wait_for_ever_end_with_the_program() {
-    run(|| async {
+    run_leaving(|| async {
         let (empty, full) = (AsyncQueue::<u32>::unbounded(), filled(1, [1]));
         spawn(empty.pop_front()).detach();
         spawn(full.push_back(2)).detach();

@@ -29,7 +29,8 @@ fn fires_before_a_wait_merge_into_one() {
     });
 }
 
-/// R86, R88: any number may wait, also on one thread; each fire lets one go on, the one that has waited longest.
+/// R86, R88, R89: any number may wait, also on one thread, and none holds a descriptor for it; each fire lets one go on,
+/// the one that has waited longest.
 #[test]
 fn each_fire_lets_one_waiter_go_on_the_first() {
     run(|| async {
@@ -37,6 +38,7 @@ fn each_fire_lets_one_waiter_go_on_the_first() {
         let waiters = ["a", "b", "c"].map(|name| waiter(&event, &log, name));
         turns(2).await;
         assert_eq!(format!("{event:?}"), "ThreadEvent { fired: false, waiting: 3 }");
+        assert_eq!(Handle::current().pending().descriptors, 0);
         event.fire();
         turns(3).await;
         assert_eq!(log.text(), "a");
