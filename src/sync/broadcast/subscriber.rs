@@ -87,12 +87,11 @@ impl<T: Clone + 'static> Subscriber<T> {
     /// ```
     #[track_caller]
     pub fn take(&mut self, count: usize) -> Take<'_, T> {
-        let limit = self.shared.resolve().1.limit;
         assert!(count > 0, "no events were asked for: take_all() gives what is there");
+        let limit = self.shared.resolve().1.limit.unwrap_or(usize::MAX);
         assert!(
-            limit.is_none_or(|limit| count <= limit),
-            "{count} events never come at once to a subscriber that may have {limit:?} unread: take fewer, \
-             or make the queue's limit larger"
+            count <= limit,
+            "{count} events never come at once where {limit} may be unread: take fewer, or give the queue a larger limit"
         );
         Take { reading: self.reading(), least: count, most: count }
     }

@@ -1,8 +1,12 @@
 //! Queues between tasks: order, room, hand-over, and what a cancel may not lose.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
 use super::support::{Log, LogsDrop, calling, poll_once, turns};
@@ -543,6 +547,88 @@ fn destructors_of_items_may_use_the_queue() {
         drop(queue.clear());
         drop(queue.push_back(item()));
         assert_eq!(log.text(), "1 1 0 0");
+        Ok(())
+    });
+}
+
+/// A waker that uses the queue when it is woken or dropped, and tells what it got.
+struct Meddler {
+    queue: AsyncQueue<u32>,
+    meddle: fn(&AsyncQueue<u32>) -> Option<u32>,
+    tell: Sender<Option<u32>>,
+}
+
+impl Wake for Meddler {
+    fn wake(self: Arc<Self>) {
+        drop(self);
+    }
+}
+
+impl Drop for Meddler {
+    fn drop(&mut self) {
+        self.tell.send((self.meddle)(&self.queue)).expect("the case listens");
+    }
+}
+
+/// Polls `future` once with a [`Meddler`], whose doings come through the channel.
+fn poll_meddling<F: Future + Unpin>(
+    future: &mut F,
+    queue: &AsyncQueue<u32>,
+    meddle: fn(&AsyncQueue<u32>) -> Option<u32>,
+) -> (Poll<F::Output>, Receiver<Option<u32>>) {
+    let (tell, told) = channel();
+    let waker = Arc::new(Meddler { queue: queue.clone(), meddle, tell }).into();
+    (Pin::new(future).poll(&mut Context::from_waker(&waker)), told)
+}
+
+/// Invariant 7: wakers may use the queue, and find it whole: one that adds while room is given out overtakes no putter.
+#[test]
+fn a_waker_that_adds_overtakes_nobody() {
+    run(|| async {
+        let queue = filled(2, [1, 2]);
+        let (mut first, mut second) = (queue.push_back(3), queue.push_back(4));
+        let add = |queue: &AsyncQueue<u32>| queue.try_push_back(9).err().map(|Full(value)| value);
+        let (polled, told) = poll_meddling(&mut first, &queue, add);
+        assert!(polled.is_pending());
+        assert!(poll_once(&mut second).await.is_pending());
+        assert_eq!(queue.clear(), [1, 2]);
+        assert_eq!(told.try_recv(), Ok(Some(9)), "the room was for the second putter");
+        assert_eq!(queue.clear(), [3, 4]);
+        Ok(())
+    });
+}
+
+/// Invariant 7: one that takes while a value comes in overtakes no getter.
+#[test]
+fn a_waker_that_takes_overtakes_nobody() {
+    run(|| async {
+        let queue = AsyncQueue::bounded(1);
+        let (mut first, mut second, mut putter) = (queue.pop_front(), queue.pop_front(), queue.push_back(2));
+        assert!(poll_once(&mut first).await.is_pending());
+        assert!(poll_once(&mut second).await.is_pending());
+        queue.push_back(1).await;
+        let (polled, told) = poll_meddling(&mut putter, &queue, AsyncQueue::try_pop_front);
+        assert!(polled.is_pending());
+        assert_eq!(first.await, 1);
+        assert_eq!(told.try_recv(), Ok(None), "the item was for the second getter");
+        assert_eq!(second.await, 2);
+        Ok(())
+    });
+}
+
+/// Invariant 7: a waker that makes room while its putter gives up has the next putter's value taken in.
+#[test]
+fn a_waker_that_goes_may_make_room() {
+    run(|| async {
+        let queue = filled(1, [1]);
+        let (mut given_up, mut next) = (queue.push_back(2), queue.push_back(3));
+        let (polled, told) = poll_meddling(&mut given_up, &queue, AsyncQueue::try_pop_front);
+        assert!(polled.is_pending());
+        assert!(poll_once(&mut next).await.is_pending());
+        drop(given_up);
+        assert_eq!(told.try_recv(), Ok(Some(1)));
+        next.await;
+        assert_eq!(queue.clear(), [3]);
         Ok(())
     });
 }
