@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use twinloop::driver::ListenOptions;
 use twinloop::{
-    Address, AsyncCallback, Dispatcher, Handle, PollError, StreamServer, connect, idle, now, sleep, spawn,
-    timeout, yield_now,
+    Address, AsyncCallback, AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, Dispatcher, Handle,
+    JoinHandle, PollError, StreamServer, cancel_and_wait, completion, connect, idle, interval, now, sleep,
+    spawn, timeout, yield_now,
 };
 use twinloop_real::RealDriver;
 use twinloop_sim::choice::Choices;
@@ -276,4 +277,101 @@ fn a_word_there_and_back_takes_none() {
         Ok(())
     }
     twinloop_real::run(echo()).expect("the real driver runs it").expect("the case passes");
+}
+
+/// A lock that nobody holds, and one that goes from hand to hand among three tasks.
+#[test]
+fn a_lock_takes_none_free_or_handed_over() {
+    run(|| async {
+        let lock = AsyncLock::new(0);
+        let free = steady(async || {
+            *lock.acquire().await += 1;
+            drop(lock.try_acquire());
+        });
+        assert_eq!(free.await, 0);
+        let others = [(); 2].map(|()| {
+            let lock = lock.clone();
+            spawn(async move {
+                loop {
+                    let _held = lock.acquire().await;
+                    yield_now().await;
+                }
+            })
+        });
+        let handed_over = steady(async || {
+            let _held = lock.acquire().await;
+            yield_now().await;
+        });
+        assert_eq!(handed_over.await, 0);
+        cancel_and_wait(others).await;
+        Ok(())
+    });
+}
+
+/// A ball between two tasks through two queues, each of which makes the other wait.
+#[test]
+fn a_round_through_two_queues_takes_none() {
+    run(|| async {
+        let (there, back) = (AsyncQueue::bounded(1), AsyncQueue::bounded(1));
+        let (ball, returned) = (there.clone(), back.clone());
+        let partner: JoinHandle<()> = spawn(async move {
+            loop {
+                returned.push_back(ball.pop_front().await).await;
+            }
+        });
+        let taken = steady(async || {
+            there.push_back(7).await;
+            back.pop_front().await;
+        });
+        assert_eq!(taken.await, 0);
+        cancel_and_wait([partner]).await;
+        Ok(())
+    });
+}
+
+/// Permits and events that make a second task wait.
+#[test]
+fn semaphores_and_events_take_none() {
+    run(|| async {
+        let (semaphore, event) = (AsyncSemaphore::new(1), AsyncEvent::new());
+        let (shared, awaited) = (semaphore.clone(), event.clone());
+        let other: JoinHandle<()> = spawn(async move {
+            loop {
+                awaited.wait().await;
+                awaited.clear();
+                let _permit = shared.acquire().await;
+            }
+        });
+        let taken = steady(async || {
+            let permit = semaphore.acquire().await;
+            event.fire();
+            yield_now().await;
+            drop(permit);
+            yield_now().await;
+        });
+        assert_eq!(taken.await, 0);
+        cancel_and_wait([other]).await;
+        Ok(())
+    });
+}
+
+/// Callbacks of a completion, and the ticks of an interval.
+#[test]
+fn callbacks_of_completions_and_ticks_take_none() {
+    run(|| async {
+        let (completer, completion) = completion::<()>();
+        let callback = AsyncCallback::new(nothing, 0);
+        let callbacks = steady(async || {
+            (0..TIMES).for_each(|_| completion.add_callback(callback));
+            assert_eq!(completion.remove_callback(callback), TIMES);
+        });
+        assert_eq!(callbacks.await, 0);
+        drop(completer);
+        let mut interval = interval(Duration::from_micros(10));
+        let ticks = steady(async || {
+            interval.tick().await;
+        });
+        assert_eq!(ticks.await, 0);
+        Ok(())
+    });
 }

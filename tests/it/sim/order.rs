@@ -5,6 +5,7 @@
 
 mod descriptors;
 mod streams;
+mod sync;
 mod tasks;
 mod timers;
 mod turn;
