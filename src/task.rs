@@ -80,7 +80,8 @@ impl<T: 'static> JoinHandle<T> {
     /// Asks the task to end and gives the handle back, to be awaited: it then answers once the task is really gone.
     ///
     /// The task's future is dropped at its current await, which cancels what it waits for. A task that has ended
-    /// already keeps its outcome (R49, R53): completing wins.
+    /// already keeps its outcome (R49, R53): completing wins. If a destructor of the future panics, the outcome is that
+    /// panic.
     ///
     /// ```
     /// # twinloop_sim::run(async {

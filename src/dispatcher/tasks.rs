@@ -245,8 +245,9 @@ impl Core {
         loop {
             let next = self.doomed.borrow_mut().pop_front();
             let Some((key, future)) = next else { break };
-            self.drop_contained(future);
-            self.end_task(key, Outcome::Cancelled);
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(future)));
+            // A destructor's panic is the task's own, and comes to who joins it (R47).
+            self.end_task(key, dropped.map_or_else(Outcome::Panicked, |()| Outcome::Cancelled));
         }
         self.dropping.set(false);
     }

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use super::support::{Gate, Log, LogsDrop, pair, poll_once, turns, with_foreign_wakers};
 use super::{run, run_leaving};
-use twinloop::{Address, Handle, JoinError, StreamServer, connect, panic_text, sleep, spawn, yield_now};
+use twinloop::{
+    Address, AsyncLock, Handle, JoinError, StreamServer, completion, connect, panic_text, sleep, spawn,
+    yield_now,
+};
 
 /// A task gives its output to whoever joins it, during its life or after.
 #[test]
@@ -392,4 +395,72 @@ fn what_outlives_its_dispatcher_is_dropped_in_peace() {
     });
     assert!(kept.borrow().len() >= 7);
     kept.take().clear();
+}
+
+/// R47: a destructor that panics while its task is cancelled is a panic of that task: it comes to the joiner, and nobody
+/// else notices.
+#[test]
+fn a_panic_of_a_cancelled_tasks_destructor_is_told_to_the_joiner() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("the case's own panic");
+        }
+    }
+    run(|| async {
+        let task = spawn(async {
+            let _panics = Panics;
+            pending::<()>().await;
+        });
+        let bystander = spawn(turns(3));
+        turns(1).await;
+        match task.cancel().await {
+            Err(JoinError::Panicked(payload)) => assert_eq!(panic_text(&*payload), "the case's own panic"),
+            other => panic!("not a panic: {other:?}"),
+        }
+        bystander.await?;
+        Ok(())
+    });
+}
+
+/// A join error says in words what became of the task, with the panic's text.
+#[test]
+fn a_join_error_says_what_became_of_the_task() {
+    run(|| async {
+        let cancelled = spawn(pending::<()>()).cancel().await.expect_err("it never ends by itself");
+        assert_eq!(cancelled.to_string(), "the task was cancelled");
+        let panicked = spawn(async { panic!("number {}", 7) }).await.expect_err("it panics");
+        assert_eq!(panicked.to_string(), "the task panicked: number 7");
+        Ok(())
+    });
+}
+
+/// Tasks that wake each other from their destructors, while all of them go, end with their dispatcher, and none goes on.
+#[test]
+fn tasks_that_wake_each_other_as_they_go_end_with_their_dispatcher() {
+    let log = Log::default();
+    let inside = log.clone();
+    run_leaving(move || {
+        let log = inside.clone();
+        async move {
+            let (first, second) = (completion::<()>(), completion::<()>());
+            let lock = AsyncLock::new(());
+            for (wakes, waits) in [(first.0, second.1), (second.0, first.1)] {
+                let (local, lock) = (LogsDrop(log.clone(), "dropped"), lock.clone());
+                spawn(async move {
+                    let _local = local;
+                    let _wakes = wakes;
+                    let _guard = lock.acquire().await;
+                    let _woken = waits.await;
+                    unreachable!("it waits until its dispatcher closes");
+                })
+                .detach();
+            }
+            turns(2).await;
+            log.add("ends");
+            Ok(())
+        }
+    });
+    assert!(log.count("ends") >= 1);
+    assert_eq!(log.count("dropped"), 2 * log.count("ends"), "each run's tasks went with its dispatcher");
 }
