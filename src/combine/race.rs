@@ -64,7 +64,7 @@ pub enum Either<A, B> {
 /// # Ok(()) });
 /// ```
 pub fn one<F: Future + Unpin>(futures: &mut [F]) -> One<'_, F> {
-    One { woken: Woken::all(futures.len()), futures }
+    One { woken: Woken::all(futures.len()), futures, is_decided: false }
 }
 
 /// The future of [`one`].
@@ -72,13 +72,18 @@ pub fn one<F: Future + Unpin>(futures: &mut [F]) -> One<'_, F> {
 pub struct One<'a, F> {
     futures: &'a mut [F],
     woken: Woken,
+    is_decided: bool,
 }
 
 impl<F: Future + Unpin> Future for One<'_, F> {
     type Output = Result<(usize, F::Output), Empty>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let One { futures, woken } = &mut *self;
+        let One { futures, woken, is_decided } = &mut *self;
+        assert!(
+            !*is_decided,
+            "a One was polled again after it was ready: race those that are left with a new one"
+        );
         if futures.is_empty() {
             return Poll::Ready(Err(Empty));
         }
@@ -86,6 +91,7 @@ impl<F: Future + Unpin> Future for One<'_, F> {
         while let Some((index, waker)) = woken.next() {
             let polled = Pin::new(&mut futures[index]).poll(&mut Context::from_waker(waker));
             if let Poll::Ready(output) = polled {
+                *is_decided = true;
                 return Poll::Ready(Ok((index, output)));
             }
         }

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use super::run;
 use super::support::{Gate, Log, LogsDrop, poll_once, turns};
 use twinloop::combine::Empty;
-use twinloop::{Either, Handle, JoinError, join, join_all, one, race, sleep, spawn, yield_now};
+use twinloop::{Either, Handle, JoinError, join, join_all, one, panic_text, race, sleep, spawn, yield_now};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -351,6 +352,70 @@ fn races_over_one_future_leave_nothing_behind() {
         assert_eq!(Handle::current().pending().waits, 1);
         completer.complete(()).expect("it was not cancelled");
         assert_eq!(one(&mut futures).await, Ok((0, ())));
+        Ok(())
+    });
+}
+
+/// A future that panics takes those beside it along, and whoever joins the task is told.
+#[test]
+fn a_panic_takes_the_other_futures_along() {
+    run(|| async {
+        let log = Log::default();
+        let waits = |name| {
+            let local = LogsDrop(log.clone(), name);
+            Box::pin(async move {
+                let _local = local;
+                pending::<()>().await;
+            }) as Pin<Box<dyn Future<Output = ()>>>
+        };
+        let panics = Box::pin(async {
+            yield_now().await;
+            panic!("the case's own panic");
+        });
+        let task = spawn(join_all([waits("first"), panics, waits("last")]));
+        assert!(matches!(task.await, Err(JoinError::Panicked(_))));
+        assert_eq!(log.text(), "first last");
+        Ok(())
+    });
+}
+
+/// R58: racing those that are left, again and again, gives all of them in the order in which they end.
+#[test]
+fn racing_those_that_are_left_gives_the_order_of_the_ends() {
+    run(|| async {
+        let gates: Vec<_> = (0..5).map(|_| Gate::default()).collect();
+        let wait = |number: usize| {
+            let gate = gates[number].clone();
+            Box::pin(async move {
+                gate.wait().await;
+                number
+            })
+        };
+        let mut waits: Vec<_> = (0..5).map(wait).collect();
+        for ends in [3, 0, 4, 1, 2] {
+            assert!(poll_once(&mut one(&mut waits)).await.is_pending());
+            gates[ends].open();
+            let (index, ended) = one(&mut waits).await?;
+            assert_eq!(ended, ends);
+            drop(waits.swap_remove(index));
+        }
+        assert_eq!(one(&mut waits).await, Err(Empty));
+        Ok(())
+    });
+}
+
+/// A race that is decided can not be asked again: those that are left want a new one.
+#[test]
+fn a_race_that_is_decided_refuses_to_be_polled() {
+    run(|| async {
+        let mut futures = [ready(1), ready(2)];
+        let mut race = one(&mut futures);
+        assert_eq!((&mut race).await, Ok((0, 1)));
+        let refused = catch_unwind(AssertUnwindSafe(|| {
+            Pin::new(&mut race).poll(&mut Context::from_waker(Waker::noop()))
+        }));
+        let refused = refused.expect_err("it was ready before");
+        assert!(panic_text(&*refused).contains("with a new one"));
         Ok(())
     });
 }
