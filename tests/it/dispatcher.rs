@@ -10,7 +10,7 @@ use twinloop::driver::{Capabilities, ConnectOptions, Event, Fd, ListenOptions, O
 use twinloop::observe::{ObservedCallback, Observer};
 use twinloop::{
     Address, AsyncCallback, AsyncLock, Closed, Dispatcher, ErrorKind, Handle, JoinError, Moment, NextWork,
-    PollError, StreamServer, idle, panic_text, sleep, spawn, spawn_thread, yield_now,
+    PollError, StreamServer, completion, idle, panic_text, sleep, spawn, spawn_thread, yield_now,
 };
 use twinloop_real::RealDriver;
 
@@ -588,4 +588,26 @@ fn a_wait_that_can_never_end_is_told_with_its_place() {
     let dump = dispatcher.dump();
     assert!(dump.lines().any(|line| line.starts_with("lock it/dispatcher.rs:")), "{dump}");
     task.detach();
+}
+
+/// A task goes on only while its dispatcher turns, and in the next `block_on` where the last one left it.
+#[test]
+fn a_task_goes_on_in_the_next_block_on() {
+    let (dispatcher, _) = dispatcher();
+    let scope = dispatcher.handle().enter();
+    let (completer, completion) = completion();
+    drop(scope);
+    let begun = Rc::new(Cell::new(false));
+    let inner = Rc::clone(&begun);
+    let task = dispatcher.handle().spawn(async move {
+        inner.set(true);
+        completion.await
+    });
+    assert!(!begun.get(), "nothing turns");
+    dispatcher.block_on(async {}).expect("it is ready");
+    assert!(begun.get() && !task.is_finished());
+    assert_eq!(completer.complete(7), Ok(()));
+    assert!(!task.is_finished(), "nothing turns");
+    let outcome = dispatcher.block_on(task).expect("its value is there");
+    assert_eq!(outcome.expect("it only waits"), Ok(7));
 }

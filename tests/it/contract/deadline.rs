@@ -1,12 +1,14 @@
 //! `deadline`: a moment around any future, which many may share. A timeout is one too: what they have in common is shown
 //! in `timeout.rs`.
 
+use std::cell::RefCell;
 use std::future::{pending, ready};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::run;
-use super::support::{Gate, poll_once, turns};
-use twinloop::{Elapsed, Handle, deadline, now, sleep, spawn, timeout, yield_now};
+use super::support::{Gate, calling, poll_once, turns};
+use twinloop::{AsyncLock, Elapsed, Handle, deadline, now, sleep, spawn, timeout, yield_now};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -96,6 +98,42 @@ fn the_earlier_of_a_deadline_and_a_timeout_strikes() {
         let (soon, long) = (2 * MS, Duration::from_secs(3600));
         assert_eq!(timeout(long, deadline(now() + soon, pending::<()>())).await, Ok(Err(Elapsed)));
         assert_eq!(deadline(now() + soon, timeout(long, pending::<()>())).await, Err(Elapsed));
+        Ok(())
+    });
+}
+
+/// R60: of two deadlines at one moment, one within the other, the inner one is the result, whichever was set first.
+#[test]
+fn of_nested_deadlines_at_one_moment_the_inner_one_is_told() {
+    run(|| async {
+        let moment = now() + 2 * MS;
+        assert_eq!(deadline(moment, deadline(moment, pending::<()>())).await, Ok(Err(Elapsed)));
+        let moment = now() + 2 * MS;
+        let inner = async move { deadline(moment, pending::<()>()).await };
+        assert_eq!(deadline(moment, inner).await, Ok(Err(Elapsed)));
+        Ok(())
+    });
+}
+
+/// R60, R174: a lock that is handed over in the turn of the deadline, before or after it, is the result, and not lost.
+#[test]
+fn a_lock_handed_over_in_the_turn_of_the_deadline_is_given() {
+    run(|| async {
+        for released_first in [true, false] {
+            let (lock, moment) = (AsyncLock::new(7), now() + 2 * MS);
+            let holder = Rc::new(RefCell::new(lock.try_acquire()));
+            let release = calling(move |_| drop(holder.take()));
+            let waiting = if released_first {
+                let _timer = Handle::current().add_timer(moment, release);
+                deadline(moment, lock.acquire())
+            } else {
+                let waiting = deadline(moment, lock.acquire());
+                let _timer = Handle::current().add_timer(moment, release);
+                waiting
+            };
+            assert_eq!(*waiting.await.expect("the lock came in the turn of the deadline"), 7);
+            assert!(lock.try_acquire().is_some(), "its guard has gone");
+        }
         Ok(())
     });
 }

@@ -192,3 +192,18 @@ fn a_waker_may_fire_the_event_again() {
         Ok(())
     });
 }
+
+/// R175: a wait begins with its first poll. What is only made has not waited when the event is fired and cleared.
+#[test]
+fn a_wait_that_was_never_polled_misses_a_fire_and_clear() {
+    run(|| async {
+        let event = AsyncEvent::new();
+        let mut made = event.wait();
+        event.fire();
+        event.clear();
+        assert!(poll_once(&mut made).await.is_pending());
+        event.fire();
+        assert!(poll_once(&mut made).await.is_ready());
+        Ok(())
+    });
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::run;
 use super::support::{Turns, calling, drain, pair, pattern, until};
-use twinloop::{Address, Handle, StreamServer, connect, sleep, spawn};
+use twinloop::{Address, Closed, Handle, Remote, StreamServer, connect, sleep, spawn};
 
 /// R5, Nim #7193: timers fire beside a callback that queues itself for ever.
 #[test]
@@ -28,6 +28,31 @@ fn queue_until(handle: &Handle, stop: Rc<Cell<bool>>) {
             queue_until(handle, Rc::clone(&stop));
         }
     }));
+}
+
+/// A callback that sends itself again through a `Remote` does not starve sleeps either, nor the tasks beside it.
+#[test]
+fn a_callback_that_sends_itself_again_starves_nobody() {
+    run(|| async {
+        let stop = Rc::new(Cell::new(false));
+        send_until(&Rc::new(Handle::current().remote()), Rc::clone(&stop))?;
+        let turns = Turns::counted();
+        for _ in 0..10 {
+            sleep(Duration::from_micros(100)).await;
+        }
+        until(|| turns.so_far() >= 50).await;
+        stop.set(true);
+        Ok(())
+    });
+}
+
+fn send_until(remote: &Rc<Remote>, stop: Rc<Cell<bool>>) -> Result<(), Closed> {
+    let again = Rc::clone(remote);
+    remote.call_soon(calling(move |_| {
+        if !stop.get() {
+            send_until(&again, Rc::clone(&stop)).expect("the dispatcher turns");
+        }
+    }))
 }
 
 /// A timer that adds itself again for now does not starve callbacks, and they do not starve it.

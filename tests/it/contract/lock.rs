@@ -462,3 +462,28 @@ fn what_outlives_the_dispatcher_drops_in_peace() {
     kept.take().clear();
     assert_eq!(log.count("value"), guards);
 }
+
+/// R171: tasks that want the lock again as soon as they have released it take turns; none gets it twice in a row.
+#[test]
+fn tasks_that_come_again_and_again_take_turns() {
+    run(|| async {
+        let lock = AsyncLock::new(String::new());
+        let visitors: Vec<_> = ('a'..='c')
+            .map(|name| {
+                let lock = lock.clone();
+                spawn(async move {
+                    for _ in 0..4 {
+                        let mut visits = lock.acquire().await;
+                        visits.push(name);
+                        yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for visitor in visitors {
+            visitor.await?;
+        }
+        assert_eq!(*lock.acquire().await, "abcabcabcabc");
+        Ok(())
+    });
+}

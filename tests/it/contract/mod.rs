@@ -30,3 +30,4 @@ mod timers;
 mod token_bucket;
 mod turn;
 mod types;
+mod wakers;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::support::{Log, poll_once, turns, until};
+use super::support::{Log, Turns, poll_once, turns, until};
 use super::{run, run_leaving};
 use twinloop::{
     Address, AsyncCallback, Closed, Handle, JoinError, Remote, StreamServer, connect, panic_text, sleep,
@@ -424,4 +424,17 @@ impl Ball {
         })
         .await;
     }
+}
+
+/// What another thread sends arrives beside tasks that are busy all the time.
+#[test]
+fn a_busy_dispatcher_hears_other_threads() {
+    run(|| async {
+        let busy = Turns::counted();
+        let home = Handle::current().remote();
+        let thread = spawn_thread("sender", move || async move { home.spawn(|| async { 7 }).await })?;
+        assert_eq!(thread.await??, 7);
+        drop(busy);
+        Ok(())
+    });
 }

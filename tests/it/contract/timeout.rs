@@ -1,6 +1,8 @@
 //! `timeout`: a deadline around any future.
 
-use std::future::{pending, ready};
+use std::future::{Future, pending, poll_fn, ready};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::run;
@@ -120,6 +122,34 @@ fn timeouts_that_are_not_needed_leave_no_trace() {
             assert_eq!(timeout(2 * MS, yield_now()).await, Ok(()));
         }
         sleep(5 * MS).await;
+        Ok(())
+    });
+}
+
+/// A timeout strikes what goes on and on as well as what waits: a loop of yields, and a future that wakes itself.
+#[test]
+fn a_timeout_strikes_what_never_rests() {
+    run(|| async {
+        let yields = async {
+            loop {
+                yield_now().await;
+            }
+        };
+        assert_eq!(timeout::<Pin<Box<dyn Future<Output = ()>>>>(MS, Box::pin(yields)).await, Err(Elapsed));
+        let wakes_itself = poll_fn(|context| {
+            context.waker().wake_by_ref();
+            Poll::<()>::Pending
+        });
+        assert_eq!(timeout(MS, wakes_itself).await, Err(Elapsed));
+        Ok(())
+    });
+}
+
+/// R35: a timeout longer than any clock gives what comes.
+#[test]
+fn a_timeout_of_all_time_gives_what_comes() {
+    run(|| async {
+        assert_eq!(timeout(Duration::MAX, sleep(MS)).await, Ok(()));
         Ok(())
     });
 }

@@ -308,3 +308,16 @@ fn a_deadline_in_the_past_is_due_soon_and_never_inline() {
         Ok(())
     });
 }
+
+/// A sleep that has ended stays ended: who asks again waits for nothing.
+#[test]
+fn a_sleep_that_has_ended_stays_ready() {
+    run(|| async {
+        let mut nap = sleep(MS);
+        (&mut nap).await;
+        for _ in 0..3 {
+            assert!(poll_once(&mut nap).await.is_ready());
+        }
+        Ok(())
+    });
+}

@@ -267,3 +267,24 @@ fn a_bucket_leaves_nothing_behind() {
         Ok(())
     });
 }
+
+/// R35, R184: numbers and times as large as they get do no harm; who waits beyond the end of the clock has no timer.
+#[test]
+fn a_request_that_time_can_not_serve_waits_without_a_timer() {
+    run(|| async {
+        let none = Handle::current().pending().timers;
+        for refill in [
+            Refill::Continuous { tokens: 1, period: Duration::MAX },
+            Refill::Discrete { tokens: 1, period: Duration::MAX },
+        ] {
+            let bucket = TokenBucket::new(0, refill);
+            let (mut large, mut other) =
+                (queued(&bucket, usize::MAX).await, queued(&bucket, usize::MAX).await);
+            assert_eq!(Handle::current().pending().timers, none);
+            bucket.replenish(usize::MAX);
+            bucket.replenish(usize::MAX);
+            assert!(poll_once(&mut large).await.is_ready() && poll_once(&mut other).await.is_ready());
+        }
+        Ok(())
+    });
+}
