@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::callback::{AsyncCallback, CallbackKind};
-use crate::driver::{Capabilities, Driver, Event, Fd, OsError};
+use crate::driver::{Capabilities, Driver, Event, Fd, OsError, Readiness};
 use crate::observe::{ObservedCallback, Observer, Place};
 use crate::table::{Key, Table};
 use crate::task::{JoinError, JoinHandle};
@@ -38,7 +38,7 @@ pub use current::{Handle, Scope};
 pub(crate) use inbox::Inbox;
 use ready::{Entry, Ready};
 pub(crate) use sources::Interest;
-use sources::{Refusal, Sources};
+use sources::{Due, Refusal, Sources};
 use tasks::{LocalFuture, Payload, Tasks};
 pub(crate) use tasks::{Outcome, Waiter};
 use timers::Timers;
@@ -343,6 +343,8 @@ pub enum WatchError {
     Taken(&'static Location<'static>),
     /// The descriptor is closed.
     Closed,
+    /// The driver refused to watch an adopted descriptor.
+    Driver(OsError),
 }
 
 impl std::error::Error for WatchError {}
@@ -356,7 +358,19 @@ impl fmt::Display for WatchError {
                 Place(place)
             ),
             WatchError::Closed => f.write_str("the descriptor is closed"),
+            WatchError::Driver(error) => write!(f, "the descriptor can not be watched: {error}"),
         }
+    }
+}
+
+impl From<WatchError> for std::io::Error {
+    fn from(error: WatchError) -> Self {
+        let kind = match error {
+            WatchError::Taken(_) => std::io::ErrorKind::ResourceBusy,
+            WatchError::Closed => std::io::ErrorKind::NotConnected,
+            WatchError::Driver(error) => error.kind(),
+        };
+        std::io::Error::new(kind, error)
     }
 }
 
@@ -431,6 +445,7 @@ impl Handle {
     /// # Errors
     ///
     /// [`WatchError::Taken`] if there is a reader already: there is one, and it is never silently replaced (against R71).
+    /// [`WatchError::Closed`] if `fd` is closed. [`WatchError::Driver`] if it is adopted and the system will not watch it.
     #[track_caller]
     pub fn add_reader(&self, fd: Fd, callback: AsyncCallback) -> Result<(), WatchError> {
         self.core().watch(fd, Interest::Read, callback, Location::caller())
@@ -445,12 +460,12 @@ impl Handle {
     /// Removes the reader of `fd`; its callback never runs after this, also if it was queued (R75). Says whether there
     /// was one.
     pub fn remove_reader(&self, fd: Fd) -> bool {
-        self.core().sources.borrow_mut().unwatch(fd, Interest::Read)
+        self.core().unwatch(fd, Interest::Read)
     }
 
     /// As [`Handle::remove_reader`] for the direction of writing.
     pub fn remove_writer(&self, fd: Fd) -> bool {
-        self.core().sources.borrow_mut().unwatch(fd, Interest::Write)
+        self.core().unwatch(fd, Interest::Write)
     }
 
     /// Runs `future` as a task of this dispatcher, first polled in the next turn.
@@ -563,6 +578,7 @@ impl Core {
         if OBSERVED {
             self.observing(|observer| observer.turn_begin(self.now.get()));
         }
+        self.ask_about_stale_sources();
         // That nothing is pending is believed only after a look at the driver: a wake may have come, and its waker gone,
         // between the looks at the inbox and at the wakers; and edges that nobody waits for are to be taken all the same.
         let timeout = self.timeout();
@@ -663,17 +679,34 @@ impl Core {
         })
     }
 
-    /// Latches the driver's events; the reader of a source goes before its writer (R73).
+    /// Latches the driver's events.
     fn note_events(&self) {
         let mut events = self.events.borrow_mut();
         let mut sources = self.sources.borrow_mut();
         for event in events.drain(..) {
-            let [reader, writer] = sources.note(event);
-            if let Some(place) = reader {
-                self.push_source(event.fd, Interest::Read, place);
-            }
-            if let Some(place) = writer {
-                self.push_source(event.fd, Interest::Write, place);
+            self.note_event(&mut sources, event);
+        }
+    }
+
+    /// The reader of a source goes before its writer (R73).
+    fn note_event(&self, sources: &mut Sources, event: Event) {
+        let [reader, writer] = sources.note(event);
+        if let Some(place) = reader {
+            self.push_source(event.fd, Interest::Read, place);
+        }
+        if let Some(place) = writer {
+            self.push_source(event.fd, Interest::Write, place);
+        }
+    }
+
+    /// Whether foreign sources that were called are still ready, the kernel says in the poll that follows.
+    fn ask_about_stale_sources(&self) {
+        let mut sources = self.sources.borrow_mut();
+        while let Some((fd, watched)) = sources.take_stale() {
+            if self.driver.borrow_mut().rewatch(fd, watched).is_err() {
+                // As for every other error of a descriptor: who watches it is called, and learns from its own call what
+                // is wrong.
+                self.note_event(&mut sources, Event { fd, readiness: Readiness::ERROR });
             }
         }
     }
@@ -750,10 +783,29 @@ impl Core {
                     Refusal::Taken(first) => WatchError::Taken(first),
                 },
             )?;
-        if due {
-            self.push_source(fd, interest, place);
+        match due {
+            Due::OnEvent => Ok(()),
+            Due::Now => {
+                self.push_source(fd, interest, place);
+                Ok(())
+            }
+            Due::Asked(watched) => {
+                let asked = self.driver.borrow_mut().rewatch(fd, watched);
+                asked.map_err(|error| {
+                    self.sources.borrow_mut().unwatch(fd, interest);
+                    WatchError::Driver(error)
+                })
+            }
         }
-        Ok(())
+    }
+
+    /// Says whether there was a watcher.
+    pub(crate) fn unwatch(&self, fd: Fd, interest: Interest) -> bool {
+        self.sources.borrow_mut().unwatch(fd, interest)
+    }
+
+    pub(crate) fn is_open(&self, fd: Fd) -> bool {
+        self.sources.borrow().is_open(fd)
     }
 
     /// A queued reader or writer has its turn. It goes on being due for as long as it stays and its latch is set.

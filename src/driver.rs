@@ -5,6 +5,7 @@
 mod address;
 mod types;
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,10 @@ pub use types::{
 /// [`Capabilities::short_write_fills`]. Where it says no, only `WOULD_BLOCK` re-arms the edge. In no case does a short
 /// count prove anything after an event with [`Readiness::READ_CLOSED`] or [`Readiness::ERROR`]: data and end of stream
 /// may share one edge, and no second one comes.
+///
+/// **Foreign descriptors** are the exception. The program has made them, makes its own system calls on them, and lends
+/// them to the driver by [`adopt`](Driver::adopt). Nobody sees what those calls find, so each is watched only while
+/// [`rewatch`](Driver::rewatch) says so, and that call alone re-arms its edge.
 ///
 /// **Descriptors are numbers** with a generation, given by the driver, never re-used with the same generation. A call on
 /// a closed one answers [`OsError::BAD_DESCRIPTOR`]; an event for a closed one is never delivered by a later `poll`.
@@ -111,6 +116,26 @@ pub trait Driver {
 
     /// The address that a stream is connected to; `ENOTCONN` while it is not.
     fn remote_address(&mut self, fd: Fd) -> Result<Address, OsError>;
+
+    /// Takes in a descriptor that the program has made, and that nobody watches yet. What that is depends on the system,
+    /// so it crosses the seam as it is; a driver takes out of it what it keeps, and leaves the rest to the caller.
+    ///
+    /// Its owner closes it, but not before it was given back by [`close`](Driver::close), which only ends the watch.
+    ///
+    /// A driver answers [`Unsupported`](std::io::ErrorKind::Unsupported) to what it does not know. This one knows nothing,
+    /// and a simulated kernel must not know anything: what happens to such a descriptor comes from outside.
+    fn adopt(&mut self, foreign: &mut dyn Any) -> Result<Fd, OsError> {
+        let _ = foreign;
+        Err(OsError::without_code(std::io::ErrorKind::Unsupported))
+    }
+
+    /// Watches an adopted descriptor in the directions of `interest`, a set of [`Readiness::READABLE`] and
+    /// [`Readiness::WRITABLE`], and in no other. An event follows for each of them that is ready at this moment, and one
+    /// for the next edge. With no direction, no event follows for anything, not even for a hangup (R69).
+    fn rewatch(&mut self, fd: Fd, interest: Readiness) -> Result<(), OsError> {
+        let _ = (fd, interest);
+        Err(OsError::without_code(std::io::ErrorKind::Unsupported))
+    }
 
     /// Gives the descriptor back. A stale `fd` is ignored.
     fn close(&mut self, fd: Fd);

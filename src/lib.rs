@@ -24,6 +24,7 @@ pub mod driver;
 mod error;
 mod interval;
 pub mod observe;
+mod readiness;
 mod shared;
 mod sleep;
 pub mod sync;
@@ -40,6 +41,7 @@ pub use dispatcher::{Dispatcher, Handle, NextWork, Pending, PollError, Scope, Ti
 pub use driver::Address;
 pub use error::{ErrorKind, Operation, TransportError};
 pub use interval::{Interval, MissedTick, Tick, interval, interval_at};
+pub use readiness::UntilReady;
 pub use sleep::{Elapsed, Sleep, deadline, now, sleep, sleep_until, timeout};
 pub use sync::{
     AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, LockGuard, Permit, Subscriber,

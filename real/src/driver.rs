@@ -1,29 +1,31 @@
 //! The seam's calls on the real kernel, and the table of descriptors. Decides nothing: the kernel answers.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::any::Any;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, SocketOption, ThreadMain,
-    Unpark,
+    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption,
+    ThreadMain, Unpark,
 };
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
 
 use crate::clock::Clock;
+use crate::foreign::Foreign;
 use crate::options;
-use crate::platform::{self, os_error};
+use crate::platform::{self, ForeignSource, os_error};
 use crate::poller::Poller;
 use crate::sockets::Socket;
 
 /// The driver of production: the kernel of this machine.
 ///
 /// Streams are made with `TCP_NODELAY` set. A call that does not fit the kind of a socket answers
-/// [`NotConnected`](io::ErrorKind::NotConnected) (a stream's call on a listener) or
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) (`accept` on a stream).
+/// [`NotConnected`](ErrorKind::NotConnected) (a stream's call on a listener), [`InvalidInput`](ErrorKind::InvalidInput)
+/// (`accept` on a stream) or [`Unsupported`](ErrorKind::Unsupported) (any call on what was adopted).
 ///
 /// ```
 /// use twinloop::Address;
@@ -37,9 +39,15 @@ use crate::sockets::Socket;
 /// ```
 #[derive(Debug)]
 pub struct RealDriver {
-    sockets: Table<Socket>,
+    descriptors: Table<Descriptor>,
     poller: Poller,
     clock: Clock,
+}
+
+#[derive(Debug)]
+enum Descriptor {
+    Socket(Socket),
+    Foreign(Foreign),
 }
 
 impl RealDriver {
@@ -49,25 +57,32 @@ impl RealDriver {
     ///
     /// The system's, when it has no descriptor left for the selector or its waker.
     pub fn new() -> io::Result<RealDriver> {
-        Ok(RealDriver { sockets: Table::new(), poller: Poller::new()?, clock: Clock::new() })
+        Ok(RealDriver { descriptors: Table::new(), poller: Poller::new()?, clock: Clock::new() })
     }
 
-    /// Takes `socket` into the table and watches it from now on. On failure it is closed.
-    fn adopt(&mut self, socket: Socket) -> Result<Fd, OsError> {
-        let key = self.sockets.insert(socket);
-        let (source, interest) =
-            self.sockets.get_mut(key).expect("the socket was inserted above").as_source();
-        match self.poller.watch(source, interest, Fd::from_key(key)) {
-            Ok(()) => Ok(Fd::from_key(key)),
-            Err(error) => {
-                self.sockets.remove(key);
-                Err(os_error(error))
+    /// Takes `descriptor` into the table, and has it watched as its kind is. On failure it is dropped.
+    fn take_in(&mut self, descriptor: Descriptor) -> Result<Fd, OsError> {
+        let key = self.descriptors.insert(descriptor);
+        let fd = Fd::from_key(key);
+        let begun = match self.descriptors.get_mut(key).expect("it was inserted above") {
+            Descriptor::Socket(socket) => {
+                let (source, interest) = socket.as_source();
+                self.poller.watch(source, interest, fd)
             }
-        }
+            Descriptor::Foreign(foreign) => foreign.probe(&self.poller, fd),
+        };
+        begun.map(|()| fd).map_err(|error| {
+            self.descriptors.remove(key);
+            os_error(error)
+        })
     }
 
     fn socket(&self, fd: Fd) -> Result<&Socket, OsError> {
-        self.sockets.get(fd.key()).ok_or(OsError::BAD_DESCRIPTOR)
+        match self.descriptors.get(fd.key()) {
+            Some(Descriptor::Socket(socket)) => Ok(socket),
+            Some(Descriptor::Foreign(_)) => Err(OsError::without_code(ErrorKind::Unsupported)),
+            None => Err(OsError::BAD_DESCRIPTOR),
+        }
     }
 }
 
@@ -86,7 +101,7 @@ impl Driver for RealDriver {
         // The kernel forgets a watch with the last copy of the descriptor, and a child process between fork and exec may
         // hold one. So an event may come for a socket that is closed: its key is stale.
         let fetched = self.poller.events();
-        events.extend(fetched.filter(|event| self.sockets.get(event.fd.key()).is_some()));
+        events.extend(fetched.filter(|event| self.descriptors.get(event.fd.key()).is_some()));
         Ok(())
     }
 
@@ -115,19 +130,19 @@ impl Driver for RealDriver {
 
     fn listen(&mut self, address: &Address, options: &ListenOptions) -> Result<Fd, OsError> {
         let listener = Socket::listen(address, options).map_err(os_error)?;
-        self.adopt(listener)
+        self.take_in(Descriptor::Socket(listener))
     }
 
     fn accept(&mut self, listener: Fd) -> Result<(Fd, Address), OsError> {
         let listener = self.socket(listener)?;
         let (stream, peer) = uninterrupted(|| listener.accept())?;
-        Ok((self.adopt(stream)?, peer.into()))
+        Ok((self.take_in(Descriptor::Socket(stream))?, peer.into()))
     }
 
     fn connect(&mut self, remote: &Address, options: &ConnectOptions) -> Result<Fd, OsError> {
         // Watched only after the connect began: epoll calls a socket that never did hung up.
         let stream = Socket::connect(remote, options).map_err(os_error)?;
-        self.adopt(stream)
+        self.take_in(Descriptor::Socket(stream))
     }
 
     fn take_error(&mut self, fd: Fd) -> Result<Option<OsError>, OsError> {
@@ -171,8 +186,33 @@ impl Driver for RealDriver {
         self.socket(fd)?.as_stream()?.peer_addr().map(Address::from).map_err(os_error)
     }
 
+    /// Two that share one number would share one place in the selector, and each would get the other's events.
+    fn adopt(&mut self, foreign: &mut dyn Any) -> Result<Fd, OsError> {
+        let lent = foreign.downcast_mut::<Option<ForeignSource>>().and_then(Option::take);
+        let source = lent.ok_or(OsError::without_code(ErrorKind::Unsupported))?;
+        let is_same =
+            |descriptor: &Descriptor| matches!(descriptor, Descriptor::Foreign(other) if other.is(&source));
+        if self.descriptors.iter().any(|(_, descriptor)| is_same(descriptor)) {
+            return Err(OsError::without_code(ErrorKind::AlreadyExists));
+        }
+        self.take_in(Descriptor::Foreign(Foreign::new(source)))
+    }
+
+    fn rewatch(&mut self, fd: Fd, interest: Readiness) -> Result<(), OsError> {
+        match self.descriptors.get_mut(fd.key()) {
+            Some(Descriptor::Foreign(foreign)) => {
+                foreign.rewatch(&self.poller, fd, interest).map_err(os_error)
+            }
+            Some(Descriptor::Socket(_)) => Err(OsError::without_code(ErrorKind::Unsupported)),
+            None => Err(OsError::BAD_DESCRIPTOR),
+        }
+    }
+
     fn close(&mut self, fd: Fd) {
-        self.sockets.remove(fd.key());
+        if let Some(Descriptor::Foreign(mut foreign)) = self.descriptors.remove(fd.key()) {
+            // It fails when the owner has closed the descriptor already. Then the kernel has ended the watch.
+            let _ = foreign.rewatch(&self.poller, fd, Readiness::EMPTY);
+        }
     }
 }
 
@@ -180,7 +220,7 @@ impl Driver for RealDriver {
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> Result<T, OsError> {
     loop {
         match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             outcome => return outcome.map_err(os_error),
         }
     }

@@ -9,14 +9,17 @@
 //! |---|---|
 //! | `run.rs` | [`run()`]: a program on this driver, in one call |
 //! | `driver.rs` | [`RealDriver`]: the trait's calls and the table of descriptors |
+//! | `adopted.rs`, `foreign.rs` | [`Adopted`]: what the program made itself, watched by this driver |
 //! | `sockets.rs`, `options.rs` | making sockets, and their options |
 //! | `poller.rs`, `unparker.rs`, `parking.rs` | waiting, and ending a wait from another thread |
 //! | `clock.rs` | the one place that reads the time |
 //! | `platform.rs` | all that differs between systems, the one place with `cfg` on them |
 #![deny(unsafe_code)]
 
+mod adopted;
 mod clock;
 mod driver;
+mod foreign;
 mod options;
 mod parking;
 mod platform;
@@ -30,5 +33,6 @@ mod meeting {
     pub(crate) use std::sync::atomic::{AtomicU8, Ordering};
 }
 
+pub use adopted::Adopted;
 pub use driver::RealDriver;
 pub use run::{RunError, run};

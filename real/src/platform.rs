@@ -61,6 +61,7 @@ pub(crate) fn connect_goes_on(error: &io::Error) -> bool {
     return error.kind() == ErrorKind::WouldBlock;
 }
 
+pub(crate) use foreign::{AsForeign, ForeignSource};
 pub(crate) use system::{send_vectored, stream_socket};
 
 /// Systems that take what is asked of a socket as a flag of the call itself.
@@ -117,6 +118,92 @@ mod system {
     /// `SO_NOSIGPIPE`, which accepted sockets inherit. On the others Rust's runtime ignores the signal.
     pub(crate) fn send_vectored(mut stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         io::Write::write_vectored(&mut stream, buffers)
+    }
+}
+
+/// What can be adopted: here, whatever has a descriptor.
+#[cfg(unix)]
+mod foreign {
+    use std::io;
+    use std::os::fd::{AsRawFd, RawFd};
+
+    use mio::event::Source;
+    use mio::unix::SourceFd;
+    use mio::{Interest, Registry, Token};
+
+    pub(crate) use std::os::fd::AsFd as AsForeign;
+
+    /// The number alone. Whoever made one has the descriptor given back before it is closed.
+    #[derive(Debug, PartialEq)]
+    pub(crate) struct ForeignSource(RawFd);
+
+    impl ForeignSource {
+        pub(crate) fn of(io: &impl AsForeign) -> io::Result<ForeignSource> {
+            Ok(ForeignSource(io.as_fd().as_raw_fd()))
+        }
+    }
+
+    impl Source for ForeignSource {
+        fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+            SourceFd(&self.0).register(registry, token, interest)
+        }
+
+        fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+            SourceFd(&self.0).reregister(registry, token, interest)
+        }
+
+        fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+            SourceFd(&self.0).deregister(registry)
+        }
+    }
+}
+
+/// What can be adopted: here, sockets of every kind. Windows has no readiness for anything else.
+#[cfg(windows)]
+mod foreign {
+    use std::io;
+    use std::os::windows::io::{AsRawSocket, RawSocket};
+
+    use mio::event::Source;
+    use mio::net::UdpSocket;
+    use mio::{Interest, Registry, Token};
+
+    pub(crate) use std::os::windows::io::AsSocket as AsForeign;
+
+    /// A second handle of the socket, since mio watches what it owns. It is watched as a datagram socket, whatever it is:
+    /// mio polls the handle below, which has no type.
+    #[derive(Debug)]
+    pub(crate) struct ForeignSource {
+        number: RawSocket,
+        watched: UdpSocket,
+    }
+
+    impl ForeignSource {
+        pub(crate) fn of(io: &impl AsForeign) -> io::Result<ForeignSource> {
+            let socket = io.as_socket();
+            let watched = UdpSocket::from_std(socket.try_clone_to_owned()?.into());
+            Ok(ForeignSource { number: socket.as_raw_socket(), watched })
+        }
+    }
+
+    impl PartialEq for ForeignSource {
+        fn eq(&self, other: &ForeignSource) -> bool {
+            self.number == other.number
+        }
+    }
+
+    impl Source for ForeignSource {
+        fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+            self.watched.register(registry, token, interest)
+        }
+
+        fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+            self.watched.reregister(registry, token, interest)
+        }
+
+        fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+            self.watched.deregister(registry)
+        }
     }
 }
 

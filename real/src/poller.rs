@@ -42,12 +42,27 @@ impl Poller {
 
     /// Watches `source` for edges until it is closed.
     ///
-    /// There is no way to change or end it: a system call on each change of interest costs more than the events that are
-    /// told in vain, and closing ends it anyway.
+    /// That is never changed: a system call on each change of interest costs more than the events that are told in vain, and
+    /// closing ends it anyway.
     pub(crate) fn watch(&self, source: &mut dyn Source, interest: Interest, fd: Fd) -> io::Result<()> {
-        let token = Token(fd.key().into_word());
-        assert_ne!(token, UNPARK, "a table never gives out the last index");
-        self.poll.registry().register(source, token, interest)
+        self.poll.registry().register(source, token(fd), interest)
+    }
+
+    /// Watches `source` for edges of `after`, where it was watched for those of `before`; what is ready now is an edge.
+    pub(crate) fn rewatch(
+        &self,
+        source: &mut dyn Source,
+        before: Option<Interest>,
+        after: Option<Interest>,
+        fd: Fd,
+    ) -> io::Result<()> {
+        let registry = self.poll.registry();
+        match (before, after) {
+            (None, None) => Ok(()),
+            (None, Some(interest)) => registry.register(source, token(fd), interest),
+            (Some(_), Some(interest)) => registry.reregister(source, token(fd), interest),
+            (Some(_), None) => registry.deregister(source),
+        }
     }
 
     /// Waits until something is ready, `timeout` has passed or the unparker was used. An interrupted wait has no events.
@@ -80,6 +95,12 @@ impl Poller {
             self.fetched = Events::with_capacity((capacity * 2).min(EVENTS_MAX));
         }
     }
+}
+
+fn token(fd: Fd) -> Token {
+    let token = Token(fd.key().into_word());
+    assert_ne!(token, UNPARK, "a table never gives out the last index");
+    token
 }
 
 fn readiness(event: &mio::event::Event) -> Readiness {

@@ -1,5 +1,7 @@
 //! The driver's calls on descriptors, made through the latch so that it always knows what the kernel last said.
 
+use std::any::Any;
+
 use super::sources::Interest;
 use super::{Core, Handle};
 use crate::Address;
@@ -34,6 +36,34 @@ impl Handle {
         let core = self.core();
         let fd = core.driver.borrow_mut().connect(remote, options)?;
         core.sources.borrow_mut().open(fd);
+        Ok(fd)
+    }
+
+    /// A descriptor for what the driver's own system made: for crates of drivers, which give their users a type for it
+    /// (`twinloop_real::Adopted`). Lent until it is [closed](Handle::close), which closes nothing of the lender's.
+    ///
+    /// Such a descriptor can be watched, and nothing else: its owner makes the system calls. For as long as a direction is
+    /// ready its callback is called once a turn, as for every other (R70); while it has no watcher, nothing that
+    /// happens to it wakes the loop (R69).
+    ///
+    /// # Errors
+    ///
+    /// The driver's, and [`Unsupported`](std::io::ErrorKind::Unsupported) if it does not know what `foreign` is. The
+    /// simulator knows nothing of the kind.
+    ///
+    /// ```
+    /// # twinloop_sim::run(async {
+    /// use std::io::ErrorKind;
+    /// use twinloop::Handle;
+    ///
+    /// let refused = Handle::current().adopt(&mut "a terminal").expect_err("there is no such thing in a simulation");
+    /// assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    /// # Ok(()) });
+    /// ```
+    pub fn adopt(&self, foreign: &mut dyn Any) -> Result<Fd, OsError> {
+        let core = self.core();
+        let fd = core.driver.borrow_mut().adopt(foreign)?;
+        core.sources.borrow_mut().open_foreign(fd);
         Ok(fd)
     }
 

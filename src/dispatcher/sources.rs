@@ -2,7 +2,11 @@
 //!
 //! A driver tells each change once. The latch remembers it until an operation of that direction found nothing more, and
 //! for as long as it is set, the direction's callback is due once a turn (R70).
+//!
+//! With a foreign source the program makes its own system calls, so nobody sees what they find. Its latch lasts for one
+//! call of the callback; then the source is stale, and the kernel is asked anew before the next wait.
 
+use std::collections::VecDeque;
 use std::panic::Location;
 
 use crate::callback::{AsyncCallback, CallbackKind};
@@ -16,6 +20,14 @@ pub(crate) enum Interest {
 }
 
 impl Interest {
+    /// What a driver calls it.
+    fn readiness(self) -> Readiness {
+        match self {
+            Interest::Read => Readiness::READABLE,
+            Interest::Write => Readiness::WRITABLE,
+        }
+    }
+
     /// What a watcher of this direction is called.
     pub(super) fn watcher_name(self) -> &'static str {
         match self {
@@ -29,6 +41,8 @@ impl Interest {
 pub(crate) struct Sources {
     /// Indexed by the descriptor's index; drivers give dense ones.
     slots: Vec<Option<Source>>,
+    /// Foreign sources that became stale, in that order. They may have been asked about since, or closed.
+    stale: VecDeque<Fd>,
 }
 
 struct Source {
@@ -38,6 +52,30 @@ struct Source {
     /// The peer sends no more, or there is an error: data and the end may have shared one edge, so that a short read
     /// proves nothing any more.
     ended: bool,
+    /// Made by the program itself, which makes its own system calls on it.
+    foreign: bool,
+    /// A foreign source whose callback was called, or whose watcher left, since the kernel was asked.
+    stale: bool,
+}
+
+impl Source {
+    fn direction_mut(&mut self, interest: Interest) -> &mut Direction {
+        match interest {
+            Interest::Read => &mut self.read,
+            Interest::Write => &mut self.write,
+        }
+    }
+
+    /// The directions that have a watcher.
+    fn watched(&self) -> Readiness {
+        let mut watched = Readiness::EMPTY;
+        for (direction, interest) in [(&self.read, Interest::Read), (&self.write, Interest::Write)] {
+            if direction.watcher.is_some() {
+                watched |= interest.readiness();
+            }
+        }
+        watched
+    }
 }
 
 struct Direction {
@@ -72,6 +110,15 @@ impl Direction {
     }
 }
 
+/// When the callback of a new watcher is due.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Due {
+    Now,
+    OnEvent,
+    /// Once the kernel says so, which is to be asked for these directions.
+    Asked(Readiness),
+}
+
 /// What `Sources::watch` refuses.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -81,6 +128,14 @@ pub(crate) enum Refusal {
 
 impl Sources {
     pub(crate) fn open(&mut self, fd: Fd) {
+        self.insert(fd, false);
+    }
+
+    pub(crate) fn open_foreign(&mut self, fd: Fd) {
+        self.insert(fd, true);
+    }
+
+    fn insert(&mut self, fd: Fd, foreign: bool) {
         let index = fd.key().index();
         if index >= self.slots.len() {
             self.slots.resize_with(index + 1, || None);
@@ -90,6 +145,8 @@ impl Sources {
             read: Direction::new(),
             write: Direction::new(),
             ended: false,
+            foreign,
+            stale: false,
         });
         assert!(before.is_none(), "the driver gave a descriptor whose index is in use");
     }
@@ -121,33 +178,74 @@ impl Sources {
         [source.read.claim(), source.write.claim()]
     }
 
-    /// Installs the watcher of a direction; says whether its callback is due at once.
+    /// Installs the watcher of a direction; says when its callback is due.
     pub(crate) fn watch(
         &mut self,
         fd: Fd,
         interest: Interest,
         callback: AsyncCallback,
         place: &'static Location<'static>,
-    ) -> Result<bool, Refusal> {
-        let direction = self.direction_mut(fd, interest).ok_or(Refusal::Closed)?;
+    ) -> Result<Due, Refusal> {
+        let source = self.get_mut(fd).ok_or(Refusal::Closed)?;
+        let foreign = source.foreign;
+        let direction = source.direction_mut(interest);
         if let Some(first) = direction.watcher {
             return Err(Refusal::Taken(first.place));
         }
         direction.watcher = Some(Watcher { callback, place });
-        Ok(direction.claim().is_some())
+        if foreign {
+            // What was told while nobody watched may be over.
+            direction.latched = false;
+            source.stale = false;
+            return Ok(Due::Asked(source.watched()));
+        }
+        Ok(if direction.claim().is_some() { Due::Now } else { Due::OnEvent })
     }
 
     /// Takes the watcher of a direction away; says whether there was one. A callback already queued finds nobody (R75).
     pub(crate) fn unwatch(&mut self, fd: Fd, interest: Interest) -> bool {
-        self.direction_mut(fd, interest).is_some_and(|direction| direction.watcher.take().is_some())
+        let Some(source) = self.get_mut(fd) else { return false };
+        let removed = source.direction_mut(interest).watcher.take().is_some();
+        if removed && source.foreign {
+            self.outdate(fd);
+        }
+        removed
     }
 
     /// A queued callback's turn has come: what to call, unless the watcher is gone or the direction was drained since.
     pub(crate) fn take_turn(&mut self, fd: Fd, interest: Interest) -> Option<AsyncCallback> {
-        let direction = self.direction_mut(fd, interest)?;
+        let source = self.get_mut(fd)?;
+        let foreign = source.foreign;
+        let direction = source.direction_mut(interest);
         direction.queued = false;
         let watcher = direction.watcher?;
-        direction.latched.then_some(watcher.callback)
+        if !direction.latched {
+            return None;
+        }
+        if foreign {
+            direction.latched = false;
+            self.outdate(fd);
+        }
+        Some(watcher.callback)
+    }
+
+    /// The next foreign source about which the kernel is to be asked anew, and for which directions: none, if it has no
+    /// watcher left (R69).
+    pub(crate) fn take_stale(&mut self) -> Option<(Fd, Readiness)> {
+        while let Some(fd) = self.stale.pop_front() {
+            if let Some(source) = self.get_mut(fd).filter(|source| source.stale) {
+                source.stale = false;
+                return Some((fd, source.watched()));
+            }
+        }
+        None
+    }
+
+    fn outdate(&mut self, fd: Fd) {
+        let source = self.get_mut(fd).expect("only an open source becomes stale");
+        if !std::mem::replace(&mut source.stale, true) {
+            self.stale.push_back(fd);
+        }
     }
 
     /// Whether a queued callback of this direction will find what it is called for.
@@ -203,6 +301,10 @@ impl Sources {
             .any(|source| source.read.watcher.is_some() || source.write.watcher.is_some())
     }
 
+    pub(super) fn is_open(&self, fd: Fd) -> bool {
+        self.get(fd).is_some()
+    }
+
     /// How many descriptors are open.
     pub(crate) fn len(&self) -> usize {
         self.slots.iter().flatten().count()
@@ -229,10 +331,9 @@ impl Sources {
     }
 
     fn direction_mut(&mut self, fd: Fd, interest: Interest) -> Option<&mut Direction> {
-        let source = self.get_mut(fd)?;
-        Some(match interest {
-            Interest::Read => &mut source.read,
-            Interest::Write => &mut source.write,
-        })
+        self.get_mut(fd).map(|source| source.direction_mut(interest))
     }
 }
+
+#[cfg(test)]
+mod tests;

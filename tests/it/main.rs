@@ -5,7 +5,10 @@
 //! coming back. `tidy` reads the sources.
 #![expect(clippy::duplicate_mod, reason = "the contract is mounted once for each driver")]
 
+mod adoption;
 mod dispatcher;
+#[cfg(unix)]
+mod foreign;
 mod interleavings;
 mod leaks;
 mod on_real;

@@ -1,5 +1,6 @@
 //! A driver that does what a test says: its clock, its events, its refusals. It keeps the waits that it was asked for.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -8,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, SocketOption, Unpark,
+    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption,
+    Unpark,
 };
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
@@ -29,6 +31,10 @@ pub(super) struct Script {
     pub(super) polls: VecDeque<Poll>,
     /// Whether there is a connection to accept, or why not.
     pub(super) accepts: VecDeque<Result<(), OsError>>,
+    /// What was asked about adopted descriptors, in order.
+    pub(super) rewatched: Vec<(Fd, Readiness)>,
+    /// Why the kernel watches none of them.
+    pub(super) rewatch_fails: Option<OsError>,
 }
 
 struct Scripted {
@@ -114,6 +120,14 @@ impl Driver for Scripted {
     }
     fn remote_address(&mut self, _: Fd) -> Result<Address, OsError> {
         Err(OsError::BAD_DESCRIPTOR)
+    }
+    fn adopt(&mut self, _: &mut dyn Any) -> Result<Fd, OsError> {
+        Ok(Fd::from_key(self.descriptors.insert(())))
+    }
+    fn rewatch(&mut self, fd: Fd, interest: Readiness) -> Result<(), OsError> {
+        let mut script = self.script.borrow_mut();
+        script.rewatched.push((fd, interest));
+        script.rewatch_fails.map_or(Ok(()), Err)
     }
     fn close(&mut self, fd: Fd) {
         self.descriptors.remove(fd.key());

@@ -147,7 +147,7 @@ const LAYERS: &[&[&str]] = &[
     &["error", "observe"],
     // `spawn` gives a JoinHandle, and the handle's methods are the dispatcher's: one layer in two files.
     &["dispatcher", "task"],
-    &["shared", "sleep"],
+    &["shared", "sleep", "readiness"],
     &["completion", "interval"],
     &["combine", "sync"],
     &["threads"],

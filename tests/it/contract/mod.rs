@@ -15,6 +15,7 @@ mod fairness;
 mod interval;
 mod lock;
 mod queue;
+mod readiness;
 mod semaphore;
 mod server;
 mod shield;

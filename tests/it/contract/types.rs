@@ -16,7 +16,7 @@ use twinloop::transport::{
 use twinloop::{
     AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, Completer, Completion, Handle, Idle,
     Interval, JoinHandle, Joined, LockGuard, Moment, Permit, Remote, RemoteJoin, Sleep, StreamServer,
-    StreamTransport, Subscriber, ThreadEvent, Tick, TimerId, TokenBucket, YieldNow,
+    StreamTransport, Subscriber, ThreadEvent, Tick, TimerId, TokenBucket, UntilReady, YieldNow,
 };
 
 fn travels<T: Send + Sync + Unpin>() {}
@@ -41,6 +41,7 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<Tick<'_>>();
     travels::<YieldNow>();
     travels::<Idle>();
+    travels::<UntilReady>();
     travels::<StreamTransport>();
     travels::<StreamServer>();
     travels::<Read<'_>>();

@@ -2,6 +2,7 @@
 
 mod determinism;
 mod faults;
+mod foreign;
 mod many;
 mod models_completion;
 mod models_locks;
