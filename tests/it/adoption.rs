@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use twinloop::driver::{Capabilities, Event, Fd, OsError, Readiness};
-use twinloop::{AsyncCallback, Dispatcher, Handle, PollError, WatchError};
+use twinloop::{AsyncCallback, Dispatcher, PollError, WatchError};
 
 use crate::scripted::{Poll, Script, scripted};
 

@@ -258,7 +258,7 @@ fn a_writer_without_room_is_not_called_for_the_peers_half_close() {
     drop(peer);
     turns(&dispatcher, 5);
     assert_eq!((reads.get(), writes.get()), (10, 5), "nobody will ever read: a write says so");
-    assert_eq!((&*adopted.get_ref()).write(b"x").map_err(|error| error.kind()), Err(ErrorKind::BrokenPipe));
+    assert_eq!(adopted.get_ref().write(b"x").map_err(|error| error.kind()), Err(ErrorKind::BrokenPipe));
 }
 
 /// R74: the writer of a pipe without a reader is called, and its write says why.
