@@ -164,6 +164,11 @@ impl Dispatcher {
         self.core.handle
     }
 
+    /// As [`Handle::enter`], from anywhere: who owns a dispatcher is on its thread.
+    pub fn enter(&self) -> Scope {
+        Scope::begin(self.core.handle)
+    }
+
     /// Makes one turn: waits until something is due (not at all if something is), then runs the callbacks that are.
     ///
     /// It has no timeout parameter and no default timeout (seed, point 4): it waits for as long as nothing is due. A
@@ -233,7 +238,7 @@ impl Dispatcher {
 impl Drop for Dispatcher {
     fn drop(&mut self) {
         let core = &self.core;
-        let scope = core.handle.enter();
+        let scope = self.enter();
         core.closing.set(true);
         let tasks = core.tasks.borrow().keys();
         for task in tasks {
@@ -540,7 +545,7 @@ impl Core {
     #[track_caller]
     fn turn(&self, more: usize) -> Result<(), PollError> {
         self.refuse_reentry();
-        let _scope = self.handle.enter();
+        let _scope = Scope::begin(self.handle);
         let _turn = Turn::begin(&self.turning);
         self.turns.set(self.turns.get() + 1);
         self.budget_spent.set(false);

@@ -277,7 +277,7 @@ impl World {
         let name = self.hosts[host].name.clone();
         let thread = self.new_thread(host, 0, name);
         let Host { name, program, exit, threads, .. } = &mut self.hosts[host];
-        let scope = thread.dispatcher.handle().enter();
+        let scope = thread.dispatcher.enter();
         let began = contain(|| program.begin(exit));
         drop(scope);
         assert!(threads.is_empty(), "a host that was down has no thread");
@@ -291,7 +291,7 @@ impl World {
         let wake = driver.wake();
         let dispatcher = Dispatcher::new(Box::new(driver));
         let observer = ThreadObserver { state: Rc::clone(&self.state), host, index, name: name.clone() };
-        let scope = dispatcher.handle().enter();
+        let scope = dispatcher.enter();
         dispatcher.handle().observe(Box::new(observer));
         drop(scope);
         Thread {
@@ -322,7 +322,7 @@ impl World {
         let index = vacant.unwrap_or(self.hosts[host].threads.len());
         let ThreadMain { name, place, begin } = main;
         let thread = self.new_thread(host, index, format!("{}/{name}", self.hosts[host].name));
-        let scope = thread.dispatcher.handle().enter();
+        let scope = thread.dispatcher.enter();
         let has_ended = Rc::clone(&thread.has_ended);
         let began = contain(|| {
             let main = begin();

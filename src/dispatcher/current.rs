@@ -61,12 +61,18 @@ impl Handle {
     }
 
     /// Makes this dispatcher the current one until the scope is dropped. Scopes nest.
+    ///
+    /// # Panics
+    ///
+    /// When the dispatcher is closed or lives on another thread.
+    #[track_caller]
     pub fn enter(&self) -> Scope {
-        Scope {
-            outer: CURRENT.replace(Some(*self)),
-            outer_thread: THREAD.replace(self.thread),
-            not_send: PhantomData,
+        // A dispatcher whose driver plays a thread is found here from the outside, but not from another's scope.
+        let is_elsewhere = CURRENT.get().is_some() && self.thread != THREAD.get();
+        if is_elsewhere || self.find().is_none() {
+            self.refuse();
         }
+        Scope::begin(*self)
     }
 
     /// Whether the dispatcher is open and lives on this thread.
@@ -78,11 +84,16 @@ impl Handle {
     pub(crate) fn core(&self) -> Rc<Core> {
         match self.try_core() {
             Some(core) => core,
-            None => panic!(
-                "the dispatcher of this object is closed or lives on another thread: \
-                 use the object where its dispatcher runs, before that is dropped"
-            ),
+            None => self.refuse(),
         }
+    }
+
+    #[track_caller]
+    fn refuse(&self) -> ! {
+        panic!(
+            "the dispatcher of this object is closed or lives on another thread: \
+             use the object where its dispatcher runs, before that is dropped"
+        )
     }
 
     /// `None` once the dispatcher is closed, for what has an answer to that.
@@ -102,9 +113,11 @@ impl Handle {
 
     /// `None` too while the thread itself is ending and its table is gone.
     pub(crate) fn try_core(&self) -> Option<Rc<Core>> {
-        if self.thread != THREAD.get() {
-            return None;
-        }
+        if self.thread == THREAD.get() { self.find() } else { None }
+    }
+
+    /// The dispatcher, if this thread of the system has it, whatever threads are played here.
+    fn find(&self) -> Option<Rc<Core>> {
         let find = |dispatchers: &RefCell<Vec<Slot>>| match dispatchers.borrow().get(self.slot as usize) {
             Some(Some((identity, core))) if *identity == self.identity => Some(Rc::clone(core)),
             _ => None,
@@ -119,12 +132,24 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// While it lives, its dispatcher is the current one of this thread. Drop scopes in the reverse order of entering.
+/// While it lives, its dispatcher is the current one of this thread. Drop scopes in the reverse order of entering, and keep
+/// none across an await: what runs meanwhile would find itself in it.
 #[must_use = "the scope ends when it is dropped"]
 pub struct Scope {
     outer: Option<Handle>,
     outer_thread: u32,
     not_send: PhantomData<*const ()>,
+}
+
+impl Scope {
+    /// For whoever has the dispatcher, and so is on its thread.
+    pub(super) fn begin(handle: Handle) -> Scope {
+        Scope {
+            outer: CURRENT.replace(Some(handle)),
+            outer_thread: THREAD.replace(handle.thread),
+            not_send: PhantomData,
+        }
+    }
 }
 
 impl Drop for Scope {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::task::{Context, Poll, RawWakerVTable, Wake, Waker};
 
 use super::inbox::Inbox;
-use super::{Core, Handle, Message, WaitQueue};
+use super::{Core, Handle, Message, Scope, WaitQueue};
 use crate::AsyncCallback;
 use crate::callback::CallbackKind;
 use crate::table::{Key, Table};
@@ -238,10 +238,13 @@ impl Core {
 
     /// Runs the destructors of cancelled futures one after the other. One that cancels a further task does not run that
     /// one's inside itself: a chain of tasks that end each other may be longer than the stack is deep.
+    ///
+    /// Who cancels may do so from the scope of another dispatcher, or from none.
     fn drop_doomed(&self) {
         if self.dropping.replace(true) {
             return;
         }
+        let _scope = Scope::begin(self.handle);
         loop {
             let next = self.doomed.borrow_mut().pop_front();
             let Some((key, future)) = next else { break };

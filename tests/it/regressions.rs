@@ -14,8 +14,8 @@ use std::time::Duration;
 use twinloop::driver::{ConnectOptions, ListenOptions};
 use twinloop::observe::{ObservedCallback, Observer};
 use twinloop::{
-    Address, AsyncCallback, AsyncEvent, Dispatcher, JoinHandle, Moment, PollError, StreamServer, connect,
-    panic_text, sleep, spawn, yield_now,
+    Address, AsyncCallback, AsyncEvent, AsyncSemaphore, Dispatcher, Handle, JoinHandle, Moment, PollError,
+    RemoteJoin, StreamServer, connect, panic_text, sleep, spawn, yield_now,
 };
 use twinloop_real::RealDriver;
 
@@ -340,6 +340,40 @@ fn tasks_that_abort_each_other_end_with_their_dispatcher() {
     dispatcher.poll().expect("the tasks are to be polled");
     drop(dispatcher);
     assert_eq!(gone.get(), 2);
+}
+
+/// A program that can not go on is cancelled in the scope of its dispatcher: its destructors find it.
+#[test]
+fn a_program_that_can_not_go_on_ends_in_the_scope_of_its_dispatcher() {
+    let (dispatcher, _) = dispatcher();
+    let gone = Rc::new(Cell::new(false));
+    let tells = Rc::clone(&gone);
+    let ended = dispatcher.block_on(async move {
+        let _spawns = OnDrop(move || {
+            spawn(async {}).detach();
+            tells.set(true);
+        });
+        pending::<()>().await
+    });
+    assert_eq!(ended, Err(PollError::NothingPending));
+    assert!(gone.get());
+    dispatcher.poll().expect("the destructor has spawned a task");
+}
+
+/// A task that another dispatcher's ends goes in the scope of its own.
+#[test]
+fn a_cancelled_future_goes_in_the_scope_of_its_own_dispatcher() {
+    let ((first, _), (second, _)) = (dispatcher(), dispatcher());
+    let current = Rc::new(Cell::new(None));
+    let tells = Rc::clone(&current);
+    let goes = OnDrop(move || tells.set(Some(Handle::current())));
+    let task = first.handle().spawn(async move {
+        let _goes = goes;
+        pending::<()>().await
+    });
+    first.poll().expect("the task is to be polled");
+    second.block_on(async move { task.cancel().detach() }).expect("nothing is awaited");
+    assert_eq!(current.get(), Some(first.handle()));
 }
 
 /// Outputs that nobody took are user code too: their destructors find the dispatcher as it was.

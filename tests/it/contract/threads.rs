@@ -365,6 +365,17 @@ fn what_belongs_to_one_thread_is_refused_on_another() {
     });
 }
 
+/// Section 1, handles are keys: the scope of a dispatcher can be entered on its own thread only.
+#[test]
+fn a_scope_is_not_entered_from_another_thread() {
+    run(|| async {
+        let handle = Handle::current();
+        let thread = spawn_thread("elsewhere", move || async move { drop(handle.enter()) })?;
+        assert!(panic_of(thread.await).contains("lives on another thread"));
+        Ok(())
+    });
+}
+
 /// The end of a thread may be awaited from a further one.
 #[test]
 fn a_thread_may_be_joined_by_another() {

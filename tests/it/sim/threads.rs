@@ -206,3 +206,21 @@ fn a_woken_thread_may_go_on_late() {
     assert_eq!(time(HostFaults::default()), Duration::ZERO);
     assert!(time(HostFaults::default().late_wake(1.0)) > Duration::ZERO);
 }
+/// A world inside another dispatcher's scope is a world of its own.
+#[test]
+fn a_world_may_be_run_inside_of_another() {
+    let report = told(|sim| {
+        sim.client("outer", || async {
+            let inner = run_world(&KIND, Telling::Silent, |sim| {
+                sim.client("inner", || async {
+                    spawn_thread("worker", || async { sleep(Duration::from_secs(1)).await })?.await?;
+                    Ok(())
+                });
+            });
+            assert!(inner.verdict.is_passed(), "{}", inner.verdict);
+            sleep(Duration::from_secs(1)).await;
+            Ok(())
+        });
+    });
+    assert!(report.verdict.is_passed(), "{}", report.verdict);
+}
