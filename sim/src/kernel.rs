@@ -247,7 +247,10 @@ impl Kernel {
     }
 
     pub(crate) fn close(&mut self, now: Moment, fd: Fd) {
-        let Some(socket) = self.sockets.remove(fd.key()) else { return };
+        if self.socket(fd).is_err() {
+            return;
+        }
+        let socket = self.sockets.remove(fd.key()).expect("it was found above");
         let poller = self.poller_of(fd);
         poller.edges.retain(|event| event.fd != fd);
         poller.watched -= 1;
@@ -508,13 +511,25 @@ impl Kernel {
         }
     }
 
+    /// The socket of a descriptor, for the thread that opened it. To another one it is none: each thread has a driver of its
+    /// own, and a real one numbers its descriptors in a table of its own.
+    fn socket(&self, fd: Fd) -> Result<&Socket, OsError> {
+        let socket = self.sockets.get(fd.key()).ok_or(OsError::BAD_DESCRIPTOR)?;
+        if self.watched_by[fd.key().index()] == self.caller {
+            Ok(socket)
+        } else {
+            Err(OsError::BAD_DESCRIPTOR)
+        }
+    }
+
     fn socket_mut(&mut self, fd: Fd) -> Result<&mut Socket, OsError> {
-        self.sockets.get_mut(fd.key()).ok_or(OsError::BAD_DESCRIPTOR)
+        self.socket(fd)?;
+        Ok(self.sockets.get_mut(fd.key()).expect("it was found above"))
     }
 
     /// The connection of a stream's descriptor.
     fn stream(&self, fd: Fd) -> Result<Key, OsError> {
-        match self.sockets.get(fd.key()).ok_or(OsError::BAD_DESCRIPTOR)? {
+        match self.socket(fd)? {
             Socket::Stream(key) => Ok(*key),
             Socket::Listener(_) => Err(ENOTCONN),
         }

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::support::{Log, Turns, poll_once, turns, until};
+use super::support::{Log, Turns, close_all, poll_once, raw_pair, turns, until};
 use super::{run, run_leaving};
+use twinloop::driver::{Half, OsError, SocketOption};
 use twinloop::{
     Address, AsyncCallback, Closed, Handle, JoinError, Remote, StreamServer, connect, panic_text, sleep,
     spawn, spawn_thread, yield_now,
@@ -361,6 +362,35 @@ fn what_belongs_to_one_thread_is_refused_on_another() {
             nap.await
         })?;
         assert!(panic_of(thread.await).contains("lives on another thread"));
+        Ok(())
+    });
+}
+
+/// A descriptor is of the thread that opened it. On another one its number means nothing, and closing it there closes
+/// nothing.
+#[test]
+fn a_descriptor_of_one_thread_is_none_on_another() {
+    run(|| async {
+        let handle = Handle::current();
+        let (fd, peer) = raw_pair().await?;
+        let thread = spawn_thread("elsewhere", move || async move {
+            let handle = Handle::current();
+            let refused = [
+                handle.send(fd, b"hello").err(),
+                handle.recv(fd, &mut [0; 8]).err(),
+                handle.accept(fd).err(),
+                handle.take_error(fd).err(),
+                handle.shutdown(fd, Half::Both).err(),
+                handle.local_address(fd).err(),
+                handle.remote_address(fd).err(),
+                handle.set_option(fd, SocketOption::NoDelay(true)).err(),
+            ];
+            handle.close(fd);
+            refused
+        })?;
+        assert_eq!(thread.await?, [Some(OsError::BAD_DESCRIPTOR); 8]);
+        assert!(handle.remote_address(fd).is_ok());
+        close_all([fd, peer]);
         Ok(())
     });
 }
