@@ -3,6 +3,7 @@
 //! Only what crosses from thread to thread lives here. It makes no thread itself: the driver does, and on the simulator a
 //! thread is a further dispatcher of its host.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -50,7 +51,7 @@ impl Remote {
         Remote { inbox }
     }
 
-    /// Queues `callback` on the dispatcher, and ends its wait.
+    /// Queues `callback` on the dispatcher, and ends its wait. A dispatcher that closes before its next turn drops it.
     ///
     /// # Errors
     ///
@@ -73,7 +74,7 @@ impl Remote {
         let place = Location::caller();
         let (reporter, join) = report();
         let spawn = move |handle: &Handle| {
-            handle.spawn_at(place, reporter.run(make)).detach();
+            handle.spawn_at(place, run(make, reporter)).detach();
         };
         // A closed dispatcher gives the closure back, and its end is reported as it is dropped.
         let _closed = self.inbox.push(Message::Spawn(Box::new(spawn)));
@@ -126,7 +127,7 @@ impl fmt::Display for Closed {
 ///
 /// # Panics
 ///
-/// Outside of a dispatcher's scope.
+/// Outside of a dispatcher's scope, and if there is a NUL in `name`.
 #[track_caller]
 pub fn spawn_thread<F>(
     name: &str,
@@ -136,11 +137,17 @@ where
     F: Future + 'static,
     F::Output: Send + 'static,
 {
+    assert!(!name.contains('\0'), "a thread's name has no NUL: the system takes it for the end");
     let place = Location::caller();
     let (reporter, join) = report();
+    // Kept here too: a driver that refuses the thread is in use while it drops what it was given, and this is anyone's code.
+    let kept = Arc::new(Mutex::new(Some((make, reporter))));
+    let taken = Arc::clone(&kept);
     let begin = move || -> Pin<Box<dyn Future<Output = ()>>> {
+        let given = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (make, reporter) = given.expect("a driver begins a thread once");
         // A task of its own can be cancelled, and the thread's main future goes on to its end.
-        let task = Handle::current().spawn_at(place, reporter.run(make));
+        let task = Handle::current().spawn_at(place, run(make, reporter));
         Box::pin(async move {
             if let Err(JoinError::Panicked(payload)) = task.await {
                 resume_unwind(payload);
@@ -178,7 +185,8 @@ impl fmt::Display for ThreadError {
 /// A future that runs on the dispatcher of another thread, seen from any thread. Awaiting it gives its output.
 ///
 /// It may be awaited on any dispatcher, or by any executor. Dropping it lets the future run on by itself; if that then
-/// panics, the panic goes on from a turn of its own dispatcher.
+/// panics, the panic goes on from a turn of its own dispatcher. If it had panicked before, the panic goes on from a turn of the
+/// dispatcher in whose scope this is dropped, and is lost where there is none.
 #[must_use = "dropping a RemoteJoin detaches the future: await it, or say detach()"]
 pub struct RemoteJoin<T> {
     report: Arc<Report<T>>,
@@ -304,28 +312,31 @@ struct Reporter<T> {
     report: Arc<Report<T>>,
 }
 
-impl<T> Reporter<T> {
-    /// Runs the future of `make`, and reports its end. To be polled by a task that is its own.
-    async fn run<F: Future<Output = T>>(self, make: impl FnOnce() -> F) {
-        if !self.begin() {
-            return;
-        }
-        // It goes before `self` does: a cancel is answered when the future is really gone.
-        let mut future = pin!(async move { make().await });
-        let outcome = poll_fn(|context| {
-            let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-            match polled {
-                Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-                Err(payload) => Poll::Ready(Err(payload)),
-            }
-        });
-        match outcome.await {
-            Err(payload) if self.report.lock().detached => resume_unwind(payload),
-            outcome => self.end(outcome.map_err(JoinError::Panicked)),
-        }
+/// Runs the future of `make`, and reports its end. To be polled by a task that is its own.
+///
+/// `make` stands before `reporter`, here and in whatever holds both: if it is dropped before it begins, they go in this order,
+/// and the end is reported when all is gone.
+async fn run<T, F: Future<Output = T>>(make: impl FnOnce() -> F, reporter: Reporter<T>) {
+    if !reporter.begin() {
+        drop(make);
+        return;
     }
+    // It goes before `reporter` does: a cancel is answered when the future is really gone.
+    let mut future = pin!(async move { make().await });
+    let outcome = poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(payload) => Poll::Ready(Err(JoinError::Panicked(payload))),
+        }
+    });
+    if let Err(payload) = reporter.end(outcome.await) {
+        resume_unwind(payload);
+    }
+}
 
+impl<T> Reporter<T> {
     /// Says that the task that is polled now runs the future. False if it is not to run.
     fn begin(&self) -> bool {
         let handle = Handle::current();
@@ -338,14 +349,20 @@ impl<T> Reporter<T> {
         true
     }
 
-    fn end(&self, outcome: Result<T, JoinError>) {
+    /// Reports how it ended. A panic that nobody will ask for comes back: no panic is silent.
+    fn end(&self, outcome: Result<T, JoinError>) -> Result<(), Box<dyn Any + Send>> {
         let mut state = self.report.lock();
+        let outcome = match outcome {
+            Err(JoinError::Panicked(payload)) if state.detached => return Err(payload),
+            outcome => outcome,
+        };
         let _before = std::mem::replace(&mut state.progress, Progress::Ended(outcome));
         let waiter = state.waiter.take();
         drop(state);
         if let Some(waiter) = waiter {
             waiter.wake();
         }
+        Ok(())
     }
 }
 
@@ -353,7 +370,7 @@ impl<T> Drop for Reporter<T> {
     fn drop(&mut self) {
         let is_over = matches!(self.report.lock().progress, Progress::Ended(_) | Progress::Told);
         if !is_over {
-            self.end(Err(JoinError::Cancelled));
+            self.end(Err(JoinError::Cancelled)).expect("a cancel is no panic");
         }
     }
 }

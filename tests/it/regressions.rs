@@ -376,6 +376,50 @@ fn a_cancelled_future_goes_in_the_scope_of_its_own_dispatcher() {
     assert_eq!(current.get(), Some(first.handle()));
 }
 
+/// What a refused thread was to run is user code: it goes when the driver is no longer in use.
+#[test]
+fn what_a_refused_thread_leaves_may_use_the_dispatcher_as_it_goes() {
+    struct Naps(Arc<AtomicBool>);
+    impl Drop for Naps {
+        fn drop(&mut self) {
+            drop(sleep(Duration::from_secs(1)));
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let (dispatcher, _) = dispatcher();
+    let _scope = dispatcher.handle().enter();
+    let gone = Arc::new(AtomicBool::new(false));
+    let naps = Naps(Arc::clone(&gone));
+    let refused = twinloop::spawn_thread("worker", move || async move { drop(naps) });
+    assert!(refused.is_err(), "this driver has no threads");
+    assert!(gone.load(Ordering::Relaxed));
+}
+
+/// Runs a piece of code when it is dropped, on whatever thread.
+struct SendOnDrop(Box<dyn FnMut() + Send>);
+
+impl Drop for SendOnDrop {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// What was sent to a dispatcher that closes is gone before its end is reported.
+#[test]
+fn what_never_began_is_gone_before_its_end_is_reported() {
+    let (dispatcher, _) = dispatcher();
+    let (kept, reported): (Arc<Mutex<Option<RemoteJoin<()>>>>, Arc<AtomicUsize>) = Default::default();
+    let (seen, count) = (Arc::clone(&kept), Arc::clone(&reported));
+    let captured = SendOnDrop(Box::new(move || {
+        let kept = seen.lock().expect("nobody panics with the lock");
+        count.store(1 + usize::from(kept.as_ref().is_some_and(RemoteJoin::is_finished)), Ordering::Relaxed);
+    }));
+    let sent = dispatcher.handle().remote().spawn(move || async move { drop(captured) });
+    kept.lock().expect("nobody panics with the lock").replace(sent);
+    drop(dispatcher);
+    assert_eq!(reported.load(Ordering::Relaxed), 1, "it was still there when its end was reported");
+}
+
 /// Outputs that nobody took are user code too: their destructors find the dispatcher as it was.
 #[test]
 fn an_output_that_nobody_took_may_spawn_as_it_goes() {

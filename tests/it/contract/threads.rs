@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
+use std::panic::catch_unwind;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -402,6 +403,17 @@ fn a_scope_is_not_entered_from_another_thread() {
         let handle = Handle::current();
         let thread = spawn_thread("elsewhere", move || async move { drop(handle.enter()) })?;
         assert!(panic_of(thread.await).contains("lives on another thread"));
+        Ok(())
+    });
+}
+
+/// A name that the system can not take is the caller's mistake, on every driver alike.
+#[test]
+fn a_threads_name_has_no_nul() {
+    run(|| async {
+        let misuse = catch_unwind(|| spawn_thread("two\0names", || async {}).map(drop));
+        let payload = misuse.expect_err("it is refused");
+        assert!(panic_text(&*payload).contains("has no NUL"), "{}", panic_text(&*payload));
         Ok(())
     });
 }
