@@ -150,9 +150,13 @@ impl WaitQueue {
         Some((first, waiter))
     }
 
-    /// Ends a wait, granted or not, and says which. No borrow of the caller's may be alive: a waker may go with the wait.
+    /// Ends a wait, granted or not, and says which. No borrow of the caller's may be alive: a waker may go with the wait. If
+    /// that panics, the panic surfaces after the batch, and the caller can still pass on what the wait had.
     pub(crate) fn end(&self, core: &Core, wait: Key) -> Ended {
-        let (ended, _waiter) = self.take_out(core, wait);
+        let (ended, waiter) = self.take_out(core, wait);
+        if let Waiter::Other(waker) = waiter {
+            core.drop_contained(waker);
+        }
         ended
     }
 

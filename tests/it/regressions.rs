@@ -159,6 +159,25 @@ fn a_waker_that_panics_keeps_nobody_else_waiting() {
     assert_eq!(panics, 1, "the panic is told, and once");
 }
 
+/// Those who wait behind one that is given up are served, also if the waker that goes with it panics.
+#[test]
+fn a_waker_that_panics_as_it_goes_keeps_nobody_else_waiting() {
+    let (dispatcher, _) = dispatcher();
+    let _scope = dispatcher.handle().enter();
+    let permits = AsyncSemaphore::new(1);
+    let mut many = Box::pin(permits.acquire_many(5));
+    let panics = Acting::waker(|| panic!("a waker"));
+    assert!(poll_with(many.as_mut(), &panics).is_pending());
+    drop(panics);
+    let mut one = pin!(permits.acquire());
+    assert!(poll_with(one.as_mut(), Waker::noop()).is_pending());
+    let given_up = catch_unwind(AssertUnwindSafe(|| drop(many)));
+    assert!(poll_with(one.as_mut(), Waker::noop()).is_ready(), "the second in the queue was not served");
+    assert!(given_up.is_ok());
+    dispatcher.handle().call_soon(AsyncCallback::new(|_, _| {}, 0));
+    assert!(catch_unwind(AssertUnwindSafe(|| dispatcher.poll())).is_err(), "the panic is told");
+}
+
 // Panics
 
 /// A program that `block_on` leaves by another task's panic is cancelled: nobody is there to take its output.
