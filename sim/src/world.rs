@@ -137,6 +137,13 @@ impl World {
         for host in (0..self.hosts.len()).rev() {
             closed = closed.and(self.stop(host));
         }
+        // Threads that destructors have asked for never begin.
+        let starting = std::mem::take(&mut self.state.borrow_mut().starting);
+        for (host, main) in starting {
+            let dropped = contain(|| drop(main));
+            let host = self.hosts[host].name.clone();
+            closed = closed.and(dropped.map_err(|message| Verdict::Panicked { host, message }));
+        }
         closed
     }
 

@@ -1,11 +1,12 @@
 //! Threads of a simulated host: further dispatchers, in an order that the seed chooses.
 
 use std::collections::BTreeSet;
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use twinloop::{Handle, sleep, spawn_thread, yield_now};
+use twinloop::{Handle, sleep, spawn, spawn_thread, yield_now};
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::Telling;
 use twinloop_sim::{HostFaults, Report, Sim, Verdict, run_world};
@@ -206,6 +207,78 @@ fn a_woken_thread_may_go_on_late() {
     assert_eq!(time(HostFaults::default()), Duration::ZERO);
     assert!(time(HostFaults::default().late_wake(1.0)) > Duration::ZERO);
 }
+
+/// A thread that is asked for when the run is over never begins. What it was to run is user code, and a panic of that is the
+/// run's.
+#[test]
+fn a_panic_in_what_a_thread_was_to_run_after_the_end_fails_the_run() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("what the thread was given");
+        }
+    }
+    struct StartsThread;
+    impl Drop for StartsThread {
+        fn drop(&mut self) {
+            let given = Panics;
+            let started = spawn_thread("late", move || async move { drop(given) });
+            started.expect("the world takes it").detach();
+        }
+    }
+    let report = told(|sim| {
+        sim.client("host", || async {
+            let starts = StartsThread;
+            spawn(async move {
+                let _starts = starts;
+                pending::<()>().await;
+            })
+            .detach();
+            yield_now().await;
+            Ok(())
+        });
+    });
+    let Verdict::Panicked { host, message } = &report.verdict else { panic!("{}", report.verdict) };
+    assert_eq!(host, "host");
+    assert!(message.starts_with("what the thread was given"), "{message}");
+}
+
+/// Threads that start threads, and end in the turn in which others start, are the same run from the same seed; so are the
+/// picks of two hosts that do it at one time.
+#[test]
+fn threads_that_start_threads_repeat_from_their_seed() {
+    fn family(depth: usize) -> Pin<Box<dyn Future<Output = usize>>> {
+        Box::pin(async move {
+            if depth == 0 {
+                return 1;
+            }
+            let home = Handle::current().remote();
+            let children = [0, 1].map(|_| spawn_thread("child", move || family(depth - 1)));
+            let answered = home.spawn(|| async { 0 });
+            let mut count = 1 + answered.await.expect("the own thread answers");
+            for child in children {
+                count += child.expect("the world starts it").await.expect("it counts");
+            }
+            count
+        })
+    }
+    let build = |sim: &mut Sim| {
+        sim.faults(HostFaults::default().late_wake(0.3));
+        for name in ["one", "two"] {
+            sim.client(name, || async {
+                assert_eq!(family(4).await, 31);
+                Ok(())
+            });
+        }
+    };
+    for seed in 0..20 {
+        let run = || run_world(&Choices::Seeded(seed), Telling::Silent, build);
+        let (first, second) = (run(), run());
+        assert!(first.verdict.is_passed(), "{}", first.verdict);
+        assert_eq!(first.hash, second.hash);
+    }
+}
+
 /// A world inside another dispatcher's scope is a world of its own.
 #[test]
 fn a_world_may_be_run_inside_of_another() {
