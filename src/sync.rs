@@ -7,7 +7,8 @@
 //!   granted belongs to the one who waited from that moment on, and not to whoever runs first.
 //! - A wait begins when its future is first polled. Dropping the future cancels it at any point, also after the grant:
 //!   what was granted then goes on to the next who waits. Nothing is lost.
-//! - What is there already is taken at the first poll, without a turn.
+//! - What is there already is taken at the first poll, without a turn. A loop that always finds something is a loop without
+//!   a turn, which nothing interrupts, a timeout neither: [`yield_now`](crate::yield_now) is for that.
 //!
 //! The values are keys: a clone is the same lock, and all are `Send + Sync + Unpin` as types, while the state stays in
 //! the dispatcher in which they were made. Making one outside of a dispatcher's scope panics, and so does its use on

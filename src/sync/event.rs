@@ -89,8 +89,8 @@ impl AsyncEvent {
         self.event.resolve().1.set.get()
     }
 
-    /// Waits until the event is fired; ready at its first poll if it is set. Dropping the future ends the wait and
-    /// disturbs nobody else's.
+    /// Waits until the event is fired; ready at its first poll if it is set. The wait begins with that poll: what was fired
+    /// and cleared before is missed. Dropping the future ends the wait and disturbs nobody else's.
     #[track_caller]
     pub fn wait(&self) -> EventWait {
         EventWait { event: self.event.clone(), ticket: Ticket::new("event", 1, Location::caller()) }

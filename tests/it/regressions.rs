@@ -427,7 +427,8 @@ impl Drop for SendOnDrop {
 #[test]
 fn what_never_began_is_gone_before_its_end_is_reported() {
     let (dispatcher, _) = dispatcher();
-    let (kept, reported): (Arc<Mutex<Option<RemoteJoin<()>>>>, Arc<AtomicUsize>) = Default::default();
+    let kept: Arc<Mutex<Option<RemoteJoin<()>>>> = Arc::default();
+    let reported = Arc::new(AtomicUsize::new(0));
     let (seen, count) = (Arc::clone(&kept), Arc::clone(&reported));
     let captured = SendOnDrop(Box::new(move || {
         let kept = seen.lock().expect("nobody panics with the lock");
