@@ -15,21 +15,21 @@ pub(crate) struct Inbox<M> {
     pending: AtomicBool,
     /// How many hold the inbox as a promise of messages to come.
     senders: AtomicUsize,
-    unpark: Arc<dyn Unpark>,
 }
 
 struct Queue<M> {
     messages: Vec<M>,
-    closed: bool,
+    /// What ends the dispatcher's wait; `None` once it is closed. A sender that is kept must not keep what belongs to the
+    /// driver.
+    unpark: Option<Arc<dyn Unpark>>,
 }
 
 impl<M> Inbox<M> {
     pub(crate) fn new(unpark: Arc<dyn Unpark>) -> Inbox<M> {
         Inbox {
-            queue: Mutex::new(Queue { messages: Vec::new(), closed: false }),
+            queue: Mutex::new(Queue { messages: Vec::new(), unpark: Some(unpark) }),
             pending: AtomicBool::new(false),
             senders: AtomicUsize::new(0),
-            unpark,
         }
     }
 
@@ -39,12 +39,10 @@ impl<M> Inbox<M> {
     /// finds it.
     pub(crate) fn push(&self, message: M) -> Result<(), M> {
         let mut queue = self.lock();
-        if queue.closed {
-            return Err(message);
-        }
+        let Some(unpark) = queue.unpark.clone() else { return Err(message) };
         queue.messages.push(message);
         drop(queue);
-        self.call();
+        self.call(&*unpark);
         Ok(())
     }
 
@@ -56,15 +54,18 @@ impl<M> Inbox<M> {
     /// Any thread: one less. When the last goes, the dispatcher looks whether anything is left to wait for.
     pub(crate) fn remove_sender(&self) {
         if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.call();
+            let unpark = self.lock().unpark.clone();
+            if let Some(unpark) = unpark {
+                self.call(&*unpark);
+            }
         }
     }
 
     /// An exchange and not a store: a store of one thread would hide what another released by its own just before, and the
     /// dispatcher that takes the flag back could miss the other's message.
-    fn call(&self) {
+    fn call(&self, unpark: &dyn Unpark) {
         self.pending.swap(true, Ordering::AcqRel);
-        self.unpark.unpark();
+        unpark.unpark();
     }
 
     /// The dispatcher: whether somebody may still push.
@@ -87,7 +88,7 @@ impl<M> Inbox<M> {
     /// The dispatcher is closing: nothing is taken any more. What was left is the caller's to drop.
     pub(crate) fn close(&self) -> Vec<M> {
         let mut queue = self.lock();
-        queue.closed = true;
+        queue.unpark = None;
         std::mem::take(&mut queue.messages)
     }
 

@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::time::Duration;
 
-use twinloop::driver::{ConnectOptions, ListenOptions};
+use twinloop::driver::{ConnectOptions, Driver, ListenOptions};
 use twinloop::observe::{ObservedCallback, Observer};
 use twinloop::{
-    Address, AsyncCallback, AsyncEvent, AsyncSemaphore, Dispatcher, Handle, JoinHandle, Moment, PollError,
-    RemoteJoin, StreamServer, connect, panic_text, sleep, spawn, yield_now,
+    Address, AsyncCallback, AsyncEvent, AsyncSemaphore, Closed, Completion, Dispatcher, Handle, JoinHandle,
+    Moment, PollError, RemoteJoin, StreamServer, completion, connect, panic_text, sleep, spawn, yield_now,
 };
 use twinloop_real::RealDriver;
 
@@ -553,3 +553,18 @@ fn what_comes_while_a_waker_is_cloned_is_seen_by_that_poll() {
     let fired = event.clone();
     assert!(poll_with(wait.as_mut(), &brings(move || fired.fire())).is_ready());
 }
+
+// What is over
+
+/// A `Remote` that is kept keeps nothing of a driver that is gone: no descriptor, on a real one.
+#[test]
+fn a_remote_keeps_no_unparker_of_a_closed_dispatcher() {
+    let driver = RealDriver::new().expect("the system gives a driver");
+    let unparker = Arc::downgrade(&driver.unparker());
+    let dispatcher = Dispatcher::new(Box::new(driver));
+    let remote = dispatcher.handle().remote();
+    drop(dispatcher);
+    assert!(unparker.upgrade().is_none());
+    assert_eq!(remote.call_soon(AsyncCallback::new(|_, _| {}, 0)), Err(Closed));
+}
+
