@@ -154,19 +154,22 @@ impl<T> State<T> {
     pub(super) fn copy(&self, copy_with: CopyWith<T>) -> T {
         let value =
             self.value.take().expect("the clone() of a value can not use the completion that it is in");
-        let lent = Lent { place: &self.value, value: Some(value) };
+        let lent = Lent { state: self, value: Some(value) };
         copy_with(lent.value.as_ref().expect("it is there until it goes back"))
     }
 }
 
-/// Puts a value back into its place, also when user code panics over it.
+/// Puts a value back into its place, also when user code panics over it, but not for nobody: the last taker may have gone
+/// meanwhile.
 struct Lent<'a, T> {
-    place: &'a Cell<Option<T>>,
+    state: &'a State<T>,
     value: Option<T>,
 }
 
 impl<T> Drop for Lent<'_, T> {
     fn drop(&mut self) {
-        self.place.set(self.value.take());
+        if self.state.takers.get() > 0 {
+            self.state.value.set(self.value.take());
+        }
     }
 }

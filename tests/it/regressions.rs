@@ -556,6 +556,35 @@ fn what_comes_while_a_waker_is_cloned_is_seen_by_that_poll() {
 
 // What is over
 
+/// The value of a completion goes with the last who could ask for it, also if that one goes while the value is copied.
+#[test]
+fn a_value_goes_with_its_last_taker_also_while_it_is_copied() {
+    thread_local! {
+        static LAST_TAKER: RefCell<Option<Completion<Value>>> = const { RefCell::new(None) };
+        static GONE: Cell<usize> = const { Cell::new(0) };
+    }
+    struct Value;
+    impl Clone for Value {
+        fn clone(&self) -> Value {
+            LAST_TAKER.take();
+            Value
+        }
+    }
+    impl Drop for Value {
+        fn drop(&mut self) {
+            GONE.set(GONE.get() + 1);
+        }
+    }
+    let (dispatcher, _) = dispatcher();
+    let _scope = dispatcher.handle().enter();
+    let (completer, mut first) = completion::<Value>();
+    let _end = first.join();
+    LAST_TAKER.replace(Some(first.clone()));
+    assert!(completer.complete(Value).is_ok());
+    drop(first.take().expect("it has ended"));
+    assert_eq!(GONE.get(), 2, "the copy and the value");
+}
+
 /// A `Remote` that is kept keeps nothing of a driver that is gone: no descriptor, on a real one.
 #[test]
 fn a_remote_keeps_no_unparker_of_a_closed_dispatcher() {
