@@ -165,6 +165,15 @@ impl Dispatcher {
     }
 
     /// As [`Handle::enter`], from anywhere: who owns a dispatcher is on its thread.
+    ///
+    /// ```
+    /// let dispatcher = twinloop::Dispatcher::new(Box::new(twinloop_real::RealDriver::new()?));
+    /// let scope = dispatcher.enter();
+    /// let task = twinloop::spawn(async { 7 });
+    /// drop(scope);
+    /// assert_eq!(dispatcher.block_on(task)??, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn enter(&self) -> Scope {
         Scope::begin(self.core.handle)
     }
@@ -338,7 +347,10 @@ pub struct Pending {
 /// A timer that was added, for its removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "without its id the timer can not be removed"]
-pub struct TimerId(Key);
+pub struct TimerId {
+    handle: Handle,
+    key: Key,
+}
 
 /// Why a source can not be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -436,13 +448,23 @@ impl Handle {
     #[track_caller]
     pub fn add_timer(&self, deadline: Moment, callback: AsyncCallback) -> TimerId {
         let waiter = Waiter::Call(callback, Location::caller());
-        TimerId(self.core().timers.borrow_mut().add(deadline, waiter, Location::caller()))
+        let key = self.core().timers.borrow_mut().add(deadline, waiter, Location::caller());
+        TimerId { handle: *self, key }
     }
 
     /// Removes a timer, also one that is due and waits for its turn in the current batch (R30). Says whether its
     /// callback will not run because of this; false if it ran or was removed before (R29).
+    ///
+    /// # Panics
+    ///
+    /// If another dispatcher has the timer.
+    #[track_caller]
     pub fn remove_timer(&self, timer: TimerId) -> bool {
-        self.core().timers.borrow_mut().remove(timer.0).is_some()
+        assert!(
+            timer.handle == *self,
+            "a timer of another dispatcher: remove it by the handle that added it"
+        );
+        self.core().timers.borrow_mut().remove(timer.key).is_some()
     }
 
     /// Calls `callback` once a turn for as long as `fd` is readable, until it is removed (R70).

@@ -597,3 +597,16 @@ fn a_remote_keeps_no_unparker_of_a_closed_dispatcher() {
     assert_eq!(remote.call_soon(AsyncCallback::new(|_, _| {}, 0)), Err(Closed));
 }
 
+/// A timer is removed by the dispatcher that has it: in another one its number may be that of another timer.
+#[test]
+fn a_timer_of_one_dispatcher_is_not_removed_by_another() {
+    let ((first, _), (second, _)) = (dispatcher(), dispatcher());
+    let add = |dispatcher: &Dispatcher| {
+        dispatcher.handle().add_timer(Moment::ORIGIN, AsyncCallback::new(|_, _| {}, 0))
+    };
+    let (timer, other) = (add(&first), add(&second));
+    let refused = catch_unwind(AssertUnwindSafe(|| second.handle().remove_timer(timer)));
+    let payload = refused.expect_err("it is another's timer");
+    assert!(panic_text(&*payload).contains("the handle that added it"));
+    assert!(first.handle().remove_timer(timer) && second.handle().remove_timer(other));
+}
