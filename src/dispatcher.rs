@@ -9,6 +9,8 @@
 //! No borrow of the state below is alive while a callback, a future, a waker or a destructor of user code runs.
 
 mod current;
+mod errors;
+mod handle;
 mod inbox;
 mod io;
 mod ready;
@@ -28,13 +30,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::callback::{AsyncCallback, CallbackKind};
-use crate::driver::{Capabilities, Driver, Event, Fd, OsError, Readiness};
+use crate::driver::{Capabilities, Driver, Event, Fd, Readiness};
 use crate::observe::{ObservedCallback, Observer, Place};
 use crate::table::{Key, Table};
-use crate::task::{JoinError, JoinHandle};
+use crate::task::JoinError;
 use crate::{Moment, time};
 
 pub use current::{Handle, Scope};
+pub use errors::{PollError, WatchError};
+pub use handle::{Pending, TimerId};
 pub(crate) use inbox::Inbox;
 use ready::{Entry, Ready};
 pub(crate) use sources::Interest;
@@ -300,241 +304,6 @@ pub enum NextWork {
     At(Moment),
     /// Only an event of the driver, or a wake from another thread, can bring work.
     OnEvent,
-}
-
-/// Why a turn did not happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PollError {
-    /// No callback, timer or watched source is pending, no [`Remote`](crate::Remote) is alive, and no task's waker is kept
-    /// outside: nothing can ever happen.
-    NothingPending,
-    /// The driver failed to wait.
-    Driver(OsError),
-}
-
-impl std::error::Error for PollError {}
-
-impl fmt::Display for PollError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PollError::NothingPending => f.write_str("nothing is pending: no event could ever end this wait"),
-            PollError::Driver(error) => write!(f, "the driver could not wait for events: {error}"),
-        }
-    }
-}
-
-/// How much is pending at a dispatcher: what a test of a program that has ended looks at, since nothing should be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Pending {
-    /// Callbacks that are queued.
-    pub callbacks: usize,
-    /// Tasks that have not ended, or whose outcome is kept for a `JoinHandle`.
-    pub tasks: usize,
-    /// Timers that have not fired.
-    pub timers: usize,
-    /// Readers and writers of descriptors.
-    pub watchers: usize,
-    /// Descriptors that are open.
-    pub descriptors: usize,
-    /// Who waits inside the program, idle callbacks included.
-    pub waits: usize,
-    /// Transports, locks, queues and whatever else has its state in the dispatcher.
-    pub objects: usize,
-}
-
-/// A timer that was added, for its removal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "without its id the timer can not be removed"]
-pub struct TimerId {
-    handle: Handle,
-    key: Key,
-}
-
-/// Why a source can not be watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WatchError {
-    /// The direction has its one watcher already, added at this place.
-    Taken(&'static Location<'static>),
-    /// The descriptor is closed.
-    Closed,
-    /// The driver refused to watch an adopted descriptor.
-    Driver(OsError),
-}
-
-impl std::error::Error for WatchError {}
-
-impl fmt::Display for WatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WatchError::Taken(place) => write!(
-                f,
-                "the descriptor is already watched in this direction, since {}: remove that watcher first",
-                Place(place)
-            ),
-            WatchError::Closed => f.write_str("the descriptor is closed"),
-            WatchError::Driver(error) => write!(f, "the descriptor can not be watched: {error}"),
-        }
-    }
-}
-
-impl From<WatchError> for std::io::Error {
-    fn from(error: WatchError) -> Self {
-        let kind = match error {
-            WatchError::Taken(_) => std::io::ErrorKind::ResourceBusy,
-            WatchError::Closed => std::io::ErrorKind::NotConnected,
-            WatchError::Driver(error) => error.kind(),
-        };
-        std::io::Error::new(kind, error)
-    }
-}
-
-impl Handle {
-    /// The loop's time: read from the driver twice a turn, the same for everything in a batch.
-    pub fn now(&self) -> Moment {
-        self.core().now.get()
-    }
-
-    /// How much is pending.
-    pub fn pending(&self) -> Pending {
-        let core = self.core();
-        let (sources, objects) = (core.sources.borrow(), core.objects.borrow().len());
-        Pending {
-            callbacks: core.ready.borrow().len(),
-            tasks: core.tasks.borrow().len(),
-            timers: core.timers.borrow().len(),
-            watchers: sources.places().count(),
-            descriptors: sources.len(),
-            waits: core.waits.borrow().len(),
-            objects,
-        }
-    }
-
-    /// What is pending, one line each: what it is, and the place in the source where it was asked for.
-    ///
-    /// A line begins with `soon` for a queued callback, with `task`, `timer`, `reader` or `writer`, or with what a wait
-    /// inside the program is for, such as `idle` or `lock`.
-    ///
-    /// ```
-    /// # twinloop_sim::run(async {
-    /// use std::time::Duration;
-    ///
-    /// let _nap = twinloop::sleep(Duration::from_secs(1));
-    /// assert!(twinloop::Handle::current().dump().contains("timer "));
-    /// # Ok(()) });
-    /// ```
-    pub fn dump(&self) -> String {
-        self.core().dump()
-    }
-
-    /// Queues `callback` behind all that are queued. It runs in the next turn (R5, R6).
-    #[track_caller]
-    pub fn call_soon(&self, callback: AsyncCallback) {
-        self.core().push_ready(callback, CallbackKind::Soon, Location::caller());
-    }
-
-    /// Queues `callback` for a turn in which the driver has no event to tell. Such a turn runs one of them, the first
-    /// that was queued (R9); a descriptor that is ready all the time leaves no such turn (R10).
-    #[track_caller]
-    pub fn call_idle(&self, callback: AsyncCallback) {
-        let core = self.core();
-        core.idle.begin_callback(&core, callback, "idle", Location::caller());
-    }
-
-    /// Runs `callback` once, in the first turn at or after `deadline` (R23, R28). Equal deadlines run in the order of
-    /// adding (R27). A deadline that has passed is due in the next turn.
-    #[track_caller]
-    pub fn add_timer(&self, deadline: Moment, callback: AsyncCallback) -> TimerId {
-        let waiter = Waiter::Call(callback, Location::caller());
-        let key = self.core().timers.borrow_mut().add(deadline, waiter, Location::caller());
-        TimerId { handle: *self, key }
-    }
-
-    /// Removes a timer, also one that is due and waits for its turn in the current batch (R30). Says whether its
-    /// callback will not run because of this; false if it ran or was removed before (R29).
-    ///
-    /// # Panics
-    ///
-    /// If another dispatcher has the timer.
-    #[track_caller]
-    pub fn remove_timer(&self, timer: TimerId) -> bool {
-        assert!(
-            timer.handle == *self,
-            "a timer of another dispatcher: remove it by the handle that added it"
-        );
-        self.core().timers.borrow_mut().remove(timer.key).is_some()
-    }
-
-    /// Calls `callback` once a turn for as long as `fd` is readable, until it is removed (R70).
-    ///
-    /// # Errors
-    ///
-    /// [`WatchError::Taken`] if there is a reader already: there is one, and it is never silently replaced (against R71).
-    /// [`WatchError::Closed`] if `fd` is closed. [`WatchError::Driver`] if it is adopted and the system will not watch it.
-    #[track_caller]
-    pub fn add_reader(&self, fd: Fd, callback: AsyncCallback) -> Result<(), WatchError> {
-        self.core().watch(fd, Interest::Read, callback, Location::caller())
-    }
-
-    /// As [`Handle::add_reader`] for the direction of writing.
-    #[track_caller]
-    pub fn add_writer(&self, fd: Fd, callback: AsyncCallback) -> Result<(), WatchError> {
-        self.core().watch(fd, Interest::Write, callback, Location::caller())
-    }
-
-    /// Removes the reader of `fd`; its callback never runs after this, also if it was queued (R75). Says whether there
-    /// was one.
-    pub fn remove_reader(&self, fd: Fd) -> bool {
-        self.core().unwatch(fd, Interest::Read)
-    }
-
-    /// As [`Handle::remove_reader`] for the direction of writing.
-    pub fn remove_writer(&self, fd: Fd) -> bool {
-        self.core().unwatch(fd, Interest::Write)
-    }
-
-    /// Runs `future` as a task of this dispatcher, first polled in the next turn.
-    #[track_caller]
-    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-    {
-        self.spawn_at(Location::caller(), future)
-    }
-
-    /// As [`Handle::spawn`]; observers and [`Dispatcher::dump`] know the task by `place` and not by that of this call.
-    pub fn spawn_at<F>(&self, place: &'static Location<'static>, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-    {
-        JoinHandle::new(*self, self.core().spawn(future, place))
-    }
-
-    /// Has `observer` see what the dispatcher does, from its next turn until it closes. It is told after those that were
-    /// installed before it.
-    pub fn observe(&self, observer: Box<dyn Observer>) {
-        let core = self.core();
-        let wants_notes = observer.wants_notes();
-        core.observers.borrow_mut().push(Installed { observer, wants_notes });
-        core.observed.set(true);
-        core.noted.set(core.noted.get() || wants_notes);
-    }
-
-    /// Tells observers what `text` gives. With none that wants notes, `text` is not even called.
-    pub fn note(&self, text: impl FnOnce() -> String) {
-        let core = self.core();
-        if !core.noted.get() {
-            return;
-        }
-        let text = text();
-        for installed in core.observers.borrow_mut().iter_mut().filter(|installed| installed.wants_notes) {
-            installed.observer.note(core.now.get(), &text);
-        }
-    }
 }
 
 impl Core {
