@@ -127,7 +127,7 @@ impl Handle {
         self.spawn_at(Location::caller(), future)
     }
 
-    /// As [`Handle::spawn`]; observers and [`Dispatcher::dump`] know the task by `place` and not by that of this call.
+    /// As [`Handle::spawn`]; observers and [`Handle::dump`] know the task by `place` and not by that of this call.
     pub fn spawn_at<F>(&self, place: &'static Location<'static>, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
