@@ -13,8 +13,8 @@ use super::support::{Log, Turns, close_all, poll_once, raw_pair, turns, until};
 use super::{run, run_leaving};
 use twinloop::driver::{Half, OsError, SocketOption};
 use twinloop::{
-    Address, AsyncCallback, Closed, Handle, JoinError, Remote, StreamServer, connect, panic_text, sleep,
-    spawn, spawn_thread, yield_now,
+    Address, AsyncCallback, Closed, Handle, JoinError, Remote, StreamServer, ThreadEvent, connect,
+    panic_text, sleep, spawn, spawn_thread, yield_now,
 };
 
 /// What happened on any thread, in order.
@@ -204,6 +204,34 @@ fn many_threads_wake_one_task() {
             .collect::<Result<_, _>>()?;
         ball.reaches(10 * threads).await;
         for thread in hitting {
+            thread.await?;
+        }
+        Ok(())
+    });
+}
+
+/// R85, R86: a thread event goes from thread to thread: of three that wait, each on its own thread, each fire wakes one.
+#[test]
+fn a_thread_event_wakes_one_thread_for_each_fire() {
+    run(|| async {
+        let (event, woken) = (ThreadEvent::new(), Arc::new(AtomicUsize::new(0)));
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let (event, woken) = (event.clone(), Arc::clone(&woken));
+                spawn_thread("waits", move || async move {
+                    event.wait().await;
+                    woken.fetch_add(1, Ordering::SeqCst);
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        until(|| format!("{event:?}").contains("waiting: 3")).await;
+        for fired in 1..=3 {
+            event.fire();
+            until(|| woken.load(Ordering::SeqCst) == fired).await;
+            turns(20).await;
+            assert_eq!(woken.load(Ordering::SeqCst), fired, "one fire woke more than one");
+        }
+        for thread in waiting {
             thread.await?;
         }
         Ok(())
