@@ -3,19 +3,24 @@
 //! No implementation lives here. `twinloop-real` puts the kernel behind the trait, `twinloop-sim` a simulated world.
 
 mod address;
+mod options;
 mod types;
 
 use std::any::Any;
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Moment;
 
-pub use address::{Address, AddressError};
-pub use types::{
-    Capabilities, ConnectOptions, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption,
-    ThreadMain, Unpark,
+pub use address::{Address, AddressError, UnixAddress};
+pub use options::{
+    ConnectOptions, DatagramOptions, FileOptions, Interface, KeepAlive, ListenOptions, Membership,
+    OptionName, Outgoing, Received, SocketOption, Standard,
 };
+pub use types::{Capabilities, Event, Fd, Half, OsError, Readiness, ThreadMain, Unpark};
 
 /// A tiny kernel: a clock, a readiness queue, a table of descriptors and non-blocking calls on them.
 ///
@@ -42,6 +47,12 @@ pub use types::{
 ///
 /// **Descriptors are numbers** with a generation, given by the driver, never re-used with the same generation. A call on
 /// a closed one answers [`OsError::BAD_DESCRIPTOR`]; an event for a closed one is never delivered by a later `poll`.
+///
+/// **Whatever is waited for is a descriptor**: a socket, the end of a pipe, a file, a name that is being looked up. What
+/// takes time begins with the call that gives the descriptor, and is told by an event of it.
+///
+/// **Parts that a driver may lack** are the methods with a body here. It answers
+/// [`Unsupported`](std::io::ErrorKind::Unsupported).
 ///
 /// **Closing** never fails, never waits and never panics, since it runs in destructors. Bytes that the kernel has
 /// accepted are still delivered.
@@ -73,7 +84,7 @@ pub trait Driver {
     /// A driver that has no threads answers [`Unsupported`](std::io::ErrorKind::Unsupported), as this one does.
     fn start_thread(&mut self, main: ThreadMain) -> Result<(), OsError> {
         drop(main);
-        Err(OsError::without_code(std::io::ErrorKind::Unsupported))
+        Err(OsError::without_code(ErrorKind::Unsupported))
     }
 
     /// Fills `buffer` with unpredictable bytes; in a simulation, with bytes drawn from the seed.
@@ -109,13 +120,175 @@ pub trait Driver {
     fn shutdown(&mut self, fd: Fd, half: Half) -> Result<(), OsError>;
 
     /// Sets an option of a socket.
+    ///
+    /// A system that has no such option answers [`Unsupported`](std::io::ErrorKind::Unsupported), and what the socket's kind
+    /// does not have is its own error.
     fn set_option(&mut self, fd: Fd, option: SocketOption) -> Result<(), OsError>;
+
+    /// What an option of a socket is set to. Errors as [`set_option`](Driver::set_option).
+    fn option(&mut self, fd: Fd, name: OptionName) -> Result<SocketOption, OsError> {
+        let _ = (fd, name);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
 
     /// The address that a socket is bound to.
     fn local_address(&mut self, fd: Fd) -> Result<Address, OsError>;
 
     /// The address that a stream is connected to; `ENOTCONN` while it is not.
     fn remote_address(&mut self, fd: Fd) -> Result<Address, OsError>;
+
+    /// Two streams that are connected to each other and to nobody else (socketpair(2)).
+    fn stream_pair(&mut self) -> Result<(Fd, Fd), OsError> {
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// A datagram socket, bound to `local` and connected to the peer of the options, if they have one.
+    ///
+    /// For IP, port 0 picks a free one. For Unix sockets, [`Address::UNNAMED`] binds nothing.
+    fn bind_datagram(&mut self, local: &Address, options: &DatagramOptions) -> Result<Fd, OsError> {
+        let _ = (local, options);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// The next datagram, as much of it as fits. An error that a datagram sent before has caused is told here, or by the
+    /// next send, once (R154).
+    fn recv_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
+        let _ = (fd, buffer);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// As [`recv_from`](Driver::recv_from) for as many datagrams as are there and `buffer` has slots of `slot` bytes: the
+    /// n-th goes to the n-th slot. Appends to `received`, which the caller hands over empty, at least one.
+    ///
+    /// An error behind the first datagram is told by the next call.
+    fn recv_many(
+        &mut self,
+        fd: Fd,
+        buffer: &mut [u8],
+        slot: usize,
+        received: &mut Vec<Received>,
+    ) -> Result<(), OsError> {
+        for part in buffer.chunks_exact_mut(slot) {
+            match self.recv_from(fd, part) {
+                Ok(one) => received.push(one),
+                Err(error) if received.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one datagram, whole or not at all. `remote` must be `None` on a connected socket, and nowhere else.
+    fn send_to(&mut self, fd: Fd, bytes: &[u8], remote: Option<&Address>) -> Result<(), OsError> {
+        let _ = (fd, bytes, remote);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// As [`send_to`](Driver::send_to) for several datagrams, in order; says how many were sent. An error is that of the
+    /// first one; one behind it only ends the count.
+    fn send_many(&mut self, fd: Fd, datagrams: &[Outgoing<'_>]) -> Result<usize, OsError> {
+        for (sent, datagram) in datagrams.iter().enumerate() {
+            match self.send_to(fd, datagram.bytes, datagram.remote.as_ref()) {
+                Ok(()) => {}
+                Err(error) if sent == 0 => return Err(error),
+                Err(_) => return Ok(sent),
+            }
+        }
+        Ok(datagrams.len())
+    }
+
+    /// Joins a multicast group.
+    fn join_multicast(&mut self, fd: Fd, membership: &Membership) -> Result<(), OsError> {
+        let _ = (fd, membership);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Leaves a multicast group.
+    fn leave_multicast(&mut self, fd: Fd, membership: &Membership) -> Result<(), OsError> {
+        let _ = (fd, membership);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// The two ends of a new pipe: the one that is read from, by [`recv`](Driver::recv), and the one that is written to, by
+    /// [`send`](Driver::send).
+    fn pipe(&mut self) -> Result<(Fd, Fd), OsError> {
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// One end of the pipe that has a name in the file system (fifo(7)): [`Half::Read`] or [`Half::Write`], and
+    /// [`Half::Both`] for one that is its own peer. With `create`, it is made if there is none.
+    ///
+    /// Writing while nobody reads is refused (`ENXIO`).
+    fn open_fifo(&mut self, path: &Path, end: Half, create: bool) -> Result<Fd, OsError> {
+        let _ = (path, end, create);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// A stream that the process began with. Closing it leaves it open for the rest of the process.
+    fn standard(&mut self, stream: Standard) -> Result<Fd, OsError> {
+        let _ = stream;
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Opens a file. The calls on files answer at once, as long as the disk may take.
+    fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
+        let _ = (path, options);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// How many bytes a file has now; 0 for what is no regular file.
+    fn file_length(&mut self, file: Fd) -> Result<u64, OsError> {
+        let _ = file;
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Reads from `offset` on; 0 for a non-empty `buffer` is the end. What has no offsets, such as a pipe, is read where it
+    /// stands, and may answer [`WOULD_BLOCK`](OsError::WOULD_BLOCK).
+    fn read_file_at(&mut self, file: Fd, offset: u64, buffer: &mut [u8]) -> Result<usize, OsError> {
+        let _ = (file, offset, buffer);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Writes from `offset` on; says how many bytes were written, at least one for a non-empty `bytes`.
+    fn write_file_at(&mut self, file: Fd, offset: u64, bytes: &[u8]) -> Result<usize, OsError> {
+        let _ = (file, offset, bytes);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Cuts a file off at `length`, or extends it with zeros.
+    fn set_file_length(&mut self, file: Fd, length: u64) -> Result<(), OsError> {
+        let _ = (file, length);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Removes the name of a file; the file itself goes with its last descriptor.
+    fn remove_file(&mut self, path: &Path) -> Result<(), OsError> {
+        let _ = path;
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Sends up to `count` bytes of `file`, from `offset` on, over a stream, inside the kernel (sendfile(2), `TransmitFile`).
+    /// Says how many the stream took; 0 is the end of the file. [`WOULD_BLOCK`](OsError::WOULD_BLOCK) speaks of the stream.
+    ///
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported): not this file over this stream. It is for the caller to read and
+    /// send.
+    fn send_file(&mut self, fd: Fd, file: Fd, offset: u64, count: usize) -> Result<usize, OsError> {
+        let _ = (fd, file, offset, count);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Begins to look up the IP addresses of a name. The descriptor is readable once [`resolved`](Driver::resolved) can
+    /// answer; closing it earlier gives the answer up.
+    fn resolve(&mut self, name: &str) -> Result<Fd, OsError> {
+        let _ = name;
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// The addresses of a name, in the system's order of preference (RFC 6724), each once.
+    fn resolved(&mut self, fd: Fd) -> Result<Vec<IpAddr>, OsError> {
+        let _ = fd;
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
 
     /// Takes in a descriptor that the program has made, and that nobody watches yet. What that is depends on the system,
     /// so it crosses the seam as it is; a driver takes out of it what it keeps, and leaves the rest to the caller.
@@ -126,7 +299,7 @@ pub trait Driver {
     /// and a simulated kernel must not know anything: what happens to such a descriptor comes from outside.
     fn adopt(&mut self, foreign: &mut dyn Any) -> Result<Fd, OsError> {
         let _ = foreign;
-        Err(OsError::without_code(std::io::ErrorKind::Unsupported))
+        Err(OsError::without_code(ErrorKind::Unsupported))
     }
 
     /// Watches an adopted descriptor in the directions of `interest`, a set of [`Readiness::READABLE`] and
@@ -134,7 +307,7 @@ pub trait Driver {
     /// for the next edge. With no direction, no event follows for anything, not even for a hangup (R69).
     fn rewatch(&mut self, fd: Fd, interest: Readiness) -> Result<(), OsError> {
         let _ = (fd, interest);
-        Err(OsError::without_code(std::io::ErrorKind::Unsupported))
+        Err(OsError::without_code(ErrorKind::Unsupported))
     }
 
     /// Gives the descriptor back. A stale `fd` is ignored.

@@ -8,11 +8,17 @@ use crate::driver::OsError;
 
 /// A transport's operation did not succeed: what was done, to which address, and why.
 ///
-/// It is `Copy`: an error is sticky, and everyone whom it concerns is told, again and again if they ask again (R103).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct TransportError {
+/// An error is sticky: everyone whom it concerns is told, again and again if they ask again (R103). It is one word wide, so
+/// that results cost what their values cost.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TransportError(Box<Failure>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Failure {
     operation: Operation,
     address: Option<Address>,
+    /// A name that was looked up or opened, where there is no address.
+    name: Option<Box<str>>,
     kind: ErrorKind,
     code: Option<i32>,
 }
@@ -31,10 +37,26 @@ pub enum Operation {
     Read,
     /// Writing to a stream.
     Write,
+    /// Sending a file over a stream.
+    SendFile,
     /// Ending the direction of writing.
     Shutdown,
-    /// Setting an option.
-    SetOption,
+    /// Binding a datagram socket.
+    Bind,
+    /// Receiving a datagram.
+    Receive,
+    /// Sending a datagram.
+    Send,
+    /// Joining or leaving a multicast group.
+    Multicast,
+    /// Setting an option, or asking for one.
+    Option,
+    /// Looking up a name.
+    Resolve,
+    /// Opening a pipe, a pair of streams, or a standard stream.
+    Open,
+    /// Working on a file.
+    File,
 }
 
 /// Why it did not succeed: what to match on.
@@ -53,46 +75,54 @@ pub enum ErrorKind {
     ShutDown,
     /// Another read is pending on the same stream.
     Busy,
-    /// The process or the system has no descriptor, or no memory, for one more connection. Trying later may succeed.
+    /// The process or the system has no descriptor, or no memory, for one more. Trying later may succeed.
     TooManyOpen,
 }
 
 impl TransportError {
     pub(crate) fn new(operation: Operation, address: Option<Address>, kind: ErrorKind) -> TransportError {
-        TransportError { operation, address, kind, code: None }
+        TransportError(Box::new(Failure { operation, address, name: None, kind, code: None }))
     }
 
+    /// What the system said; exhaustion has a kind of its own.
     pub(crate) fn from_os(operation: Operation, address: Option<Address>, error: OsError) -> TransportError {
-        TransportError { operation, address, kind: ErrorKind::Os(error.kind()), code: error.code() }
+        let kind = match error.kind() {
+            io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory => ErrorKind::TooManyOpen,
+            kind => ErrorKind::Os(kind),
+        };
+        TransportError(Box::new(Failure { operation, address, name: None, kind, code: error.code() }))
     }
 
-    pub(crate) fn too_many_open(address: Option<Address>, error: OsError) -> TransportError {
-        TransportError {
-            operation: Operation::Accept,
-            address,
-            kind: ErrorKind::TooManyOpen,
-            code: error.code(),
-        }
+    /// What the system said of something that has a name and no address.
+    pub(crate) fn of_name(operation: Operation, name: &str, error: OsError) -> TransportError {
+        let mut failed = TransportError::from_os(operation, None, error);
+        failed.0.name = Some(name.into());
+        failed
     }
 
     /// What was being done.
     pub fn operation(&self) -> Operation {
-        self.operation
+        self.0.operation
     }
 
-    /// The peer's address, or the listening one.
+    /// The peer's address, or the one that was bound or to be bound.
     pub fn address(&self) -> Option<Address> {
-        self.address
+        self.0.address
+    }
+
+    /// The name that was looked up, or the path that was opened.
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
     }
 
     /// Why it did not succeed.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The system's number, where the system said why.
     pub fn code(&self) -> Option<i32> {
-        self.code
+        self.0.code
     }
 }
 
@@ -100,25 +130,30 @@ impl std::error::Error for TransportError {}
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.operation {
-            Operation::Listen => "listen",
-            Operation::Accept => "accept",
-            Operation::Connect => "connect",
-            Operation::Read => "read",
-            Operation::Write => "write",
-            Operation::Shutdown => "shut down",
-            Operation::SetOption => "set option",
-        })?;
-        if let Some(address) = self.address {
-            let preposition = match self.operation {
-                Operation::Listen | Operation::Accept => "at",
-                Operation::Connect | Operation::Write => "to",
-                Operation::Read => "from",
-                Operation::Shutdown | Operation::SetOption => "of the stream to",
-            };
-            write!(f, " {preposition} {address}")?;
+        let (operation, preposition) = match self.operation() {
+            Operation::Listen => ("listen", "at"),
+            Operation::Accept => ("accept", "at"),
+            Operation::Connect => ("connect", "to"),
+            Operation::Read => ("read", "from"),
+            Operation::Write => ("write", "to"),
+            Operation::SendFile => ("send a file", "to"),
+            Operation::Shutdown => ("shut down", "the stream to"),
+            Operation::Bind => ("bind", "to"),
+            Operation::Receive => ("receive", "at"),
+            Operation::Send => ("send", "to"),
+            Operation::Multicast => ("join or leave", "the group"),
+            Operation::Option => ("use an option", "of the socket of"),
+            Operation::Resolve => ("look up", ""),
+            Operation::Open => ("open", ""),
+            Operation::File => ("use the file", ""),
+        };
+        f.write_str(operation)?;
+        match (self.0.address, self.name()) {
+            (Some(address), _) => write!(f, " {preposition} {address}")?,
+            (None, Some(name)) => write!(f, " {name}")?,
+            (None, None) => {}
         }
-        match self.kind {
+        match self.kind() {
             ErrorKind::Os(kind) => write!(f, ": {kind}"),
             ErrorKind::Incomplete => f.write_str(": the stream ended first"),
             ErrorKind::Limit => f.write_str(": the limit was reached first"),
@@ -127,7 +162,7 @@ impl fmt::Display for TransportError {
             ErrorKind::Busy => f.write_str(": another read is pending"),
             ErrorKind::TooManyOpen => f.write_str(": no descriptor or memory is left for one more"),
         }?;
-        match self.code {
+        match self.code() {
             Some(code) => write!(f, " (os error {code})"),
             None => Ok(()),
         }
@@ -142,7 +177,7 @@ impl fmt::Debug for TransportError {
 
 impl From<TransportError> for io::Error {
     fn from(error: TransportError) -> Self {
-        let kind = match error.kind {
+        let kind = match error.kind() {
             ErrorKind::Os(kind) => kind,
             ErrorKind::Incomplete => io::ErrorKind::UnexpectedEof,
             ErrorKind::Limit => io::ErrorKind::InvalidData,

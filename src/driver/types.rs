@@ -154,56 +154,6 @@ pub trait Unpark: Send + Sync {
     fn unpark(&self);
 }
 
-/// How a listening socket is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListenOptions {
-    /// How many established connections may wait to be accepted. The system may lower it. Default 1024.
-    pub backlog: u32,
-    /// `SO_REUSEADDR`: bind although old connections of the address linger. Default true.
-    pub reuse_address: bool,
-}
-
-impl ListenOptions {
-    /// These options with `backlog`.
-    #[must_use]
-    pub fn backlog(mut self, backlog: u32) -> Self {
-        self.backlog = backlog;
-        self
-    }
-}
-
-impl Default for ListenOptions {
-    fn default() -> Self {
-        ListenOptions { backlog: 1024, reuse_address: true }
-    }
-}
-
-/// How a connecting socket is made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConnectOptions {
-    /// Bind here before connecting. Port 0 picks a free one.
-    pub local: Option<crate::Address>,
-}
-
-impl ConnectOptions {
-    /// These options with the local address to bind first.
-    #[must_use]
-    pub fn local(mut self, local: crate::Address) -> Self {
-        self.local = Some(local);
-        self
-    }
-}
-
-/// An option of a socket and the value to set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SocketOption {
-    /// `TCP_NODELAY`: send small segments at once.
-    NoDelay(bool),
-}
-
 /// A direction of a stream, seen from its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {

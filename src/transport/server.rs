@@ -170,12 +170,7 @@ impl Server {
     }
 
     fn error(&self, error: OsError) -> TransportError {
-        match error.kind() {
-            io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory => {
-                TransportError::too_many_open(Some(self.local), error)
-            }
-            _ => TransportError::from_os(Operation::Accept, Some(self.local), error),
-        }
+        TransportError::from_os(Operation::Accept, Some(self.local), error)
     }
 
     /// Has `accept_ready` run when there may be a connection, if someone waits for one.

@@ -78,7 +78,7 @@ impl StreamTransport {
     pub fn local_address(&self) -> Result<Address, TransportError> {
         let (core, stream) = self.resolve();
         let address = core.driver.borrow_mut().local_address(stream.fd);
-        address.map_err(|error| stream.os_error(Operation::SetOption, error))
+        address.map_err(|error| stream.os_error(Operation::Option, error))
     }
 
     /// Whether small writes go out at once (`TCP_NODELAY`). On by default.
@@ -88,9 +88,9 @@ impl StreamTransport {
     /// If the system refuses, or the transport is closed.
     pub fn set_no_delay(&self, on: bool) -> Result<(), TransportError> {
         let (core, stream) = self.resolve();
-        stream.refuse_closed(Operation::SetOption)?;
+        stream.refuse_closed(Operation::Option)?;
         let set = core.driver.borrow_mut().set_option(stream.fd, SocketOption::NoDelay(on));
-        set.map_err(|error| stream.os_error(Operation::SetOption, error))
+        set.map_err(|error| stream.os_error(Operation::Option, error))
     }
 
     /// Whether the transport was closed.

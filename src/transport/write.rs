@@ -348,9 +348,9 @@ impl Future for Write {
     type Output = Result<usize, TransportError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (ticket, total, remote) = match self.state {
-            State::Over(result) => return Poll::Ready(result),
-            State::Queued { ticket, total, remote } => (ticket, total, remote),
+        let (ticket, total, remote) = match &self.state {
+            State::Over(result) => return Poll::Ready(result.clone()),
+            State::Queued { ticket, total, remote } => (*ticket, *total, *remote),
         };
         let core = self.handle.core();
         let closed = || TransportError::new(Operation::Write, Some(remote), ErrorKind::Closed);
@@ -361,7 +361,7 @@ impl Future for Write {
                 Poll::Ready(result) => result.map(|()| total),
             },
         };
-        self.settle(result);
+        self.settle(result.clone());
         Poll::Ready(result)
     }
 }

@@ -343,9 +343,9 @@ fn a_read_error_comes_after_the_bytes_and_sticks() {
         stream.read_exactly(&mut six).await?;
         assert_eq!(&six, b"before");
         for _ in 0..3 {
-            assert_eq!(stream.read(&mut six).await, Err(first));
-            assert_eq!(stream.fill().await, Err(first));
-            assert_eq!(stream.read_line(9).await, Err(first));
+            assert_eq!(stream.read(&mut six).await, Err(first.clone()));
+            assert_eq!(stream.fill().await, Err(first.clone()));
+            assert_eq!(stream.read_line(9).await, Err(first.clone()));
         }
         assert!(!stream.at_eof(), "an error is no end of the stream");
         Ok(())

@@ -394,7 +394,7 @@ fn writing_to_a_peer_that_is_gone_fails_with_the_systems_number_and_for_ever() {
         assert!(error.code().is_some());
         assert_eq!((error.operation(), error.address()), (Operation::Write, Some(stream.remote_address())));
         for _ in 0..3 {
-            assert_eq!(stream.write(b"again").await, Err(error));
+            assert_eq!(stream.write(b"again").await, Err(error.clone()));
         }
         let shutdown = stream.shutdown().await.expect_err("the stream has failed");
         assert_eq!((shutdown.kind(), shutdown.operation()), (error.kind(), Operation::Shutdown));
