@@ -31,6 +31,8 @@ type Slot = Option<(u64, Rc<Core>)>;
 thread_local! {
     static DISPATCHERS: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
     static CURRENT: Cell<Option<Handle>> = const { Cell::new(None) };
+    /// The dispatcher of `CURRENT` unless it is closed. Nearly every lookup ends here.
+    static CURRENT_CORE: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
     /// The number of this thread, or of the one that the current dispatcher's driver plays; 0 until there is a dispatcher.
     static THREAD: Cell<u32> = const { Cell::new(0) };
 }
@@ -112,7 +114,20 @@ impl Handle {
     }
 
     /// `None` too while the thread itself is ending and its table is gone.
+    #[inline]
     pub(crate) fn try_core(&self) -> Option<Rc<Core>> {
+        let is_this = |core: &&Rc<Core>| core.handle.identity == self.identity;
+        let current =
+            |core: &RefCell<Option<Rc<Core>>>| core.borrow().as_ref().filter(is_this).map(Rc::clone);
+        match CURRENT_CORE.try_with(current) {
+            Ok(Some(core)) => Some(core),
+            _ => self.try_core_of_another(),
+        }
+    }
+
+    /// As [`Handle::try_core`] for a dispatcher that is not the current one.
+    #[cold]
+    fn try_core_of_another(&self) -> Option<Rc<Core>> {
         if self.thread == THREAD.get() { self.find() } else { None }
     }
 
@@ -144,11 +159,13 @@ pub struct Scope {
 impl Scope {
     /// For whoever has the dispatcher, and so is on its thread.
     pub(super) fn begin(handle: Handle) -> Scope {
-        Scope {
+        let scope = Scope {
             outer: CURRENT.replace(Some(handle)),
             outer_thread: THREAD.replace(handle.thread),
             not_send: PhantomData,
-        }
+        };
+        set_current_core(handle.find());
+        scope
     }
 }
 
@@ -156,7 +173,14 @@ impl Drop for Scope {
     fn drop(&mut self) {
         CURRENT.set(self.outer);
         THREAD.set(self.outer_thread);
+        // Found anew: the outer one may have been closed meanwhile.
+        set_current_core(self.outer.and_then(|outer| outer.find()));
     }
+}
+
+/// What was there before is dropped after the borrow has ended.
+fn set_current_core(core: Option<Rc<Core>>) {
+    let _before = CURRENT_CORE.try_with(|current| current.replace(core));
 }
 
 impl fmt::Debug for Scope {
@@ -206,4 +230,7 @@ pub(super) fn unregister(handle: Handle) {
     };
     // What comes out is dropped after the borrow has ended.
     let _core = DISPATCHERS.try_with(take);
+    if CURRENT.get() == Some(handle) {
+        set_current_core(None);
+    }
 }
