@@ -12,7 +12,9 @@ mod stream;
 mod write;
 
 pub use connect::{Connect, connect, connect_with};
-pub use read::{Fill, Read, ReadExactly, ReadLine, ReadToEnd, ReadUntil};
+pub use read::{
+    Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil, ReadUntilInto, ReadWith, Skip,
+};
 pub use server::{Accept, StreamServer};
 pub use stream::{Close, StreamTransport};
 pub use write::{Shutdown, Write};

@@ -12,14 +12,15 @@ mod until;
 use super::budget::Budget;
 use super::buffer::Buffer;
 use super::stream::StreamTransport;
-use crate::dispatcher::Waiter;
+use crate::dispatcher::{Core, Waiter};
 use crate::driver::OsError;
 
 use claim::Claim;
-pub use in_place::Fill;
+pub use in_place::{Fill, ReadWith};
 pub use slices::{Read, ReadExactly};
-pub use to_end::ReadToEnd;
-pub use until::{ReadLine, ReadUntil};
+pub use to_end::{ReadToEnd, Skip};
+use until::Search;
+pub use until::{ReadLine, ReadLineInto, ReadUntil, ReadUntilInto};
 
 #[derive(Default)]
 pub(super) struct ReadSide {
@@ -44,6 +45,18 @@ impl ReadSide {
     pub(super) fn abandon(&mut self) -> Waiter {
         self.buffer = Buffer::default();
         std::mem::take(&mut self.waiter)
+    }
+
+    /// Whether nothing will come behind what is in the buffer.
+    fn is_finished(&self) -> bool {
+        matches!(self.end, Some(End::Finished))
+    }
+
+    /// An empty buffer lends its storage to the next stream that receives: an idle stream has none.
+    fn spare_storage(&mut self, core: &Core) {
+        if let Some(storage) = self.buffer.take_storage() {
+            core.keep_spare_buffer(storage);
+        }
     }
 }
 
@@ -113,7 +126,30 @@ impl StreamTransport {
     #[track_caller]
     pub fn read_until<'a>(&'a self, separator: &'a [u8], limit: usize) -> ReadUntil<'a> {
         assert!(!separator.is_empty(), "a separator has at least one byte");
-        ReadUntil { claim: Claim::new(self), separator, limit, searched: 0 }
+        ReadUntil { claim: Claim::new(self), separator, search: Search::within(limit) }
+    }
+
+    /// As [`read_until`](Self::read_until), onto the end of `target`: who clears it and reads again allocates nothing. Says
+    /// how many bytes came. `target` is left alone unless the read succeeds.
+    ///
+    /// ```
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
+    /// peer.write(b"one;two;").await?;
+    /// let mut words = Vec::new();
+    /// assert_eq!(stream.read_until_into(b";", 80, &mut words).await?, 4);
+    /// stream.read_until_into(b";", 80, &mut words).await?;
+    /// assert_eq!(words, b"one;two;");
+    /// # Ok(()) });
+    /// ```
+    #[track_caller]
+    pub fn read_until_into<'a>(
+        &'a self,
+        separator: &'a [u8],
+        limit: usize,
+        target: &'a mut Vec<u8>,
+    ) -> ReadUntilInto<'a> {
+        assert!(!separator.is_empty(), "a separator has at least one byte");
+        ReadUntilInto { claim: Claim::new(self), separator, search: Search::within(limit), target }
     }
 
     /// Reads a line that ends with CR LF or LF, without its ending. `None` is the end of the stream; a last line without
@@ -135,7 +171,27 @@ impl StreamTransport {
     /// ```
     #[track_caller]
     pub fn read_line(&self, limit: usize) -> ReadLine<'_> {
-        ReadLine { claim: Claim::new(self), limit, searched: 0 }
+        ReadLine { claim: Claim::new(self), search: Search::within(limit) }
+    }
+
+    /// As [`read_line`](Self::read_line), onto the end of `target`; says whether there was a line. `target` is left alone
+    /// unless there was one.
+    ///
+    /// ```
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
+    /// peer.write(b"first\r\nsecond").await?;
+    /// peer.close().await;
+    /// let (mut line, mut lengths) = (Vec::new(), Vec::new());
+    /// while stream.read_line_into(80, &mut line).await? {
+    ///     lengths.push(line.len());
+    ///     line.clear();
+    /// }
+    /// assert_eq!(lengths, [5, 6]);
+    /// # Ok(()) });
+    /// ```
+    #[track_caller]
+    pub fn read_line_into<'a>(&'a self, limit: usize, target: &'a mut Vec<u8>) -> ReadLineInto<'a> {
+        ReadLineInto { claim: Claim::new(self), search: Search::within(limit), target }
     }
 
     /// Reads all there is until the end of the stream (R99).
@@ -156,10 +212,29 @@ impl StreamTransport {
         ReadToEnd { claim: Claim::new(self), limit }
     }
 
+    /// Discards the next `count` bytes, or all until the end of the stream if there are fewer, and says how many there were
+    /// (R99). It holds no more of them than one receive gives. `u64::MAX` discards all there is.
+    ///
+    /// What is discarded is gone. Who gives a skip up asks [`Skip::skipped`] how far it got.
+    ///
+    /// ```
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
+    /// peer.write(b"padding and content, then a tail").await?;
+    /// peer.close().await;
+    /// assert_eq!(stream.skip(12).await?, 12);
+    /// stream.read_exactly(&mut [0; 7]).await?;
+    /// assert_eq!(stream.skip(u64::MAX).await?, 13);
+    /// # Ok(()) });
+    /// ```
+    #[track_caller]
+    pub fn skip(&self, count: u64) -> Skip<'_> {
+        Skip { claim: Claim::new(self), count, skipped: 0 }
+    }
+
     /// Whether the end of the stream was seen and every byte before it read (R101).
     pub fn at_eof(&self) -> bool {
         let (_, stream) = self.resolve();
         let side = stream.read.borrow();
-        side.buffer.is_empty() && matches!(side.end, Some(End::Finished))
+        side.buffer.is_empty() && side.is_finished()
     }
 }

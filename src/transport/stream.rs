@@ -21,6 +21,12 @@ use crate::{Address, ErrorKind, Handle, Operation, TransportError};
 /// the calls (R109). Every operation may be cancelled by dropping its future, and no byte is lost by it (R105, R115).
 ///
 /// Dropping the transport closes it.
+///
+/// # Memory
+///
+/// A stream of which nothing is unread has no receive buffer; a receive borrows one of 16 KiB that all streams of the
+/// dispatcher share. A read that looks for something keeps what has come until it is whole, in at most four times that
+/// plus 64 KiB: its limit is what bounds the memory that a peer can make it take. What is consumed is given back.
 pub struct StreamTransport {
     handle: Handle,
     key: Key,

@@ -50,7 +50,7 @@ impl<'a> Claim<'a> {
         let (core, stream) = self.take()?;
         loop {
             let mut side = stream.read.borrow_mut();
-            let finished = matches!(side.end, Some(End::Finished));
+            let finished = side.is_finished();
             if let Some(outcome) = attempt(&mut side.buffer, finished) {
                 return Poll::Ready(outcome.map_err(|kind| stream.error(Operation::Read, kind)));
             }
@@ -102,16 +102,14 @@ impl<'a> Claim<'a> {
         }
     }
 
-    /// Notes who waits and has the reader callback wake it. An idle stream keeps no buffer.
+    /// Notes who waits and has the reader callback wake it.
     fn wait_readable(&self, core: &Core, stream: &Stream, context: &Context<'_>) {
         let mut waiter = std::mem::take(&mut stream.read.borrow_mut().waiter);
         let is_new = matches!(waiter, Waiter::Nobody);
         waiter.note(core, context);
         let mut side = stream.read.borrow_mut();
         side.waiter = waiter;
-        if let Some(storage) = side.buffer.take_storage() {
-            core.keep_spare_buffer(storage);
-        }
+        side.spare_storage(core);
         if is_new {
             let callback = AsyncCallback::new(read_ready, self.transport.key().into_word());
             let watched = core.watch(stream.fd, Interest::Read, callback, self.place);
@@ -149,6 +147,7 @@ impl<'a> Claim<'a> {
         let (core, stream) = self.transport.resolve();
         let mut side = stream.read.borrow_mut();
         side.busy = false;
+        side.spare_storage(&core);
         // The waker in it is dropped after the borrow has ended.
         let _waiter = std::mem::take(&mut side.waiter);
         drop(side);

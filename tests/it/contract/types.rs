@@ -11,7 +11,8 @@ use twinloop::sync::{
     Acquire, AcquirePermits, Consume, EventWait, Next, Pop, Push, Refill, Take, ThreadEventWait,
 };
 use twinloop::transport::{
-    Accept, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadToEnd, ReadUntil, Shutdown, Write,
+    Accept, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil,
+    ReadUntilInto, ReadWith, Shutdown, Skip, Write,
 };
 use twinloop::{
     AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, Completer, Completion, Handle, Idle,
@@ -48,7 +49,11 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<ReadExactly<'_>>();
     travels::<ReadUntil<'_>>();
     travels::<ReadLine<'_>>();
+    travels::<ReadUntilInto<'_>>();
+    travels::<ReadLineInto<'_>>();
+    travels::<ReadWith<'_, fn(&[u8], bool) -> Option<(usize, ())>>>();
     travels::<ReadToEnd<'_>>();
+    travels::<Skip<'_>>();
     travels::<Fill<'_>>();
     travels::<Write>();
     travels::<Shutdown>();
