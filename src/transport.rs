@@ -13,7 +13,8 @@ mod write;
 
 pub use connect::{Connect, connect, connect_with};
 pub use read::{
-    Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil, ReadUntilInto, ReadWith, Skip,
+    Buffered, Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil, ReadUntilInto, ReadWith,
+    Skip,
 };
 pub use server::{Accept, StreamServer};
 pub use stream::{Close, StreamTransport};

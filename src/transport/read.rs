@@ -3,8 +3,10 @@
 //! The reader callback only wakes; the woken read itself receives, into the caller's slice where it can. So a byte that
 //! is read as it comes is copied once, and what a read has taken it can put back when it is cancelled.
 
+mod buffered;
 mod claim;
 mod in_place;
+mod poll;
 mod slices;
 mod to_end;
 mod until;
@@ -15,6 +17,7 @@ use super::stream::StreamTransport;
 use crate::dispatcher::{Core, Waiter};
 use crate::driver::OsError;
 
+pub use buffered::Buffered;
 use claim::Claim;
 pub use in_place::{Fill, ReadWith};
 pub use slices::{Read, ReadExactly};

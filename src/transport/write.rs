@@ -1,5 +1,7 @@
 //! The writing side of a stream: straight to the kernel while nothing waits, else a queue in the order of the calls.
 
+mod poll;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::IoSlice;
@@ -27,6 +29,8 @@ pub(super) struct WriteSide {
     budget: Budget,
     /// The writer callback is installed.
     watching: bool,
+    /// Who polls for the queue to be empty; the writer callback is installed for as long as someone does.
+    poller: Waiter,
 }
 
 /// ```text
@@ -58,7 +62,8 @@ impl WriteSide {
     /// The stream is closed: the writers are to be told, in their order.
     pub(super) fn abandon(&mut self) -> Vec<Waiter> {
         self.watching = false;
-        self.queue.drain(..).map(|queued| queued.waiter).collect()
+        let poller = std::mem::take(&mut self.poller);
+        self.queue.drain(..).map(|queued| queued.waiter).chain([poller]).collect()
     }
 
     /// Why no write can be taken now.
@@ -274,16 +279,18 @@ impl Stream {
                 }
             }
         }
-        self.rest_if_empty(core, &mut side);
+        told.extend(self.rest_if_empty(core, &mut side));
         told
     }
 
-    /// With nothing queued there is nothing to be writable for.
-    fn rest_if_empty(&self, core: &Core, side: &mut WriteSide) {
-        if side.queue.is_empty() && side.watching {
-            side.watching = false;
-            core.handle.remove_writer(self.fd);
+    /// With nothing queued there is nothing to be writable for, but for who polls: it is to be told, and asks again.
+    fn rest_if_empty(&self, core: &Core, side: &mut WriteSide) -> Option<Waiter> {
+        if !side.queue.is_empty() || !side.watching {
+            return None;
         }
+        side.watching = false;
+        core.handle.remove_writer(self.fd);
+        Some(std::mem::take(&mut side.poller))
     }
 
     /// Shuts the direction down once it is to end and nothing is queued.
@@ -398,8 +405,11 @@ impl Stream {
         // What is dropped here may hold a waker, which is anyone's code: it goes after the borrow has ended.
         let _waiter = std::mem::take(&mut side.queue[at].waiter);
         let _withdrawn = if side.queue[at].begun { None } else { side.queue.remove(at) };
-        self.rest_if_empty(core, &mut side);
+        let poller = self.rest_if_empty(core, &mut side);
         drop(side);
+        if let Some(mut poller) = poller {
+            poller.wake(core);
+        }
         self.end_if_flushed(core);
     }
 }

@@ -119,14 +119,28 @@ impl<'a> Claim<'a> {
 
     /// Takes the right to read, unless the stream is closed or another read has it.
     pub(super) fn take(&mut self) -> Result<(Rc<Core>, Rc<Stream>), TransportError> {
+        let (core, stream) = self.look()?;
+        if !self.held {
+            self.held = true;
+            let mut side = stream.read.borrow_mut();
+            side.busy = true;
+            let mut poller = std::mem::take(&mut side.waiter);
+            drop(side);
+            if !matches!(poller, Waiter::Nobody) {
+                // Who polls has no right to read. It is to ask again, and to be told that another read is pending.
+                core.handle.remove_reader(stream.fd);
+                poller.wake(&core);
+            }
+        }
+        Ok((core, stream))
+    }
+
+    /// The stream, unless it is closed or another read has the right to read: for who wants it during one call only.
+    pub(super) fn look(&self) -> Result<(Rc<Core>, Rc<Stream>), TransportError> {
         let (core, stream) = self.transport.resolve();
         stream.refuse_closed(Operation::Read)?;
-        if !self.held {
-            let busy = std::mem::replace(&mut stream.read.borrow_mut().busy, true);
-            if busy {
-                return Err(stream.error(Operation::Read, ErrorKind::Busy));
-            }
-            self.held = true;
+        if stream.read.borrow().busy && !self.held {
+            return Err(stream.error(Operation::Read, ErrorKind::Busy));
         }
         Ok((core, stream))
     }

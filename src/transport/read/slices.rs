@@ -105,7 +105,7 @@ impl Drop for ReadExactly<'_> {
 }
 
 /// As much of `buffer` as one receive may fill.
-fn within_a_turn(buffer: &mut [u8]) -> &mut [u8] {
+pub(super) fn within_a_turn(buffer: &mut [u8]) -> &mut [u8] {
     let length = buffer.len().min(BYTES_A_TURN);
     &mut buffer[..length]
 }

@@ -20,6 +20,7 @@ mod semaphore;
 mod server;
 mod shield;
 mod stream_parse;
+mod stream_poll;
 mod stream_read;
 mod stream_read_exclusive;
 mod stream_skip;

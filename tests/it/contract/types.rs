@@ -11,7 +11,7 @@ use twinloop::sync::{
     Acquire, AcquirePermits, Consume, EventWait, Next, Pop, Push, Refill, Take, ThreadEventWait,
 };
 use twinloop::transport::{
-    Accept, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil,
+    Accept, Buffered, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil,
     ReadUntilInto, ReadWith, Shutdown, Skip, Write,
 };
 use twinloop::{
@@ -54,6 +54,8 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<ReadWith<'_, fn(&[u8], bool) -> Option<(usize, ())>>>();
     travels::<ReadToEnd<'_>>();
     travels::<Skip<'_>>();
+    travels::<Buffered<StreamTransport>>();
+    travels::<Buffered<&StreamTransport>>();
     travels::<Fill<'_>>();
     travels::<Write>();
     travels::<Shutdown>();
