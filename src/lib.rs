@@ -14,6 +14,16 @@
 //! | [`StreamServer`], [`StreamTransport`] | connections |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
 //! | [`observe`] | what a dispatcher tells about itself |
+//!
+//! # Features
+//!
+//! All are off, and then the crate depends on no other. Each adds the traits of another library:
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `futures-io` | `AsyncRead` and `AsyncWrite` for [`StreamTransport`] and references to it, `AsyncBufRead` for [`Buffered`](transport::Buffered) |
+//! | `tokio-io` | the same of `tokio`, which none of its runtime comes with |
+//! | `futures-core` | `StreamServer::incoming`, a `Stream` of connections |
 #![forbid(unsafe_code)]
 
 mod callback;

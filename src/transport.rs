@@ -6,12 +6,15 @@
 mod budget;
 mod buffer;
 mod connect;
+mod ecosystem;
 mod read;
 mod server;
 mod stream;
 mod write;
 
 pub use connect::{Connect, connect, connect_with};
+#[cfg(feature = "futures-core")]
+pub use ecosystem::Incoming;
 pub use read::{
     Buffered, Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil, ReadUntilInto, ReadWith,
     Skip,

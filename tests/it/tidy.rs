@@ -121,13 +121,24 @@ fn real_and_sim_do_not_know_each_other() {
 }
 
 #[test]
-fn the_core_depends_on_no_driver_and_on_no_library() {
+fn the_core_depends_on_no_driver_and_on_no_library_but_for_traits_that_are_asked_for() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the root has a manifest");
     let package = manifest.split("[package]").nth(1).expect("the root is a package");
-    assert!(
-        !package.contains("\n[dependencies]"),
-        "the core needs no crate; what it must be told comes through the driver"
-    );
+    let dependencies = package.split("\n[dependencies]\n").nth(1).expect("traits are optional dependencies");
+    let needed = dependencies.lines().take_while(|line| !line.is_empty());
+    pass(needed
+        .filter(|line| !line.contains("optional = true"))
+        .map(|line| {
+            format!("{line:?}: the core needs no crate; what it must be told comes through the driver")
+        })
+        .collect());
+}
+
+#[test]
+fn features_of_the_core_stand_where_they_add_traits() {
+    let mut files = sources("src");
+    files.retain(|(file, _)| !file.starts_with("src/transport/ecosystem") && file != "src/transport.rs");
+    pass(refuse(&files, &["feature = "], "a feature adds traits, in src/transport/ecosystem/"));
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl<S: Borrow<StreamTransport>> Buffered<S> {
         self.stream.take().expect("it is taken apart once")
     }
 
-    fn stream(&self) -> &StreamTransport {
+    pub(in crate::transport) fn stream(&self) -> &StreamTransport {
         self.get_ref().borrow()
     }
 
