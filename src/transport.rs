@@ -7,6 +7,7 @@ mod budget;
 mod buffer;
 mod connect;
 mod ecosystem;
+mod peer;
 mod read;
 mod server;
 mod stream;

@@ -1,4 +1,5 @@
-//! How often the dispatcher asks for memory: not at all once it has grown, but for what a task is made of.
+//! How often the dispatcher asks for memory: not at all once it has grown, but for what a task is made of. And how much of it
+//! an idle connection has.
 //!
 //! A binary of its own, because it counts in the allocator. Counts are kept by thread, so that tests may run side by side.
 
@@ -13,8 +14,8 @@ use std::time::Duration;
 use twinloop::driver::ListenOptions;
 use twinloop::{
     Address, AsyncCallback, AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, Dispatcher, Handle,
-    JoinHandle, PollError, StreamServer, cancel_and_wait, completion, connect, idle, interval, now, sleep,
-    spawn, timeout, yield_now,
+    JoinHandle, PollError, StreamServer, StreamTransport, TransportError, cancel_and_wait, completion,
+    connect, idle, interval, now, sleep, spawn, timeout, yield_now,
 };
 use twinloop_real::RealDriver;
 use twinloop_sim::choice::Choices;
@@ -34,30 +35,44 @@ static ALLOCATOR: Counting = Counting;
 thread_local! {
     /// How often this thread asked for memory. It has no destructor, so that it can be asked at any time.
     static ASKED: Cell<usize> = const { Cell::new(0) };
+    /// How many bytes this thread has asked for and not given back.
+    static LIVE: Cell<isize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call goes on to the system's allocator as it came; counting touches nothing that allocates.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size(), 0);
         // SAFETY: the caller's promises are the system allocator's.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        give_back(layout.size());
         // SAFETY: `memory` came from the system allocator, as all of ours does.
         unsafe { System.dealloc(memory, layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size, layout.size());
         // SAFETY: `memory` came from the system allocator, as all of ours does.
         unsafe { System.realloc(memory, layout, size) }
     }
 }
 
-fn count() {
+/// Memory of `size` bytes is asked for, in place of `before` ones.
+fn count(size: usize, before: usize) {
     ASKED.with(|asked| asked.set(asked.get() + 1));
+    LIVE.with(|live| live.set(live.get() + size as isize));
+    give_back(before);
+}
+
+fn give_back(size: usize) {
+    LIVE.with(|live| live.set(live.get() - size as isize));
+}
+
+fn live() -> isize {
+    LIVE.with(Cell::get)
 }
 
 fn asked() -> usize {
@@ -374,4 +389,50 @@ fn callbacks_of_completions_and_ticks_take_none() {
         assert_eq!(ticks.await, 0);
         Ok(())
     });
+}
+
+/// What a connection costs on the real driver while nothing happens, beside what the kernel has: its state, its entries in the
+/// tables of the dispatcher and of the driver, and no buffer. With the room that the tables have left.
+#[test]
+fn an_idle_connection_has_a_few_hundred_bytes_at_each_end() {
+    const CONNECTIONS: usize = 100;
+    const BYTES_MAX: isize = 560;
+
+    /// A word there and back, so that each end has read and written.
+    async fn exchange(stream: &StreamTransport, peer: &StreamTransport) -> Result<(), TransportError> {
+        for (from, to) in [(stream, peer), (peer, stream)] {
+            from.write(b"hello\n").await?;
+            to.read_line(10).await?;
+        }
+        Ok(())
+    }
+
+    async fn case() -> Outcome {
+        let server = StreamServer::listen(Address::loopback(0))?;
+        let (mut streams, mut peers) = (Vec::with_capacity(CONNECTIONS), Vec::with_capacity(CONNECTIONS));
+        // The first connection has the dispatcher make what all of them share.
+        let first = (connect(server.local_address()).await?, server.accept().await?);
+        exchange(&first.0, &first.1).await?;
+
+        let before = live();
+        for _ in 0..CONNECTIONS {
+            streams.push(connect(server.local_address()).await?);
+        }
+        let connected = live();
+        for _ in 0..CONNECTIONS {
+            peers.push(server.accept().await?);
+        }
+        let accepted = live();
+        for (stream, peer) in streams.iter().zip(&peers) {
+            exchange(stream, peer).await?;
+        }
+        let exchanged = live();
+        let each = |bytes: isize| bytes / CONNECTIONS as isize;
+        let costs = [each(connected - before), each(accepted - connected), each(exchanged - accepted)];
+        println!("bytes a connection: connecting {}, accepted {}, used {}", costs[0], costs[1], costs[2]);
+        assert!(costs[0] <= BYTES_MAX && costs[1] <= BYTES_MAX, "{costs:?} bytes");
+        assert_eq!(costs[2], 0, "a connection that was used has kept something");
+        Ok(())
+    }
+    twinloop_real::run(case()).expect("the real driver runs it").expect("the case passes");
 }

@@ -4,10 +4,12 @@ use crate::dispatcher::Core;
 
 /// Bytes that one direction may move, or connections that one listener may accept, within a turn. Who has spent it ends the
 /// turn's further batches: the driver, and with it timers and other sources, are asked first.
+///
+/// Every stream has two, so they are small. One that sleeps for exactly 2³² turns gives way once too often.
 #[derive(Default)]
 pub(super) struct Budget {
-    turn: u64,
-    spent: usize,
+    turn: u32,
+    spent: u32,
 }
 
 /// A peer that sends as fast as we read can hold up a turn for this many bytes, some 50 µs of copying.
@@ -20,18 +22,19 @@ pub(super) const ACCEPTS_A_TURN: usize = 64;
 impl Budget {
     /// Whether `limit` is not yet spent in the current turn of `core`.
     pub(super) fn allows(&mut self, core: &Core, limit: usize) -> bool {
-        let turn = core.turns.get();
+        let turn = core.turns.get() as u32;
         if self.turn != turn {
             *self = Budget { turn, spent: 0 };
         }
-        let allowed = self.spent < limit;
+        let allowed = (self.spent as usize) < limit;
         core.budget_spent.set(core.budget_spent.get() || !allowed);
         allowed
     }
 
     /// One operation has moved so many bytes.
     pub(super) fn spend_bytes(&mut self, count: usize) {
-        self.spent += count.max(OPERATION_MIN);
+        let spent = u32::try_from(count.max(OPERATION_MIN)).unwrap_or(u32::MAX);
+        self.spent = self.spent.saturating_add(spent);
     }
 
     pub(super) fn spend_one(&mut self) {

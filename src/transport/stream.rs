@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use super::peer::Peer;
 use super::read::ReadSide;
 use super::write::WriteSide;
 use crate::dispatcher::{Core, WaitQueue};
@@ -26,7 +27,8 @@ use crate::{Address, ErrorKind, Handle, Operation, TransportError};
 ///
 /// A stream of which nothing is unread has no receive buffer; a receive borrows one of 16 KiB that all streams of the
 /// dispatcher share. A read that looks for something keeps what has come until it is whole, in at most four times that
-/// plus 64 KiB: its limit is what bounds the memory that a peer can make it take. What is consumed is given back.
+/// plus 64 KiB: its limit is what bounds the memory that a peer can make it take. What is consumed is given back. Without a
+/// buffer, a stream has some 500 bytes beside what the kernel keeps of it.
 pub struct StreamTransport {
     handle: Handle,
     key: Key,
@@ -35,11 +37,11 @@ pub struct StreamTransport {
 /// What the dispatcher keeps of a stream.
 pub(super) struct Stream {
     pub(super) fd: Fd,
-    pub(super) remote: Address,
+    peer: Peer,
     pub(super) closed: Cell<bool>,
     /// The transport, the writes that were queued and who shuts down: whoever is the last to go takes the state along, so that a write
     /// that was done can say so after its transport is gone.
-    holders: Cell<usize>,
+    holders: Cell<u32>,
     pub(super) read: RefCell<ReadSide>,
     pub(super) write: RefCell<WriteSide>,
     /// Who waits for the end of the direction of writing.
@@ -51,7 +53,7 @@ impl StreamTransport {
     pub(super) fn new(handle: Handle, fd: Fd, remote: Address) -> StreamTransport {
         let stream = Rc::new(Stream {
             fd,
-            remote,
+            peer: remote.into(),
             closed: Cell::new(false),
             holders: Cell::new(1),
             read: RefCell::default(),
@@ -73,7 +75,7 @@ impl StreamTransport {
 
     /// The peer's address.
     pub fn remote_address(&self) -> Address {
-        self.resolve().1.remote
+        self.resolve().1.remote()
     }
 
     /// Our own address.
@@ -141,7 +143,7 @@ impl fmt::Debug for StreamTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("StreamTransport");
         if let Some(stream) = self.handle.try_core().and_then(|core| core.object::<Stream>(self.key)) {
-            debug.field("remote", &stream.remote).field("closed", &stream.closed.get());
+            debug.field("remote", &stream.remote()).field("closed", &stream.closed.get());
         }
         debug.finish_non_exhaustive()
     }
@@ -150,6 +152,10 @@ impl fmt::Debug for StreamTransport {
 impl Stream {
     pub(super) fn hold(&self) {
         self.holders.set(self.holders.get() + 1);
+    }
+
+    pub(super) fn remote(&self) -> Address {
+        self.peer.address()
     }
 
     /// One holder less. A closing dispatcher has dropped the state itself.
@@ -183,13 +189,13 @@ impl Stream {
     }
 
     pub(super) fn error(&self, operation: Operation, kind: ErrorKind) -> TransportError {
-        TransportError::new(operation, Some(self.remote), kind)
+        TransportError::new(operation, Some(self.remote()), kind)
     }
 
     pub(super) fn os_error(&self, operation: Operation, error: OsError) -> TransportError {
         match self.refuse_closed(operation) {
             Err(closed) => closed,
-            Ok(()) => TransportError::from_os(operation, Some(self.remote), error),
+            Ok(()) => TransportError::from_os(operation, Some(self.remote()), error),
         }
     }
 }

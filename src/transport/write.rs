@@ -148,7 +148,7 @@ impl StreamTransport {
             Ok(sent) if sent == bytes.len() => self.over(Ok(sent)),
             Ok(sent) => {
                 let ticket = stream.enqueue(&core, self.key(), bytes[sent..].to_vec(), 0, sent > 0);
-                self.queued(ticket, bytes.len(), stream.remote)
+                self.queued(ticket, bytes.len(), stream.remote())
             }
         }
     }
@@ -163,7 +163,7 @@ impl StreamTransport {
             Ok(sent) if sent == total => self.over(Ok(sent)),
             Ok(sent) => {
                 let ticket = stream.enqueue(&core, self.key(), bytes, sent, sent > 0);
-                self.queued(ticket, total, stream.remote)
+                self.queued(ticket, total, stream.remote())
             }
         }
     }
@@ -199,7 +199,7 @@ impl StreamTransport {
         }
         drop(side);
         stream.end_if_flushed(&core);
-        Shutdown { handle: self.handle(), stream: self.key(), remote: stream.remote, wait: None, place }
+        Shutdown { handle: self.handle(), stream: self.key(), remote: stream.remote(), wait: None, place }
     }
 
     fn over(&self, result: Result<usize, TransportError>) -> Write {

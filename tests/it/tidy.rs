@@ -126,12 +126,14 @@ fn the_core_depends_on_no_driver_and_on_no_library_but_for_traits_that_are_asked
     let package = manifest.split("[package]").nth(1).expect("the root is a package");
     let dependencies = package.split("\n[dependencies]\n").nth(1).expect("traits are optional dependencies");
     let needed = dependencies.lines().take_while(|line| !line.is_empty());
-    pass(needed
-        .filter(|line| !line.contains("optional = true"))
-        .map(|line| {
-            format!("{line:?}: the core needs no crate; what it must be told comes through the driver")
-        })
-        .collect());
+    pass(
+        needed
+            .filter(|line| !line.contains("optional = true"))
+            .map(|line| {
+                format!("{line:?}: the core needs no crate; what it must be told comes through the driver")
+            })
+            .collect(),
+    );
 }
 
 #[test]
