@@ -53,7 +53,7 @@ pub enum Operation {
     Option,
     /// Looking up a name.
     Resolve,
-    /// Opening a pipe, a pair of streams, or a standard stream.
+    /// Opening a file, a pipe, a pair of streams, or a standard stream.
     Open,
     /// Working on a file.
     File,

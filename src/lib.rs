@@ -12,6 +12,7 @@
 //! | [`sync`] | what tasks share and wait for: locks, events, queues, semaphores, broadcasts, token buckets |
 //! | [`spawn_thread`], [`Remote`], [`ThreadEvent`] | threads, and what they send each other |
 //! | [`StreamServer`], [`StreamTransport`] | connections |
+//! | [`File`] | files, and sending them over streams |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
 //! | [`observe`] | what a dispatcher tells about itself |
 //!
@@ -60,4 +61,4 @@ pub use sync::{
 pub use task::{Idle, JoinError, JoinHandle, Joined, YieldNow, idle, panic_text, spawn, yield_now};
 pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};
 pub use time::Moment;
-pub use transport::{StreamServer, StreamTransport, connect};
+pub use transport::{File, StreamServer, StreamTransport, connect};

@@ -7,6 +7,7 @@ mod budget;
 mod buffer;
 mod connect;
 mod ecosystem;
+mod file;
 mod peer;
 mod read;
 mod server;
@@ -16,6 +17,7 @@ mod write;
 pub use connect::{Connect, connect, connect_with};
 #[cfg(feature = "futures-core")]
 pub use ecosystem::Incoming;
+pub use file::{File, remove_file};
 pub use read::{
     Buffered, Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil, ReadUntilInto, ReadWith,
     Skip,

@@ -3,22 +3,25 @@
 use std::any::Any;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption,
-    ThreadMain, Unpark,
+    Capabilities, ConnectOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions, OsError, Readiness,
+    SocketOption, ThreadMain, Unpark,
 };
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
 
 use crate::clock::Clock;
+use crate::files::OpenFile;
 use crate::foreign::Foreign;
 use crate::options;
 use crate::platform::{self, ForeignSource, os_error};
 use crate::poller::Poller;
+use crate::sendfile;
 use crate::sockets::Socket;
 
 /// The driver of production: the kernel of this machine.
@@ -48,6 +51,7 @@ pub struct RealDriver {
 enum Descriptor {
     Socket(Socket),
     Foreign(Foreign),
+    File(OpenFile),
 }
 
 impl RealDriver {
@@ -70,6 +74,7 @@ impl RealDriver {
                 self.poller.watch(source, interest, fd)
             }
             Descriptor::Foreign(foreign) => foreign.probe(&self.poller, fd),
+            Descriptor::File(file) => file.watch(&self.poller, fd),
         };
         begun.map(|()| fd).map_err(|error| {
             self.descriptors.remove(key);
@@ -80,7 +85,15 @@ impl RealDriver {
     fn socket(&self, fd: Fd) -> Result<&Socket, OsError> {
         match self.descriptors.get(fd.key()) {
             Some(Descriptor::Socket(socket)) => Ok(socket),
-            Some(Descriptor::Foreign(_)) => Err(OsError::without_code(ErrorKind::Unsupported)),
+            Some(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
+            None => Err(OsError::BAD_DESCRIPTOR),
+        }
+    }
+
+    fn file(&self, fd: Fd) -> Result<&OpenFile, OsError> {
+        match self.descriptors.get(fd.key()) {
+            Some(Descriptor::File(file)) => Ok(file),
+            Some(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
             None => Err(OsError::BAD_DESCRIPTOR),
         }
     }
@@ -186,6 +199,42 @@ impl Driver for RealDriver {
         self.socket(fd)?.as_stream()?.peer_addr().map(Address::from).map_err(os_error)
     }
 
+    fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
+        let file = uninterrupted(|| OpenFile::open(path, options))?;
+        self.take_in(Descriptor::File(file))
+    }
+
+    fn file_length(&mut self, file: Fd) -> Result<u64, OsError> {
+        self.file(file)?.length().map_err(os_error)
+    }
+
+    fn read_file_at(&mut self, file: Fd, offset: u64, buffer: &mut [u8]) -> Result<usize, OsError> {
+        let file = self.file(file)?;
+        uninterrupted(|| file.read_at(buffer, offset))
+    }
+
+    fn write_file_at(&mut self, file: Fd, offset: u64, bytes: &[u8]) -> Result<usize, OsError> {
+        let file = self.file(file)?;
+        uninterrupted(|| file.write_at(bytes, offset))
+    }
+
+    fn set_file_length(&mut self, file: Fd, length: u64) -> Result<(), OsError> {
+        let file = self.file(file)?;
+        uninterrupted(|| file.set_length(length))
+    }
+
+    fn remove_file(&mut self, path: &Path) -> Result<(), OsError> {
+        std::fs::remove_file(path).map_err(os_error)
+    }
+
+    fn send_file(&mut self, fd: Fd, file: Fd, offset: u64, count: usize) -> Result<usize, OsError> {
+        let stream = self.socket(fd)?.as_stream()?;
+        match self.file(file).ok().and_then(OpenFile::with_places) {
+            Some(file) => sendfile::send(stream, file, offset, count),
+            None => Err(OsError::without_code(ErrorKind::Unsupported)),
+        }
+    }
+
     /// Two that share one number would share one place in the selector, and each would get the other's events.
     fn adopt(&mut self, foreign: &mut dyn Any) -> Result<Fd, OsError> {
         let lent = foreign.downcast_mut::<Option<ForeignSource>>().and_then(Option::take);
@@ -203,7 +252,7 @@ impl Driver for RealDriver {
             Some(Descriptor::Foreign(foreign)) => {
                 foreign.rewatch(&self.poller, fd, interest).map_err(os_error)
             }
-            Some(Descriptor::Socket(_)) => Err(OsError::without_code(ErrorKind::Unsupported)),
+            Some(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
             None => Err(OsError::BAD_DESCRIPTOR),
         }
     }

@@ -11,6 +11,8 @@
 //! | `driver.rs` | [`RealDriver`]: the trait's calls and the table of descriptors |
 //! | `adopted.rs`, `foreign.rs` | [`Adopted`]: what the program made itself, watched by this driver |
 //! | `sockets.rs`, `options.rs` | making sockets, and their options |
+//! | `files.rs` | files |
+//! | `sendfile.rs`, `sendfile/` | sending them inside the kernel; the leaves, where unsafe code may stand |
 //! | `poller.rs`, `unparker.rs`, `parking.rs` | waiting, and ending a wait from another thread |
 //! | `clock.rs` | the one place that reads the time |
 //! | `platform.rs` | all that differs between systems, the one place with `cfg` on them |
@@ -19,12 +21,14 @@
 mod adopted;
 mod clock;
 mod driver;
+mod files;
 mod foreign;
 mod options;
 mod parking;
 mod platform;
 mod poller;
 mod run;
+mod sendfile;
 mod sockets;
 mod unparker;
 

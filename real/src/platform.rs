@@ -1,7 +1,9 @@
 //! All that differs between the systems: facts, and calls that exist only here or there.
 //!
-//! No other file of the crate has a `cfg` on the system. Facts are constants made with `cfg!`, so that every system
+//! No other file of the crate has a `cfg` on the system, but those below this one and `sendfile.rs`. Facts are constants made with `cfg!`, so that every system
 //! compiles both sides of each decision.
+
+pub(crate) mod files;
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;

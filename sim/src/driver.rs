@@ -2,14 +2,15 @@
 
 use std::cell::{RefCell, RefMut};
 use std::io::IoSlice;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption,
-    ThreadMain, Unpark,
+    Capabilities, ConnectOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions, OsError, Readiness,
+    SocketOption, ThreadMain, Unpark,
 };
 use twinloop::{Address, Moment};
 
@@ -193,6 +194,36 @@ impl Driver for SimDriver {
 
     fn remote_address(&mut self, fd: Fd) -> Result<Address, OsError> {
         self.call(|kernel, _| kernel.remote_address(fd))
+    }
+
+    fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
+        self.call(|kernel, _| kernel.open_file(path, options))
+    }
+
+    fn file_length(&mut self, file: Fd) -> Result<u64, OsError> {
+        self.call(|kernel, _| kernel.file_length(file))
+    }
+
+    fn read_file_at(&mut self, file: Fd, offset: u64, buffer: &mut [u8]) -> Result<usize, OsError> {
+        self.call(|kernel, _| kernel.read_file_at(file, offset, buffer))
+    }
+
+    fn write_file_at(&mut self, file: Fd, offset: u64, bytes: &[u8]) -> Result<usize, OsError> {
+        self.call(|kernel, _| kernel.write_file_at(file, offset, bytes))
+    }
+
+    fn set_file_length(&mut self, file: Fd, length: u64) -> Result<(), OsError> {
+        self.call(|kernel, _| kernel.set_file_length(file, length))
+    }
+
+    fn remove_file(&mut self, path: &Path) -> Result<(), OsError> {
+        self.call(|kernel, _| kernel.remove_file(path))
+    }
+
+    /// A send of what the file has there, with all that may befall a send.
+    fn send_file(&mut self, fd: Fd, file: Fd, offset: u64, count: usize) -> Result<usize, OsError> {
+        let part = self.call(|kernel, _| kernel.part_to_send(file, offset, count))?;
+        if part.is_empty() { Ok(0) } else { self.send(fd, &part) }
     }
 
     fn close(&mut self, fd: Fd) {

@@ -8,6 +8,7 @@
 //! one lives on here until something is sent over it.
 
 mod errno;
+mod files;
 mod packet;
 mod ports;
 mod tcp;
@@ -22,7 +23,8 @@ use twinloop::driver::{ConnectOptions, Event, Fd, Half, ListenOptions, OsError, 
 use twinloop::table::{Key, Table};
 use twinloop::{Address, Moment};
 
-use errno::{EINVAL, ENOTCONN, EPIPE};
+use errno::{EINVAL, ENOTCONN, ENOTSOCK, EPIPE};
+use files::{Files, OpenFile};
 pub(crate) use packet::Packet;
 use packet::Segment;
 use tcp::{Connection, Out, State};
@@ -33,6 +35,7 @@ const BACKLOG_MAX: usize = 4096;
 pub(crate) struct Kernel {
     ip: IpAddr,
     sockets: Table<Socket>,
+    files: Files,
     connections: Table<Entry>,
     /// Connections by their ends and number.
     by_ends: BTreeMap<Ends, Key>,
@@ -70,6 +73,7 @@ struct Poller {
 enum Socket {
     Listener(Listener),
     Stream(Key),
+    File(OpenFile),
 }
 
 /// Local end, remote end, number.
@@ -111,6 +115,7 @@ impl Kernel {
         Kernel {
             ip,
             sockets: Table::new(),
+            files: Files::new(),
             connections: Table::new(),
             by_ends: BTreeMap::new(),
             listeners: BTreeMap::new(),
@@ -150,6 +155,7 @@ impl Kernel {
         let listener = match self.socket_mut(fd)? {
             Socket::Listener(listener) => listener,
             Socket::Stream(_) => return Err(EINVAL),
+            Socket::File(_) => return Err(ENOTSOCK),
         };
         let key = listener.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
         let stream = self.open(Socket::Stream(key));
@@ -189,6 +195,7 @@ impl Kernel {
     pub(crate) fn take_error(&mut self, fd: Fd) -> Result<Option<OsError>, OsError> {
         match self.socket_mut(fd)? {
             Socket::Listener(_) => Ok(None),
+            Socket::File(_) => Err(ENOTSOCK),
             Socket::Stream(key) => {
                 let key = *key;
                 Ok(self.entry_mut(key).connection.take_error())
@@ -220,7 +227,9 @@ impl Kernel {
     }
 
     pub(crate) fn set_option(&mut self, fd: Fd, option: SocketOption) -> Result<(), OsError> {
-        self.socket_mut(fd)?;
+        if let Socket::File(_) = self.socket(fd)? {
+            return Err(ENOTSOCK);
+        }
         match option {
             // Small segments are always sent at once.
             SocketOption::NoDelay(_) => Ok(()),
@@ -231,6 +240,7 @@ impl Kernel {
     pub(crate) fn local_address(&mut self, fd: Fd) -> Result<Address, OsError> {
         match self.socket_mut(fd)? {
             Socket::Listener(listener) => Ok(Address::Ip(listener.address)),
+            Socket::File(_) => Err(ENOTSOCK),
             Socket::Stream(key) => {
                 let key = *key;
                 Ok(Address::Ip(self.entry(key).ends.0))
@@ -263,6 +273,7 @@ impl Kernel {
                 self.listeners.remove(&listener.address);
                 self.refuse_waiting(fd.key());
             }
+            Socket::File(_) => {}
         }
     }
 
@@ -366,7 +377,8 @@ impl Kernel {
             sockets.remove(key);
         }
         let watched_by = std::mem::take(&mut self.watched_by);
-        *self = Kernel { next_port, next_connection, sockets, watched_by, ..Kernel::new(self.ip) };
+        let files = std::mem::replace(&mut self.files, Files::new());
+        *self = Kernel { next_port, next_connection, sockets, watched_by, files, ..Kernel::new(self.ip) };
     }
 
     // ---- below the calls ----
@@ -532,6 +544,7 @@ impl Kernel {
         match self.socket(fd)? {
             Socket::Stream(key) => Ok(*key),
             Socket::Listener(_) => Err(ENOTCONN),
+            Socket::File(_) => Err(ENOTSOCK),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use twinloop::{Address, Moment};
@@ -62,6 +63,7 @@ pub struct Sim {
     own_host_faults: Vec<(HostIndex, HostFaults)>,
     link_faults: LinkFaults,
     own_link_faults: Vec<(HostIndex, HostIndex, LinkFaults)>,
+    files: Vec<(HostIndex, PathBuf, Vec<u8>)>,
     pub(crate) script: Vec<Step>,
     checks: Vec<(&'static str, Check)>,
     budget: Budget,
@@ -78,6 +80,7 @@ impl Sim {
             own_host_faults: Vec::new(),
             link_faults: LinkFaults::default(),
             own_link_faults: Vec::new(),
+            files: Vec::new(),
             script: Vec::new(),
             checks: Vec::new(),
             budget: Budget { turns: TURN_BUDGET, time: TIME_BUDGET },
@@ -161,6 +164,33 @@ impl Sim {
         self.own_host_faults.push((host, faults));
     }
 
+    /// Has `host` begin with a file at `path`. What its programs make of it survives their crashes.
+    ///
+    /// # Panics
+    ///
+    /// If a host of that name was not added before.
+    ///
+    /// ```
+    /// use twinloop::File;
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::story::Telling;
+    ///
+    /// let report = twinloop_sim::run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     sim.client("host", || async {
+    ///         let mut bytes = [0; 5];
+    ///         File::open("/www/index.html")?.read_at(0, &mut bytes)?;
+    ///         assert_eq!(&bytes, b"hello");
+    ///         Ok(())
+    ///     });
+    ///     sim.file("host", "/www/index.html", b"hello");
+    /// });
+    /// assert!(report.verdict.is_passed());
+    /// ```
+    pub fn file(&mut self, host: &str, path: impl AsRef<Path>, contents: impl Into<Vec<u8>>) {
+        let host = self.index(host);
+        self.files.push((host, path.as_ref().to_owned(), contents.into()));
+    }
+
     /// Says what is to happen once `time` has passed.
     #[must_use = "say what is to happen then"]
     pub fn at(&mut self, time: Duration) -> At<'_> {
@@ -221,6 +251,9 @@ impl Sim {
                 Link::new(LinkRule::new(&mut chooser, name, other, link_faults(host, to)))
             };
             links.push(names.iter().enumerate().map(rule).collect());
+        }
+        for (host, path, contents) in self.files {
+            machines[host].kernel.put_file(&path, contents);
         }
         let state = State::new(chooser, Record::new(self.telling), machines, links);
         let mut world = World::new(state, hosts, script, budget);

@@ -1,5 +1,7 @@
 //! The driver's calls on descriptors, made through the latch so that it always knows what the kernel last said.
 
+mod files;
+
 use std::any::Any;
 
 use super::sources::Interest;

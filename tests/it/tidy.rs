@@ -192,6 +192,7 @@ const REEXPORTS: &[(&str, &str)] = &[
     ("BroadcastQueue", "sync"),
     ("Subscriber", "sync"),
     ("ThreadEvent", "sync"),
+    ("File", "transport"),
     ("StreamServer", "transport"),
     ("StreamTransport", "transport"),
     ("connect", "transport"),

@@ -4,8 +4,15 @@ use std::io::ErrorKind;
 
 use twinloop::driver::OsError;
 
+pub(super) const ENOENT: OsError = OsError::new(ErrorKind::NotFound, 2);
+pub(super) const EACCES: OsError = OsError::new(ErrorKind::PermissionDenied, 13);
+pub(super) const EEXIST: OsError = OsError::new(ErrorKind::AlreadyExists, 17);
+pub(super) const ENOTDIR: OsError = OsError::new(ErrorKind::NotADirectory, 20);
+pub(super) const EISDIR: OsError = OsError::new(ErrorKind::IsADirectory, 21);
+pub(super) const EFBIG: OsError = OsError::new(ErrorKind::FileTooLarge, 27);
 pub(super) const EPIPE: OsError = OsError::new(ErrorKind::BrokenPipe, 32);
 pub(super) const EINVAL: OsError = OsError::new(ErrorKind::InvalidInput, 22);
+pub(super) const ENOTSOCK: OsError = OsError::new(ErrorKind::Other, 88);
 pub(super) const EADDRINUSE: OsError = OsError::new(ErrorKind::AddrInUse, 98);
 pub(super) const EADDRNOTAVAIL: OsError = OsError::new(ErrorKind::AddrNotAvailable, 99);
 pub(super) const ENETUNREACH: OsError = OsError::new(ErrorKind::NetworkUnreachable, 101);

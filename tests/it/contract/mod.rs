@@ -12,6 +12,7 @@ mod deadline;
 mod descriptors;
 mod event;
 mod fairness;
+mod files;
 mod interval;
 mod lock;
 mod queue;
