@@ -24,4 +24,4 @@ pub use read::{
 };
 pub use server::{Accept, StreamServer};
 pub use stream::{Close, StreamTransport};
-pub use write::{Shutdown, Write};
+pub use write::{Shutdown, UntilWritable, Write, WriteFile};

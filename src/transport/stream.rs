@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::peer::Peer;
 use super::read::ReadSide;
-use super::write::WriteSide;
+use super::write::{WriteSide, tell};
 use crate::dispatcher::{Core, WaitQueue};
 use crate::driver::{Fd, OsError, SocketOption};
 use crate::table::Key;
@@ -46,6 +46,8 @@ pub(super) struct Stream {
     pub(super) write: RefCell<WriteSide>,
     /// Who waits for the end of the direction of writing.
     pub(super) shutdowns: WaitQueue,
+    /// Who waits for the queue of writes to fall to its low-water mark.
+    pub(super) writables: WaitQueue,
 }
 
 impl StreamTransport {
@@ -59,6 +61,7 @@ impl StreamTransport {
             read: RefCell::default(),
             write: RefCell::default(),
             shutdowns: WaitQueue::default(),
+            writables: WaitQueue::default(),
         });
         StreamTransport { handle, key: handle.core().insert_object(stream) }
     }
@@ -172,10 +175,13 @@ impl Stream {
         if self.closed.replace(true) {
             return;
         }
-        let writers = self.write.borrow_mut().abandon();
-        for mut waiter in writers {
-            waiter.wake(core);
-        }
+        let mut side = self.write.borrow_mut();
+        let writers = side.abandon(self);
+        let mut poller = side.take_poller();
+        drop(side);
+        tell(core, writers);
+        poller.wake(core);
+        self.writables.grant_all(core);
         self.shutdowns.grant_all(core);
         let mut reader = self.read.borrow_mut().abandon();
         reader.wake(core);

@@ -1,9 +1,10 @@
 //! Writing by polling, for who writes futures by hand, and for the traits of other libraries.
 
 use std::io::IoSlice;
+use std::panic::Location;
 use std::task::{Context, Poll};
 
-use super::{End, VECTOR_MAX};
+use super::queue::{Batch, End};
 use crate::dispatcher::Core;
 use crate::driver::OsError;
 use crate::transport::budget::BYTES_A_TURN;
@@ -44,9 +45,9 @@ impl StreamTransport {
         context: &Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<Result<usize, TransportError>> {
-        let part = &buffers[..buffers.len().min(VECTOR_MAX)];
-        let length = part.iter().map(|buffer| buffer.len()).sum();
-        self.poll_send(context, length, |core, stream| core.send_vectored(stream.fd, part))
+        let batch = Batch::of(buffers.iter().map(|buffer| &**buffer));
+        let length = batch.as_slice().iter().map(|buffer| buffer.len()).sum();
+        self.poll_send(context, length, |core, stream| core.send_vectored(stream.fd, batch.as_slice()))
     }
 
     /// Waits until no write is queued: the kernel has everything.
@@ -62,7 +63,7 @@ impl StreamTransport {
         if let End::Failed(error) = side.end {
             return Poll::Ready(Err(stream.os_error(Operation::Write, error)));
         }
-        if side.queue.is_empty() {
+        if side.is_empty() {
             return Poll::Ready(Ok(()));
         }
         drop(side);
@@ -104,11 +105,11 @@ impl StreamTransport {
         let (core, stream) = self.resolve();
         stream.refuse_closed(Operation::Write)?;
         let mut side = stream.write.borrow_mut();
-        side.refusal(&stream)?;
+        side.refusal(&stream, Operation::Write)?;
         if length == 0 {
             return Poll::Ready(Ok(0));
         }
-        if side.queue.is_empty() && side.budget.allows(&core, BYTES_A_TURN) {
+        if side.is_empty() && side.budget.allows(&core, BYTES_A_TURN) {
             match send(&core, &stream) {
                 Ok(count) => {
                     side.budget.spend_bytes(count);
@@ -133,10 +134,7 @@ impl StreamTransport {
         poller.note(core, context);
         let mut side = stream.write.borrow_mut();
         side.poller = poller;
-        let watching = std::mem::replace(&mut side.watching, true);
-        drop(side);
-        if !watching {
-            stream.watch(core, self.key());
-        }
+        side.poller_place = Some(Location::caller());
+        stream.arm(core, self.key(), &mut side);
     }
 }

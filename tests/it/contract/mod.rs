@@ -36,3 +36,6 @@ mod token_bucket;
 mod turn;
 mod types;
 mod wakers;
+mod water_marks;
+mod write_file;
+mod write_vectored;

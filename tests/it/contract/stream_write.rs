@@ -428,6 +428,20 @@ fn a_reset_fails_every_queued_write_and_the_shutdown() {
     });
 }
 
+/// R113, R122: a shutdown that waits alone learns of a reset as well.
+#[test]
+fn a_reset_fails_a_shutdown_that_nobody_waits_beside() {
+    run(|| async {
+        let (stream, peer) = pair().await?;
+        clog(&stream).await;
+        let shutdown = spawn(stream.shutdown());
+        settle().await;
+        peer.close().await;
+        assert!(matches!(kind(shutdown.await?), ErrorKind::Os(_)));
+        Ok(())
+    });
+}
+
 /// R110: the result of a write that was handed over is its length, whenever it is asked for.
 #[test]
 fn a_write_that_is_done_says_so_after_the_stream_was_closed() {

@@ -12,11 +12,11 @@ use twinloop::sync::{
 };
 use twinloop::transport::{
     Accept, Buffered, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil,
-    ReadUntilInto, ReadWith, Shutdown, Skip, Write,
+    ReadUntilInto, ReadWith, Shutdown, Skip, UntilWritable, Write, WriteFile,
 };
 use twinloop::{
-    AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, Completer, Completion, Handle, Idle,
-    Interval, JoinHandle, Joined, LockGuard, Moment, Permit, Remote, RemoteJoin, Sleep, StreamServer,
+    AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, Completer, Completion, File, Handle,
+    Idle, Interval, JoinHandle, Joined, LockGuard, Moment, Permit, Remote, RemoteJoin, Sleep, StreamServer,
     StreamTransport, Subscriber, ThreadEvent, Tick, TimerId, TokenBucket, UntilReady, YieldNow,
 };
 
@@ -58,6 +58,9 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<Buffered<&StreamTransport>>();
     travels::<Fill<'_>>();
     travels::<Write>();
+    travels::<WriteFile>();
+    travels::<UntilWritable>();
+    travels::<File>();
     travels::<Shutdown>();
     travels::<Close>();
     travels::<Accept<'_>>();
