@@ -207,7 +207,7 @@ impl WriteSide {
     }
 
     /// Who polls, if the queue is empty: it is to ask again.
-    pub(super) fn take_poller(&mut self) -> Waiter {
+    pub(in crate::transport) fn take_poller(&mut self) -> Waiter {
         if !self.is_empty() {
             return Waiter::Nobody;
         }
