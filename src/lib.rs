@@ -61,4 +61,7 @@ pub use sync::{
 pub use task::{Idle, JoinError, JoinHandle, Joined, YieldNow, idle, panic_text, spawn, yield_now};
 pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};
 pub use time::Moment;
-pub use transport::{File, StreamServer, StreamTransport, connect};
+pub use transport::{
+    File, StreamServer, StreamTransport, connect, connect_any, connect_host, connect_to, resolve,
+    resolve_address,
+};

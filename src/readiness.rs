@@ -89,7 +89,12 @@ struct Wait {
 }
 
 impl UntilReady {
-    fn new(handle: Handle, fd: Fd, interest: Interest, place: &'static Location<'static>) -> UntilReady {
+    pub(crate) fn new(
+        handle: Handle,
+        fd: Fd,
+        interest: Interest,
+        place: &'static Location<'static>,
+    ) -> UntilReady {
         UntilReady { handle, fd, interest, place, wait: None }
     }
 

@@ -7,7 +7,11 @@ mod budget;
 mod buffer;
 mod connect;
 mod ecosystem;
+mod fallback;
 mod file;
+mod host;
+mod names;
+mod options;
 mod peer;
 mod read;
 mod server;
@@ -17,7 +21,10 @@ mod write;
 pub use connect::{Connect, connect, connect_with};
 #[cfg(feature = "futures-core")]
 pub use ecosystem::Incoming;
+pub use fallback::{ConnectAny, FallbackOptions, connect_any, connect_any_with};
 pub use file::{File, remove_file};
+pub use host::{ConnectHost, connect_host, connect_host_with, connect_to, connect_to_with};
+pub use names::{Resolve, ResolveAddress, resolve, resolve_address};
 pub use read::{
     Buffered, Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil, ReadUntilInto, ReadWith,
     Skip,

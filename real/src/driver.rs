@@ -2,15 +2,15 @@
 
 use std::any::Any;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions, OsError, Readiness,
-    SocketOption, ThreadMain, Unpark,
+    Capabilities, ConnectOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions, OptionName, OsError,
+    Readiness, SocketOption, ThreadMain, Unpark,
 };
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
@@ -21,14 +21,16 @@ use crate::foreign::Foreign;
 use crate::options;
 use crate::platform::{self, ForeignSource, os_error};
 use crate::poller::Poller;
+use crate::resolver::{Answer, Resolver};
 use crate::sendfile;
 use crate::sockets::Socket;
 
 /// The driver of production: the kernel of this machine.
 ///
-/// Streams are made with `TCP_NODELAY` set. A call that does not fit the kind of a socket answers
+/// A call that does not fit the kind of a socket answers
 /// [`NotConnected`](ErrorKind::NotConnected) (a stream's call on a listener), [`InvalidInput`](ErrorKind::InvalidInput)
-/// (`accept` on a stream) or [`Unsupported`](ErrorKind::Unsupported) (any call on what was adopted).
+/// (`accept` on a stream) or [`Unsupported`](ErrorKind::Unsupported) (any call on what was adopted, and a socket's call on a
+/// name that is looked up).
 ///
 /// ```
 /// use twinloop::Address;
@@ -45,6 +47,9 @@ pub struct RealDriver {
     descriptors: Table<Descriptor>,
     poller: Poller,
     clock: Clock,
+    resolver: Resolver,
+    /// Streams whose handshake waits for the first write, and where they lead.
+    put_off: Vec<(Fd, Address)>,
 }
 
 #[derive(Debug)]
@@ -52,6 +57,8 @@ enum Descriptor {
     Socket(Socket),
     Foreign(Foreign),
     File(OpenFile),
+    /// A name that is looked up, and its answer once that has come.
+    Lookup(Option<Answer>),
 }
 
 impl RealDriver {
@@ -61,7 +68,15 @@ impl RealDriver {
     ///
     /// The system's, when it has no descriptor left for the selector or its waker.
     pub fn new() -> io::Result<RealDriver> {
-        Ok(RealDriver { descriptors: Table::new(), poller: Poller::new()?, clock: Clock::new() })
+        let poller = Poller::new()?;
+        let resolver = Resolver::new(poller.unparker());
+        Ok(RealDriver {
+            descriptors: Table::new(),
+            poller,
+            clock: Clock::new(),
+            resolver,
+            put_off: Vec::new(),
+        })
     }
 
     /// Takes `descriptor` into the table, and has it watched as its kind is. On failure it is dropped.
@@ -75,6 +90,7 @@ impl RealDriver {
             }
             Descriptor::Foreign(foreign) => foreign.probe(&self.poller, fd),
             Descriptor::File(file) => file.watch(&self.poller, fd),
+            Descriptor::Lookup(_) => unreachable!("a lookup is nothing that a selector watches"),
         };
         begun.map(|()| fd).map_err(|error| {
             self.descriptors.remove(key);
@@ -115,6 +131,13 @@ impl Driver for RealDriver {
         // hold one. So an event may come for a socket that is closed: its key is stale.
         let fetched = self.poller.events();
         events.extend(fetched.filter(|event| self.descriptors.get(event.fd.key()).is_some()));
+        for (fd, answer) in self.resolver.take_answers() {
+            // A lookup that was given up meanwhile is in the table no more.
+            if let Some(Descriptor::Lookup(lookup)) = self.descriptors.get_mut(fd.key()) {
+                *lookup = Some(answer);
+                events.push(Event { fd, readiness: Readiness::READABLE });
+            }
+        }
         Ok(())
     }
 
@@ -154,8 +177,12 @@ impl Driver for RealDriver {
 
     fn connect(&mut self, remote: &Address, options: &ConnectOptions) -> Result<Fd, OsError> {
         // Watched only after the connect began: epoll calls a socket that never did hung up.
-        let stream = Socket::connect(remote, options).map_err(os_error)?;
-        self.take_in(Descriptor::Socket(stream))
+        let (stream, is_put_off) = Socket::connect(remote, options).map_err(os_error)?;
+        let fd = self.take_in(Descriptor::Socket(stream))?;
+        if is_put_off {
+            self.put_off.push((fd, *remote));
+        }
+        Ok(fd)
     }
 
     fn take_error(&mut self, fd: Fd) -> Result<Option<OsError>, OsError> {
@@ -191,12 +218,39 @@ impl Driver for RealDriver {
         options::set(self.socket(fd)?, option).map_err(os_error)
     }
 
+    fn option(&mut self, fd: Fd, name: OptionName) -> Result<SocketOption, OsError> {
+        options::get(self.socket(fd)?, name).map_err(os_error)
+    }
+
     fn local_address(&mut self, fd: Fd) -> Result<Address, OsError> {
         self.socket(fd)?.local_address().map(Address::from).map_err(os_error)
     }
 
     fn remote_address(&mut self, fd: Fd) -> Result<Address, OsError> {
-        self.socket(fd)?.as_stream()?.peer_addr().map(Address::from).map_err(os_error)
+        match self.socket(fd)?.remote_address() {
+            Ok(address) => Ok(address.into()),
+            Err(error) => {
+                let put_off = self.put_off.iter().find(|(other, _)| *other == fd);
+                put_off.map(|(_, remote)| *remote).ok_or(os_error(error))
+            }
+        }
+    }
+
+    fn resolve(&mut self, name: &str) -> Result<Fd, OsError> {
+        let key = self.descriptors.insert(Descriptor::Lookup(None));
+        let fd = Fd::from_key(key);
+        self.resolver.begin(fd, name).map(|()| fd).map_err(|error| {
+            self.descriptors.remove(key);
+            os_error(error)
+        })
+    }
+
+    fn resolved(&mut self, fd: Fd) -> Result<Vec<IpAddr>, OsError> {
+        match self.descriptors.get(fd.key()) {
+            Some(Descriptor::Lookup(answer)) => answer.clone().unwrap_or(Err(OsError::WOULD_BLOCK)),
+            Some(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
+            None => Err(OsError::BAD_DESCRIPTOR),
+        }
     }
 
     fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
@@ -258,9 +312,14 @@ impl Driver for RealDriver {
     }
 
     fn close(&mut self, fd: Fd) {
-        if let Some(Descriptor::Foreign(mut foreign)) = self.descriptors.remove(fd.key()) {
-            // It fails when the owner has closed the descriptor already. Then the kernel has ended the watch.
-            let _ = foreign.rewatch(&self.poller, fd, Readiness::EMPTY);
+        self.put_off.retain(|(other, _)| *other != fd);
+        match self.descriptors.remove(fd.key()) {
+            Some(Descriptor::Foreign(mut foreign)) => {
+                // It fails when the owner has closed the descriptor already. Then the kernel has ended the watch.
+                let _ = foreign.rewatch(&self.poller, fd, Readiness::EMPTY);
+            }
+            Some(Descriptor::Lookup(None)) => self.resolver.give_up(fd),
+            Some(Descriptor::Lookup(Some(_)) | Descriptor::Socket(_) | Descriptor::File(_)) | None => {}
         }
     }
 }

@@ -14,6 +14,7 @@
 //! | `files.rs` | files |
 //! | `sendfile.rs`, `sendfile/` | sending them inside the kernel; the leaves, where unsafe code may stand |
 //! | `poller.rs`, `unparker.rs`, `parking.rs` | waiting, and ending a wait from another thread |
+//! | `resolver.rs` | looking up names, on helper threads |
 //! | `clock.rs` | the one place that reads the time |
 //! | `platform.rs` | all that differs between systems, the one place with `cfg` on them |
 #![deny(unsafe_code)]
@@ -27,6 +28,7 @@ mod options;
 mod parking;
 mod platform;
 mod poller;
+mod resolver;
 mod run;
 mod sendfile;
 mod sockets;

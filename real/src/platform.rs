@@ -1,9 +1,12 @@
 //! All that differs between the systems: facts, and calls that exist only here or there.
 //!
-//! No other file of the crate has a `cfg` on the system, but those below this one and `sendfile.rs`. Facts are constants made with `cfg!`, so that every system
-//! compiles both sides of each decision.
+//! No other file of the crate has a `cfg` on the system, but for those in the folder of this one and `sendfile.rs`. Facts are
+//! constants made with `cfg!`, so that every system compiles both sides of each decision.
 
+#[cfg(any(target_os = "android", target_os = "linux"))]
+mod fast_open;
 pub(crate) mod files;
+mod options;
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
@@ -64,6 +67,7 @@ pub(crate) fn connect_goes_on(error: &io::Error) -> bool {
 }
 
 pub(crate) use foreign::{AsForeign, ForeignSource};
+pub(crate) use options::*;
 pub(crate) use system::{send_vectored, stream_socket};
 
 /// Systems that take what is asked of a socket as a flag of the call itself.

@@ -10,9 +10,9 @@ use socket2::{Domain, SockRef};
 use twinloop::Address;
 use twinloop::driver::{ConnectOptions, ListenOptions, OsError};
 
-use crate::platform;
+use crate::{options, platform};
 
-/// A socket of the driver. Never blocks; a stream sends small segments at once (`TCP_NODELAY`).
+/// A socket of the driver. Never blocks.
 ///
 /// Dropping it closes it and ends its watch: on Unix the kernel forgets a closed descriptor, on Windows mio's type sees
 /// to it. Deregistering first would be a system call for nothing.
@@ -24,34 +24,30 @@ pub(crate) enum Socket {
 
 impl Socket {
     /// A listener that is bound and listens.
-    ///
-    /// Whether one on `::` takes IPv4 too is left as the system has it.
     pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<Socket> {
         let address = ip(address)?;
         let socket = platform::stream_socket(Domain::for_address(address))?;
-        if options.reuse_address && platform::REUSE_ADDRESS_IS_SAFE {
-            socket.set_reuse_address(true)?;
-        }
-        if platform::NO_DELAY_IS_INHERITED {
-            socket.set_tcp_nodelay(true)?;
-        }
+        options::prepare_listener(&socket, options)?;
         socket.bind(&address.into())?;
         socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
         Ok(Socket::Listener(TcpListener::from_std(socket.into())))
     }
 
-    /// A stream that is connected, or on its way.
-    pub(crate) fn connect(remote: &Address, options: &ConnectOptions) -> io::Result<Socket> {
+    /// A stream that is connected, or on its way; and whether it says that it is connected and is not, as with fast open: the
+    /// kernel puts the handshake off until the first write, and until then knows of no peer.
+    pub(crate) fn connect(remote: &Address, options: &ConnectOptions) -> io::Result<(Socket, bool)> {
         let remote = reachable(ip(remote)?);
         let socket = platform::stream_socket(Domain::for_address(remote))?;
+        options::prepare_stream(&socket, options)?;
         if let Some(local) = &options.local {
             socket.bind(&ip(local)?.into())?;
         }
-        socket.set_tcp_nodelay(true)?;
-        match socket.connect(&remote.into()) {
-            Err(error) if !platform::connect_goes_on(&error) => Err(error),
-            _ => Ok(Socket::Stream(TcpStream::from_std(socket.into()))),
-        }
+        let is_put_off = match socket.connect(&remote.into()) {
+            Ok(()) => options.fast_open && socket.peer_addr().is_err(),
+            Err(error) if platform::connect_goes_on(&error) => false,
+            Err(error) => return Err(error),
+        };
+        Ok((Socket::Stream(TcpStream::from_std(socket.into())), is_put_off))
     }
 
     /// The next connection. A socket that does not listen answers `EINVAL`'s kind, as Linux does.
@@ -60,12 +56,12 @@ impl Socket {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         let (stream, peer) = listener.accept()?;
-        if !platform::NO_DELAY_IS_INHERITED {
+        if !platform::NO_DELAY_IS_INHERITED && listener_has_no_delay(listener) {
             // macOS refuses this on a connection that its peer has reset already. That is no fault of the listener, and
             // the first `recv` will tell it.
             let _ = stream.set_nodelay(true);
         }
-        Ok((Socket::Stream(stream), peer))
+        Ok((Socket::Stream(stream), canonical(peer)))
     }
 
     /// The stream. A listener is not connected to anything, and says so.
@@ -84,10 +80,15 @@ impl Socket {
     }
 
     pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
-        match self {
+        let address = match self {
             Socket::Listener(listener) => listener.local_addr(),
             Socket::Stream(stream) => stream.local_addr(),
-        }
+        };
+        address.map(canonical)
+    }
+
+    pub(crate) fn remote_address(&self) -> io::Result<SocketAddr> {
+        self.as_stream()?.peer_addr().map(canonical)
     }
 
     /// What to watch, and in which directions it can become ready.
@@ -101,6 +102,18 @@ impl Socket {
 
 fn ip(address: &Address) -> io::Result<SocketAddr> {
     address.as_ip().ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+fn listener_has_no_delay(listener: &TcpListener) -> bool {
+    SockRef::from(listener).tcp_nodelay().unwrap_or(true)
+}
+
+/// An IPv4 address that an IPv6 socket shows in its own clothes (`::ffff:a.b.c.d`), as what it is (R146).
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => SocketAddr::new(ip.to_canonical(), address.port()),
+        _ => address,
+    }
 }
 
 /// `remote`, or the loopback where it says "any address" and this system can not connect to that (R131).

@@ -2,6 +2,7 @@
 
 use std::cell::{RefCell, RefMut};
 use std::io::IoSlice;
+use std::net::IpAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions, OsError, Readiness,
-    SocketOption, ThreadMain, Unpark,
+    Capabilities, ConnectOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions, OptionName, OsError,
+    Readiness, SocketOption, ThreadMain, Unpark,
 };
 use twinloop::{Address, Moment};
 
@@ -188,6 +189,10 @@ impl Driver for SimDriver {
         self.call(|kernel, _| kernel.set_option(fd, option))
     }
 
+    fn option(&mut self, fd: Fd, name: OptionName) -> Result<SocketOption, OsError> {
+        self.call(|kernel, _| kernel.option(fd, name))
+    }
+
     fn local_address(&mut self, fd: Fd) -> Result<Address, OsError> {
         self.call(|kernel, _| kernel.local_address(fd))
     }
@@ -224,6 +229,16 @@ impl Driver for SimDriver {
     fn send_file(&mut self, fd: Fd, file: Fd, offset: u64, count: usize) -> Result<usize, OsError> {
         let part = self.call(|kernel, _| kernel.part_to_send(file, offset, count))?;
         if part.is_empty() { Ok(0) } else { self.send(fd, &part) }
+    }
+
+    fn resolve(&mut self, name: &str) -> Result<Fd, OsError> {
+        let mut state = self.state()?;
+        state.machines[self.host].kernel.enter(self.thread);
+        Ok(state.resolve(self.host, name))
+    }
+
+    fn resolved(&mut self, fd: Fd) -> Result<Vec<IpAddr>, OsError> {
+        self.call(|kernel, _| kernel.resolved(fd))
     }
 
     fn close(&mut self, fd: Fd) {

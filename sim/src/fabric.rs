@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use twinloop::Moment;
-use twinloop::driver::Event;
+use twinloop::driver::{Event, Fd};
 
 use crate::kernel::Packet;
 
@@ -24,6 +24,8 @@ pub(crate) enum Due {
     Heal { from: HostIndex, to: HostIndex },
     /// A crashed host starts again, if it is still down from the crash that asked for it.
     Restart { host: HostIndex, life: u64 },
+    /// A lookup of a name is answered, if the host still lives its life of then. `lost`: not by who knows.
+    Answer { host: HostIndex, life: u64, fd: Fd, name: String, lost: bool },
     /// A step of the scenario's script.
     Script(usize),
 }

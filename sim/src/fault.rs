@@ -87,6 +87,9 @@ pub struct HostFaults {
     event_order: f64,
     late_timer: f64,
     late_wake: f64,
+    lookup_latency: Duration,
+    lookup_jitter: Duration,
+    lookup_loss: f64,
     crash: f64,
     down_for: Range<Duration>,
 }
@@ -101,6 +104,9 @@ impl Default for HostFaults {
             event_order: 0.0,
             late_timer: 0.0,
             late_wake: 0.0,
+            lookup_latency: Duration::from_millis(1),
+            lookup_jitter: Duration::ZERO,
+            lookup_loss: 0.0,
             crash: 0.0,
             down_for: Duration::from_millis(100)..Duration::from_secs(3),
         }
@@ -147,6 +153,24 @@ impl HostFaults {
     /// The probability that a thread goes on late, up to 20 ms, after another one has woken it.
     pub fn late_wake(mut self, probability: f64) -> Self {
         self.late_wake = checked(probability);
+        self
+    }
+
+    /// Each lookup of a name takes at least this long; 1 ms if nothing is said.
+    pub fn lookup_latency(mut self, least: Duration) -> Self {
+        self.lookup_latency = least;
+        self
+    }
+
+    /// Each lookup of a name may take up to this much longer.
+    pub fn lookup_jitter(mut self, most: Duration) -> Self {
+        self.lookup_jitter = most;
+        self
+    }
+
+    /// The probability that nobody answers a lookup of a name: it fails as with [`NameFailure::NoAnswer`](crate::NameFailure::NoAnswer).
+    pub fn lookup_loss(mut self, probability: f64) -> Self {
+        self.lookup_loss = checked(probability);
         self
     }
 
@@ -258,6 +282,8 @@ pub(crate) struct HostRule {
     event_order: Site,
     late_timer: Site,
     late_wake: Site,
+    lookup_jitter: Site,
+    lookup_loss: Site,
     crash: Site,
     down_for: Site,
 }
@@ -274,6 +300,8 @@ impl HostRule {
             event_order: site("event order"),
             late_timer: site("late timer"),
             late_wake: site("late wake"),
+            lookup_jitter: site("lookup jitter"),
+            lookup_loss: site("lookup loss"),
             crash: site("crash"),
             down_for: site("down for"),
         }
@@ -323,6 +351,16 @@ impl HostRule {
             events.swap(at, other);
         }
         count - chooser.pick(self.event_order, count)
+    }
+
+    /// How long a lookup takes, and whether nobody answers it.
+    pub(crate) fn judge_lookup(&self, chooser: &mut Chooser) -> (Duration, bool) {
+        let (least, jitter) = (self.faults.lookup_latency, self.faults.lookup_jitter);
+        let lost = chooser.chance(self.lookup_loss, self.faults.lookup_loss);
+        if jitter.is_zero() {
+            return (least, lost);
+        }
+        (draw_duration(chooser, self.lookup_jitter, &(least..least + jitter)), lost)
     }
 
     pub(crate) fn draws_crashes(&self) -> bool {

@@ -9,6 +9,8 @@
 
 mod errno;
 mod files;
+mod lookup;
+mod options;
 mod packet;
 mod ports;
 mod tcp;
@@ -17,14 +19,16 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
-use twinloop::driver::{ConnectOptions, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption};
+use twinloop::driver::{ConnectOptions, Event, Fd, Half, ListenOptions, OsError, Readiness};
 use twinloop::table::{Key, Table};
 use twinloop::{Address, Moment};
 
-use errno::{EINVAL, ENOTCONN, ENOTSOCK, EPIPE};
+use errno::{EINVAL, ENETUNREACH, ENOTCONN, ENOTSOCK, EPIPE};
 use files::{Files, OpenFile};
+use lookup::Lookup;
+use options::Options;
 pub(crate) use packet::Packet;
 use packet::Segment;
 use tcp::{Connection, Out, State};
@@ -39,8 +43,9 @@ pub(crate) struct Kernel {
     connections: Table<Entry>,
     /// Connections by their ends and number.
     by_ends: BTreeMap<Ends, Key>,
-    /// Listening sockets by where they listen.
-    listeners: BTreeMap<SocketAddr, Key>,
+    /// Listening sockets by where they listen, in the order in which they began. Several share a place if they agree to
+    /// (`SO_REUSEPORT`), or are bound to different devices.
+    listeners: BTreeMap<SocketAddr, Vec<Key>>,
     /// Timers of connections, the earliest first.
     timers: BTreeSet<(Moment, Key)>,
     /// One for each thread of the host that has descriptors, by the thread's index.
@@ -74,6 +79,7 @@ enum Socket {
     Listener(Listener),
     Stream(Key),
     File(OpenFile),
+    Lookup(Lookup),
 }
 
 /// Local end, remote end, number.
@@ -81,8 +87,8 @@ type Ends = (SocketAddr, SocketAddr, u64);
 
 struct Listener {
     address: SocketAddr,
-    /// `SO_REUSEADDR`, which its connections inherit.
-    reuse: bool,
+    /// Its connections inherit them.
+    options: Options,
     backlog: usize,
     /// Established and not accepted yet, in the order in which they were.
     queue: VecDeque<Key>,
@@ -93,8 +99,7 @@ struct Entry {
     ends: Ends,
     connection: Connection,
     owner: Owner,
-    /// Others may listen at its port.
-    reuse: bool,
+    options: Options,
     /// Its entry in `timers`.
     timer: Option<Moment>,
 }
@@ -138,16 +143,17 @@ impl Kernel {
     // ---- system calls ----
 
     pub(crate) fn listen(&mut self, address: &Address, options: &ListenOptions) -> Result<Fd, OsError> {
-        let address = self.bind(address, options.reuse_address)?;
+        let asked = ports::ip_of(address)?;
+        let socket = Options::of_listener(options, asked.ip())?;
+        let address = self.bind(asked, &socket)?;
         let listener = Listener {
             address,
-            reuse: options.reuse_address,
+            options: socket,
             backlog: (options.backlog as usize).min(BACKLOG_MAX),
             queue: VecDeque::new(),
         };
         let fd = self.open(Socket::Listener(listener));
-        let before = self.listeners.insert(address, fd.key());
-        assert!(before.is_none(), "two sockets listen at one address");
+        self.listeners.entry(address).or_default().push(fd.key());
         Ok(fd)
     }
 
@@ -155,7 +161,7 @@ impl Kernel {
         let listener = match self.socket_mut(fd)? {
             Socket::Listener(listener) => listener,
             Socket::Stream(_) => return Err(EINVAL),
-            Socket::File(_) => return Err(ENOTSOCK),
+            Socket::File(_) | Socket::Lookup(_) => return Err(ENOTSOCK),
         };
         let key = listener.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
         let stream = self.open(Socket::Stream(key));
@@ -174,8 +180,12 @@ impl Kernel {
     ) -> Result<Fd, OsError> {
         let remote = self.reachable(remote)?;
         let own = if remote.ip().is_loopback() { remote.ip() } else { self.ip };
+        let socket = Options::of_stream(options)?;
+        if !socket.is_on_the_way_to(own) {
+            return Err(ENETUNREACH);
+        }
         let local = match &options.local {
-            Some(local) => self.bind(local, false)?,
+            Some(local) => self.bind(ports::ip_of(local)?, &socket)?,
             None => SocketAddr::new(own, self.pick_connecting_port(own, remote)?),
         };
         let local = if local.ip().is_unspecified() { SocketAddr::new(own, local.port()) } else { local };
@@ -185,8 +195,8 @@ impl Kernel {
         }
         self.next_connection += 1;
         let ends = (local, remote, self.next_connection);
-        let connection = Connection::connecting(now, &mut self.out);
-        let key = self.file(ends, connection, Owner::Nobody, false);
+        let connection = Connection::connecting(now, socket.buffers(), &mut self.out);
+        let key = self.file(ends, connection, Owner::Nobody, socket);
         let fd = self.open(Socket::Stream(key));
         self.entry_mut(key).owner = Owner::Fd(fd);
         Ok(fd)
@@ -200,6 +210,7 @@ impl Kernel {
                 let key = *key;
                 Ok(self.entry_mut(key).connection.take_error())
             }
+            Socket::Lookup(_) => Err(ENOTSOCK),
         }
     }
 
@@ -226,17 +237,6 @@ impl Kernel {
         Ok(())
     }
 
-    pub(crate) fn set_option(&mut self, fd: Fd, option: SocketOption) -> Result<(), OsError> {
-        if let Socket::File(_) = self.socket(fd)? {
-            return Err(ENOTSOCK);
-        }
-        match option {
-            // Small segments are always sent at once.
-            SocketOption::NoDelay(_) => Ok(()),
-            _ => Err(EINVAL),
-        }
-    }
-
     pub(crate) fn local_address(&mut self, fd: Fd) -> Result<Address, OsError> {
         match self.socket_mut(fd)? {
             Socket::Listener(listener) => Ok(Address::Ip(listener.address)),
@@ -245,6 +245,7 @@ impl Kernel {
                 let key = *key;
                 Ok(Address::Ip(self.entry(key).ends.0))
             }
+            Socket::Lookup(_) => Err(ENOTSOCK),
         }
     }
 
@@ -266,14 +267,21 @@ impl Kernel {
         poller.watched -= 1;
         match socket {
             Socket::Stream(key) => {
-                self.entry_mut(key).owner = Owner::Nobody;
-                self.with(key, |connection, out| connection.close(now, out));
+                let entry = self.entry_mut(key);
+                entry.owner = Owner::Nobody;
+                let resets = entry.options.resets_at_close();
+                self.with(key, |connection, out| connection.close(now, resets, out));
             }
             Socket::Listener(listener) => {
-                self.listeners.remove(&listener.address);
+                let there =
+                    self.listeners.get_mut(&listener.address).expect("a listener is filed until it closes");
+                there.retain(|other| *other != fd.key());
+                if there.is_empty() {
+                    self.listeners.remove(&listener.address);
+                }
                 self.refuse_waiting(fd.key());
             }
-            Socket::File(_) => {}
+            Socket::File(_) | Socket::Lookup(_) => {}
         }
     }
 
@@ -409,18 +417,18 @@ impl Kernel {
     fn deliver_to_nobody(&mut self, now: Moment, packet: Packet) {
         match packet.segment {
             Segment::Rst => {}
-            Segment::Syn => match self.listener_at(packet.destination) {
+            Segment::Syn { window } => match self.listener_for(packet.destination, packet.source) {
                 // Dropped: the peer will try again.
                 Some((_, listener)) if listener.is_full() => {}
                 Some((key, listener)) => {
-                    let reuse = listener.reuse;
-                    let connection = Connection::answering(now, &mut self.out);
+                    let options = listener.options.clone();
+                    let connection = Connection::answering(now, options.buffers(), window, &mut self.out);
                     let ends = (packet.destination, packet.source, packet.connection);
-                    self.file(ends, connection, Owner::Embryo(key), reuse);
+                    self.file(ends, connection, Owner::Embryo(key), options);
                 }
                 None => self.packets.push(packet.refusal()),
             },
-            Segment::SynAck | Segment::Data { .. } => self.packets.push(packet.refusal()),
+            Segment::SynAck { .. } | Segment::Data { .. } => self.packets.push(packet.refusal()),
         }
     }
 
@@ -477,8 +485,8 @@ impl Kernel {
         }
     }
 
-    fn file(&mut self, ends: Ends, connection: Connection, owner: Owner, reuse: bool) -> Key {
-        let key = self.connections.insert(Entry { ends, connection, owner, reuse, timer: None });
+    fn file(&mut self, ends: Ends, connection: Connection, owner: Owner, options: Options) -> Key {
+        let key = self.connections.insert(Entry { ends, connection, owner, options, timer: None });
         let before = self.by_ends.insert(ends, key);
         assert!(before.is_none(), "a connection's number is used once");
         self.flush(key);
@@ -502,18 +510,6 @@ impl Kernel {
                 self.with(key, |connection, out| connection.abandon(out));
             }
         }
-    }
-
-    /// Who listens at `address`, which is one of ours. A listener at `::` takes IPv4 too (`IPV6_V6ONLY` is off).
-    fn listener_at(&self, address: SocketAddr) -> Option<(Key, &Listener)> {
-        let any_v4: IpAddr = Ipv4Addr::UNSPECIFIED.into();
-        let any_v6: IpAddr = Ipv6Addr::UNSPECIFIED.into();
-        let places = [Some(address.ip()), address.is_ipv4().then_some(any_v4), Some(any_v6)];
-        let mut keys = places
-            .into_iter()
-            .flatten()
-            .filter_map(|ip| self.listeners.get(&SocketAddr::new(ip, address.port())));
-        keys.next().map(|&key| (key, self.listener(key)))
     }
 
     fn listener(&self, key: Key) -> &Listener {
@@ -544,7 +540,7 @@ impl Kernel {
         match self.socket(fd)? {
             Socket::Stream(key) => Ok(*key),
             Socket::Listener(_) => Err(ENOTCONN),
-            Socket::File(_) => Err(ENOTSOCK),
+            Socket::File(_) | Socket::Lookup(_) => Err(ENOTSOCK),
         }
     }
 

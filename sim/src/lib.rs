@@ -31,6 +31,7 @@ mod fabric;
 mod fault;
 mod kernel;
 pub mod linearize;
+mod names;
 mod panics;
 mod program;
 mod record;
@@ -46,6 +47,7 @@ mod verdict;
 mod world;
 
 pub use fault::{HostFaults, LinkFaults};
+pub use names::NameFailure;
 pub use program::ProgramResult;
 pub use scenario::Scenario;
 pub use script::At;

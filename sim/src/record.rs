@@ -105,6 +105,8 @@ pub(crate) mod item {
     pub(crate) const SHORT: u8 = 71;
     pub(crate) const SPURIOUS: u8 = 72;
     pub(crate) const LATE: u8 = 73;
+    pub(crate) const RESOLVED: u8 = 74;
+    pub(crate) const NAMED: u8 = 75;
 }
 
 /// A descriptor as a number for the hash, the same on systems of any word size.

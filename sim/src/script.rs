@@ -1,10 +1,12 @@
 //! Faults at chosen times: the scenario's script, as one writes it. What a step does is the world's business.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::Sim;
 use crate::fabric::HostIndex;
 use crate::fault::CutWays;
+use crate::names::{Answer, NameFailure};
 
 /// One step of the script.
 pub(crate) struct Step {
@@ -12,20 +14,21 @@ pub(crate) struct Step {
     pub(crate) act: Act,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Act {
     Crash { host: HostIndex },
     Restart { host: HostIndex },
     Cut { from: HostIndex, to: HostIndex, ways: CutWays },
     Heal { a: HostIndex, b: HostIndex },
     Reset { host: HostIndex },
+    Name { name: String, answer: Answer },
 }
 
 /// What is to happen at a time, from [`Sim::at`]. Steps at one time happen in the order in which they were written.
 ///
 /// # Panics
 ///
-/// Each method panics if a host of that name was not added before.
+/// Each method that takes a host panics if a host of that name was not added before.
 pub struct At<'a> {
     pub(crate) sim: &'a mut Sim,
     pub(crate) at: Duration,
@@ -64,6 +67,17 @@ impl At<'_> {
     pub fn reset_connections(self, host: &str) -> Self {
         let host = self.sim.index(host);
         self.step(Act::Reset { host })
+    }
+
+    /// Lookups of `name` are answered by `addresses`, as [`Sim::name`] says it from the beginning.
+    pub fn name(self, name: &str, addresses: impl IntoIterator<Item: Into<IpAddr>>) -> Self {
+        let answer = Ok(addresses.into_iter().map(Into::into).collect());
+        self.step(Act::Name { name: name.to_owned(), answer })
+    }
+
+    /// Lookups of `name` fail, as [`Sim::name_fails`] says it from the beginning.
+    pub fn name_fails(self, name: &str, failure: NameFailure) -> Self {
+        self.step(Act::Name { name: name.to_owned(), answer: Err(failure) })
     }
 
     fn cut(self, from: &str, to: &str, ways: CutWays) -> Self {

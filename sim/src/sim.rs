@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::choice::Chooser;
 use crate::fabric::{HostIndex, host_ip};
 use crate::fault::{HostFaults, HostRule, LinkFaults, LinkRule};
 use crate::kernel::Kernel;
+use crate::names::{Answer, NameFailure, Names};
 use crate::program::{Program, ProgramResult};
 use crate::record::Record;
 use crate::script::{At, Step};
@@ -64,6 +66,7 @@ pub struct Sim {
     link_faults: LinkFaults,
     own_link_faults: Vec<(HostIndex, HostIndex, LinkFaults)>,
     files: Vec<(HostIndex, PathBuf, Vec<u8>)>,
+    names: Vec<(String, Answer)>,
     pub(crate) script: Vec<Step>,
     checks: Vec<(&'static str, Check)>,
     budget: Budget,
@@ -81,6 +84,7 @@ impl Sim {
             link_faults: LinkFaults::default(),
             own_link_faults: Vec::new(),
             files: Vec::new(),
+            names: Vec::new(),
             script: Vec::new(),
             checks: Vec::new(),
             budget: Budget { turns: TURN_BUDGET, time: TIME_BUDGET },
@@ -191,6 +195,42 @@ impl Sim {
         self.files.push((host, path.as_ref().to_owned(), contents.into()));
     }
 
+    /// Lookups of `name` are answered by `addresses`, in this order, on every host. The name of a host leads to that host
+    /// unless it is told otherwise, `localhost` to the host that asks, over IPv4 and IPv6; no other name has an address.
+    ///
+    /// How long an answer takes is a matter of [`HostFaults::lookup_latency`].
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    /// use twinloop::{StreamServer, connect_host};
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::run_world;
+    /// use twinloop_sim::story::Telling;
+    ///
+    /// let report = run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     let address = sim.host("replica", 5432, |address| async move {
+    ///         StreamServer::listen(address)?.accept().await?;
+    ///         Ok(())
+    ///     });
+    ///     let replica = address.as_ip().expect("a host has an IP address").ip();
+    ///     // Nobody has the first address: the second one is tried beside it.
+    ///     sim.name("db", [Ipv4Addr::new(10, 9, 9, 9).into(), replica]);
+    ///     sim.client("client", move || async move {
+    ///         assert_eq!(connect_host("db", 5432).await?.remote_address(), address);
+    ///         Ok(())
+    ///     });
+    /// });
+    /// assert!(report.verdict.is_passed());
+    /// ```
+    pub fn name(&mut self, name: &str, addresses: impl IntoIterator<Item: Into<IpAddr>>) {
+        self.names.push((name.to_owned(), Ok(addresses.into_iter().map(Into::into).collect())));
+    }
+
+    /// Lookups of `name` fail, on every host.
+    pub fn name_fails(&mut self, name: &str, failure: NameFailure) {
+        self.names.push((name.to_owned(), Err(failure)));
+    }
+
     /// Says what is to happen once `time` has passed.
     #[must_use = "say what is to happen then"]
     pub fn at(&mut self, time: Duration) -> At<'_> {
@@ -255,7 +295,12 @@ impl Sim {
         for (host, path, contents) in self.files {
             machines[host].kernel.put_file(&path, contents);
         }
-        let state = State::new(chooser, Record::new(self.telling), machines, links);
+        let ips = names.iter().enumerate().map(|(host, name)| (name.clone(), host_ip(host)));
+        let mut table = Names::of_hosts(ips);
+        for (name, answer) in self.names {
+            table.set(&name, answer);
+        }
+        let state = State::new(chooser, Record::new(self.telling), machines, links, table);
         let mut world = World::new(state, hosts, script, budget);
         let mut verdict = world.run();
         if let (true, Err(panicked)) = (verdict.is_passed(), world.close()) {

@@ -11,6 +11,7 @@ use crate::choice::{Chooser, Site};
 use crate::fabric::{Due, Fabric, HostIndex, host_of};
 use crate::fault::{CutWays, HostRule, LinkRule, PacketVerdict};
 use crate::kernel::{Kernel, Packet};
+use crate::names::{Answer, NameFailure, Names};
 use crate::record::{Record, fd_number, item};
 use crate::story::LineKind;
 
@@ -23,6 +24,7 @@ pub(crate) struct State {
     /// `links[from][to]`.
     pub(crate) links: Vec<Vec<Link>>,
     pub(crate) fabric: Fabric,
+    names: Names,
     pub(crate) chooser: Chooser,
     pub(crate) record: Record,
     /// Threads that were asked for and have not begun.
@@ -64,12 +66,14 @@ impl State {
         record: Record,
         machines: Vec<Machine>,
         links: Vec<Vec<Link>>,
+        names: Names,
     ) -> State {
         State {
             now: Moment::ORIGIN,
             machines,
             links,
             fabric: Fabric::default(),
+            names,
             chooser,
             record,
             starting: Vec::new(),
@@ -176,6 +180,37 @@ impl State {
         }
     }
 
+    /// A program of a host asks for the addresses of a name: begins the wait for the answer.
+    pub(crate) fn resolve(&mut self, host: HostIndex, name: &str) -> Fd {
+        let State { now, machines, fabric, chooser, .. } = self;
+        let Machine { kernel, rule, life, .. } = &mut machines[host];
+        let fd = kernel.begin_lookup();
+        let (latency, lost) = rule.judge_lookup(chooser);
+        fabric.schedule(*now + latency, Due::Answer { host, life: *life, fd, name: name.to_owned(), lost });
+        fd
+    }
+
+    /// The answer to a lookup has come: what the table says now.
+    pub(crate) fn answer(&mut self, host: HostIndex, life: u64, fd: Fd, name: &str, lost: bool) {
+        if self.machines[host].life != life {
+            return;
+        }
+        let answer = if lost { Err(NameFailure::NoAnswer) } else { self.names.answer(name) };
+        let count = answer.as_ref().map_or(0, Vec::len) as u64;
+        self.record.item(item::RESOLVED, self.now, host, &[fd_number(fd), count]);
+        let kind = if lost { LineKind::Fault } else { LineKind::Note };
+        let machine = &mut self.machines[host];
+        self.record.tell(self.now, &machine.name, kind, || format!("lookup of {name}: {}", told(&answer)));
+        machine.kernel.answer_lookup(fd, answer.map_err(NameFailure::error));
+    }
+
+    /// From now on, lookups of a name are answered so.
+    pub(crate) fn rename(&mut self, name: &str, answer: Answer) {
+        self.record.item(item::NAMED, self.now, 0, &[answer.as_ref().map_or(0, Vec::len) as u64]);
+        self.record.tell(self.now, "names", LineKind::Note, || format!("{name} is now: {}", told(&answer)));
+        self.names.set(name, answer);
+    }
+
     /// Cuts a link, in the ways given as seen from `from`, for `length` or until it is healed.
     pub(crate) fn cut(&mut self, from: HostIndex, to: HostIndex, ways: CutWays, length: Option<Duration>) {
         let until = length.map_or(Moment::FAR_FUTURE, |length| self.now + length);
@@ -257,5 +292,14 @@ impl State {
             .filter(|machine| machine.up)
             .filter_map(|machine| machine.kernel.next_timer());
         timers.chain(self.fabric.next_at()).min()
+    }
+}
+
+/// An answer in words.
+fn told(answer: &Answer) -> String {
+    match answer {
+        Ok(ips) => ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Err(NameFailure::NotFound) => "no such name".to_owned(),
+        Err(NameFailure::NoAnswer) => "no answer".to_owned(),
     }
 }

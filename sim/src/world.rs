@@ -235,6 +235,7 @@ impl World {
                 drop(state);
                 return if stale { Ok(()) } else { self.start(host) };
             }
+            Due::Answer { host, life, fd, name, lost } => state.answer(host, life, fd, &name, lost),
             Due::Script(number) => {
                 drop(state);
                 return self.act(number);
@@ -408,7 +409,7 @@ impl World {
     /// Does a step of the scenario's script.
     fn act(&mut self, number: usize) -> Result<(), Verdict> {
         use crate::script::Act;
-        match self.script[number].act {
+        match self.script[number].act.clone() {
             Act::Crash { host } => self.crash(host, None)?,
             Act::Restart { host } => self.start(host)?,
             Act::Cut { from, to, ways } => self.state.borrow_mut().cut(from, to, ways, None),
@@ -418,6 +419,7 @@ impl World {
                 state.heal(b, a);
             }
             Act::Reset { host } => self.state.borrow_mut().reset_connections(host),
+            Act::Name { name, answer } => self.state.borrow_mut().rename(&name, answer),
         }
         Ok(())
     }

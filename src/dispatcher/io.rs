@@ -3,11 +3,14 @@
 mod files;
 
 use std::any::Any;
+use std::net::IpAddr;
 
 use super::sources::Interest;
 use super::{Core, Handle};
 use crate::Address;
-use crate::driver::{Capabilities, ConnectOptions, Driver, Fd, Half, ListenOptions, OsError, SocketOption};
+use crate::driver::{
+    Capabilities, ConnectOptions, Driver, Fd, Half, ListenOptions, OptionName, OsError, SocketOption,
+};
 
 /// Non-blocking operations on descriptors, for programs that drive their own with
 /// [`add_reader`](Handle::add_reader) and [`add_writer`](Handle::add_writer). Transports are built on the same calls.
@@ -89,9 +92,32 @@ impl Handle {
         self.core().driver.borrow_mut().take_error(fd)
     }
 
-    /// Sets an option of a socket.
+    /// Sets an option of a socket. What a system would round down or take for another thing is rounded up or refused as
+    /// [`SocketOption`] says.
     pub fn set_option(&self, fd: Fd, option: SocketOption) -> Result<(), OsError> {
+        let option = option.checked()?;
         self.core().driver.borrow_mut().set_option(fd, option)
+    }
+
+    /// What an option of a socket is set to.
+    pub fn option(&self, fd: Fd, name: OptionName) -> Result<SocketOption, OsError> {
+        self.core().driver.borrow_mut().option(fd, name)
+    }
+
+    /// Begins to look up the IP addresses of a name. Once the descriptor is readable, [`Handle::resolved`] tells them.
+    pub fn begin_resolve(&self, name: &str) -> Result<Fd, OsError> {
+        let core = self.core();
+        let fd = core.driver.borrow_mut().resolve(name)?;
+        core.sources.borrow_mut().open(fd);
+        Ok(fd)
+    }
+
+    /// The addresses of a name that was looked up, once.
+    pub fn resolved(&self, fd: Fd) -> Result<Vec<IpAddr>, OsError> {
+        let core = self.core();
+        core.attempt(fd, Interest::Read)?;
+        let resolved = core.driver.borrow_mut().resolved(fd);
+        resolved.map_err(|error| core.noted(fd, Interest::Read, error))
     }
 
     /// The address that a socket is bound to.

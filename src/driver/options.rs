@@ -1,8 +1,10 @@
 //! How sockets, pipes and files are made, and what can be set on them: plain data, as the seam speaks it.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use super::OsError;
 use crate::Address;
 
 /// How a listening socket is made.
@@ -140,6 +142,8 @@ pub struct ConnectOptions {
     /// `SO_BINDTODEVICE`: over the network device of this name alone.
     pub device: Option<String>,
     /// `TCP_FASTOPEN_CONNECT`: the first bytes travel with the first packet, where the peer is known to take them (RFC 7413).
+    /// The connect then succeeds at once, and nothing is sent before the first write: only for protocols in which this side
+    /// speaks first.
     pub fast_open: bool,
 }
 
@@ -313,8 +317,8 @@ pub enum SocketOption {
     NoDelay(bool),
     /// `SO_KEEPALIVE` and its times; `None`: off.
     KeepAlive(Option<KeepAlive>),
-    /// `SO_LINGER`: how long a close goes on trying to send; zero resets the connection. `None`: the system's way, for as
-    /// long as it takes.
+    /// `SO_LINGER`: zero resets the connection when it is closed. `None`: what was taken is sent, for as long as the system
+    /// tries. Any other time is refused: the system would make the close wait for it, and the whole loop with it.
     Linger(Option<Duration>),
     /// `SO_REUSEADDR`.
     ReuseAddress(bool),
@@ -330,7 +334,8 @@ pub enum SocketOption {
     TimeToLive(u8),
     /// `IP_TOS` or `IPV6_TCLASS`: the class of service.
     TypeOfService(u8),
-    /// `TCP_USER_TIMEOUT`: how long sent bytes may stay unacknowledged; `None`: the system's way.
+    /// `TCP_USER_TIMEOUT`: how long sent bytes may stay unacknowledged, in milliseconds, rounded up; `None`: the system's
+    /// way. Zero is refused: to the system it means the same as `None`.
     UserTimeout(Option<Duration>),
     /// `SO_BROADCAST`: sending to broadcast addresses is allowed.
     Broadcast(bool),
@@ -340,6 +345,35 @@ pub enum SocketOption {
     MulticastLoopback(bool),
     /// `IP_MULTICAST_IF` or `IPV6_MULTICAST_IF`: over which device multicast packets leave.
     MulticastInterface(Interface),
+}
+
+impl SocketOption {
+    /// This option as a driver is given it: times rounded up to what systems count in, and nothing that a system would
+    /// take for another thing.
+    pub(crate) fn checked(self) -> Result<SocketOption, OsError> {
+        match self {
+            SocketOption::Linger(Some(time)) if !time.is_zero() => Err(REFUSED),
+            SocketOption::UserTimeout(Some(time)) if time.is_zero() => Err(REFUSED),
+            SocketOption::UserTimeout(Some(time)) => {
+                Ok(SocketOption::UserTimeout(Some(rounded_up(time, MILLISECOND))))
+            }
+            SocketOption::KeepAlive(Some(KeepAlive { idle, interval, count })) => {
+                let [idle, interval] =
+                    [idle, interval].map(|time| time.map(|time| rounded_up(time, Duration::from_secs(1))));
+                Ok(SocketOption::KeepAlive(Some(KeepAlive { idle, interval, count })))
+            }
+            other => Ok(other),
+        }
+    }
+}
+
+const REFUSED: OsError = OsError::without_code(ErrorKind::InvalidInput);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// `time` in whole units; a time that no system could count comes out as some such time.
+fn rounded_up(time: Duration, unit: Duration) -> Duration {
+    let units = time.as_nanos().div_ceil(unit.as_nanos());
+    unit.saturating_mul(u32::try_from(units).unwrap_or(u32::MAX))
 }
 
 /// Which option is asked for: a [`SocketOption`] without its value.
@@ -368,9 +402,9 @@ pub enum OptionName {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeepAlive {
-    /// `TCP_KEEPIDLE`: silence before the first probe, in whole seconds.
+    /// `TCP_KEEPIDLE`: silence before the first probe, in whole seconds, rounded up.
     pub idle: Option<Duration>,
-    /// `TCP_KEEPINTVL`: between two probes, in whole seconds.
+    /// `TCP_KEEPINTVL`: between two probes, in whole seconds, rounded up.
     pub interval: Option<Duration>,
     /// `TCP_KEEPCNT`: unanswered probes after which the connection is dead.
     pub count: Option<u32>,
@@ -478,4 +512,29 @@ pub struct Outgoing<'a> {
     pub bytes: &'a [u8],
     /// To whom; `None`: to the only peer of a connected socket.
     pub remote: Option<Address>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rounded_up_to_what_systems_count_in() {
+        let odd = KeepAlive::default().idle(Duration::from_millis(1)).interval(Duration::from_millis(1_001));
+        let even = KeepAlive::default().idle(Duration::from_secs(1)).interval(Duration::from_secs(2));
+        assert_eq!(SocketOption::KeepAlive(Some(odd)).checked(), Ok(SocketOption::KeepAlive(Some(even))));
+        let user_timeout = |time| SocketOption::UserTimeout(Some(time));
+        assert_eq!(user_timeout(Duration::from_nanos(1)).checked(), Ok(user_timeout(MILLISECOND)));
+        let longest = user_timeout(MILLISECOND * u32::MAX);
+        assert_eq!(user_timeout(Duration::MAX).checked(), Ok(longest));
+    }
+
+    #[test]
+    fn what_a_system_would_take_for_another_thing_is_refused() {
+        assert_eq!(SocketOption::UserTimeout(Some(Duration::ZERO)).checked(), Err(REFUSED));
+        assert_eq!(SocketOption::Linger(Some(Duration::from_secs(1))).checked(), Err(REFUSED));
+        for taken in [SocketOption::Linger(Some(Duration::ZERO)), SocketOption::Linger(None)] {
+            assert_eq!(taken.checked(), Ok(taken));
+        }
+    }
 }

@@ -3,12 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::stream::StreamTransport;
-use crate::dispatcher::Waiter;
+use crate::dispatcher::{Core, Interest, Waiter};
 use crate::driver::{ConnectOptions, Fd, OsError};
 use crate::table::Key;
 use crate::{Address, AsyncCallback, Handle, Operation, TransportError};
@@ -41,19 +42,7 @@ pub fn connect(remote: impl Into<Address>) -> Connect {
 /// As [`connect`], with options.
 #[track_caller]
 pub fn connect_with(remote: impl Into<Address>, options: &ConnectOptions) -> Connect {
-    let handle = Handle::current();
-    let remote = remote.into();
-    let state = match handle.connect(&remote, options) {
-        Err(error) => State::Refused(error),
-        Ok(fd) => {
-            let attempt = Rc::new(Attempt { fd, told: Cell::new(false), waiter: RefCell::default() });
-            let key = handle.core().insert_object(attempt);
-            let watched = handle.add_writer(fd, AsyncCallback::new(connect_ready, key.into_word()));
-            watched.expect("nobody else has the new descriptor");
-            State::Connecting { fd, key }
-        }
-    };
-    Connect { handle, remote, state }
+    Connect::begin(Handle::current(), remote.into(), options, Location::caller())
 }
 
 /// The future of [`connect`].
@@ -62,6 +51,8 @@ pub struct Connect {
     handle: Handle,
     remote: Address,
     state: State,
+    /// The call that connects, by which the writer callback is known.
+    place: &'static Location<'static>,
 }
 
 enum State {
@@ -75,6 +66,13 @@ struct Attempt {
     /// The descriptor was told writable since we last looked.
     told: Cell<bool>,
     waiter: RefCell<Waiter>,
+}
+
+/// Has `connect_ready` run when the outcome may be there.
+fn watch(core: &Core, fd: Fd, key: Key, place: &'static Location<'static>) {
+    let callback = AsyncCallback::new(connect_ready, key.into_word());
+    let watched = core.watch(fd, Interest::Write, callback, place);
+    watched.expect("an attempt's descriptor is watched by the attempt alone, and once at a time");
 }
 
 /// The outcome may be there: the future is to look. It watches again if this was a spurious event.
@@ -113,6 +111,25 @@ impl Future for Connect {
 }
 
 impl Connect {
+    pub(super) fn begin(
+        handle: Handle,
+        remote: Address,
+        options: &ConnectOptions,
+        place: &'static Location<'static>,
+    ) -> Connect {
+        let state = match handle.connect(&remote, options) {
+            Err(error) => State::Refused(error),
+            Ok(fd) => {
+                let attempt = Rc::new(Attempt { fd, told: Cell::new(false), waiter: RefCell::default() });
+                let core = handle.core();
+                let key = core.insert_object(attempt);
+                watch(&core, fd, key, place);
+                State::Connecting { fd, key }
+            }
+        };
+        Connect { handle, remote, state, place }
+    }
+
     fn poll_attempt(&self, fd: Fd, key: Key, context: &Context<'_>) -> Poll<Result<(), OsError>> {
         let core = self.handle.core();
         let Some(attempt) = core.object::<Attempt>(key) else {
@@ -127,9 +144,7 @@ impl Connect {
                 Err(error) if error.kind() == std::io::ErrorKind::NotConnected => {
                     // The event was spurious. The latch is cleared, so that the next edge is awaited and not assumed.
                     core.forget_readiness(fd);
-                    let watch =
-                        self.handle.add_writer(fd, AsyncCallback::new(connect_ready, key.into_word()));
-                    watch.expect("the writer was removed when it was called");
+                    watch(&core, fd, key, self.place);
                 }
                 Err(error) => return Poll::Ready(Err(error)),
             }

@@ -123,6 +123,15 @@ impl StreamServer {
         Close { told: yield_now() }
     }
 
+    /// The descriptor, unless it is closed.
+    pub(super) fn open_fd(&self, operation: Operation) -> Result<(Handle, Fd), TransportError> {
+        let server = self.resolve().1;
+        if server.closed.get() {
+            return Err(TransportError::new(operation, Some(self.local), ErrorKind::Closed));
+        }
+        Ok((self.handle, server.fd))
+    }
+
     fn resolve(&self) -> (Rc<Core>, Rc<Server>) {
         let core = self.handle.core();
         let server = core.object(self.key).expect("a server is kept for as long as its owner lives");

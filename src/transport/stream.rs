@@ -11,7 +11,7 @@ use super::peer::Peer;
 use super::read::ReadSide;
 use super::write::{WriteSide, tell};
 use crate::dispatcher::{Core, WaitQueue};
-use crate::driver::{Fd, OsError, SocketOption};
+use crate::driver::{Fd, OsError};
 use crate::table::Key;
 use crate::task::{YieldNow, yield_now};
 use crate::{Address, ErrorKind, Handle, Operation, TransportError};
@@ -90,18 +90,6 @@ impl StreamTransport {
         let (core, stream) = self.resolve();
         let address = core.driver.borrow_mut().local_address(stream.fd);
         address.map_err(|error| stream.os_error(Operation::Option, error))
-    }
-
-    /// Whether small writes go out at once (`TCP_NODELAY`). On by default.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses, or the transport is closed.
-    pub fn set_no_delay(&self, on: bool) -> Result<(), TransportError> {
-        let (core, stream) = self.resolve();
-        stream.refuse_closed(Operation::Option)?;
-        let set = core.driver.borrow_mut().set_option(stream.fd, SocketOption::NoDelay(on));
-        set.map_err(|error| stream.os_error(Operation::Option, error))
     }
 
     /// Whether the transport was closed.

@@ -98,7 +98,7 @@ impl Kernel {
     fn file_of(&self, fd: Fd) -> Result<&OpenFile, OsError> {
         match self.socket(fd)? {
             Socket::File(file) => Ok(file),
-            Socket::Listener(_) | Socket::Stream(_) => Err(EINVAL),
+            _ => Err(EINVAL),
         }
     }
 }

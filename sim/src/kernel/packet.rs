@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::tcp::RECEIVE_BUFFER;
+
 /// One packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Packet {
@@ -17,8 +19,13 @@ pub(crate) struct Packet {
 /// What a packet says. Sequence numbers count the bytes of a direction from 0, and its FIN as one more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
-    Syn,
-    SynAck,
+    /// `window`: how many bytes the sender of this takes.
+    Syn {
+        window: usize,
+    },
+    SynAck {
+        window: usize,
+    },
     /// Data, an acknowledgement, or both. `fin`: the direction ends behind `payload`.
     Data {
         seq: u64,
@@ -62,8 +69,8 @@ impl Packet {
     pub(crate) fn numbers(&self) -> [u64; 6] {
         let ports = u64::from(self.source.port()) << 16 | u64::from(self.destination.port());
         match &self.segment {
-            Segment::Syn => [ports, 1, 0, 0, 0, 0],
-            Segment::SynAck => [ports, 2, 0, 0, 0, 0],
+            Segment::Syn { window } => [ports, 1, unusual(*window), 0, 0, 0],
+            Segment::SynAck { window } => [ports, 2, unusual(*window), 0, 0, 0],
             Segment::Rst => [ports, 3, 0, 0, 0, 0],
             Segment::Data { seq, ack, window, fin, payload } => {
                 [ports, 4 + u64::from(*fin), *seq, *ack, *window as u64, payload.len() as u64]
@@ -77,8 +84,11 @@ impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} > {} ", self.source.port(), self.destination.port())?;
         match &self.segment {
-            Segment::Syn => f.write_str("SYN"),
-            Segment::SynAck => f.write_str("SYN+ACK"),
+            Segment::Syn { window } | Segment::SynAck { window } => {
+                let is_answer = matches!(self.segment, Segment::SynAck { .. });
+                f.write_str(if is_answer { "SYN+ACK" } else { "SYN" })?;
+                if unusual(*window) == 0 { Ok(()) } else { write!(f, " WIN {window}") }
+            }
             Segment::Rst => f.write_str("RST"),
             Segment::Data { seq, ack, window, fin, payload } => {
                 if !payload.is_empty() {
@@ -91,4 +101,9 @@ impl fmt::Display for Packet {
             }
         }
     }
+}
+
+/// How far a first window is from that of a socket whose buffer nobody has set; almost always not at all.
+fn unusual(window: usize) -> u64 {
+    RECEIVE_BUFFER.abs_diff(window) as u64
 }

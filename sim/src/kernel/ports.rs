@@ -5,38 +5,68 @@ use std::ops::RangeInclusive;
 
 use twinloop::Address;
 use twinloop::driver::OsError;
+use twinloop::table::Key;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::errno::{EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENETUNREACH};
-use super::{Entry, Kernel};
+use super::options::Options;
+use super::{Kernel, Listener};
 
 /// Ports that the kernel picks from (`ip_local_port_range`).
 pub(super) const EPHEMERAL: RangeInclusive<u16> = 32768..=60999;
 
 impl Kernel {
     /// Where a socket that asks for `address` is bound (bind(2)).
-    pub(super) fn bind(&mut self, address: &Address, reuse: bool) -> Result<SocketAddr, OsError> {
-        let address = ip_of(address)?;
+    pub(super) fn bind(&mut self, address: SocketAddr, options: &Options) -> Result<SocketAddr, OsError> {
         if !self.is_own(address.ip()) && !address.ip().is_unspecified() {
             return Err(EADDRNOTAVAIL);
         }
         if address.port() == 0 {
             let at = |port| SocketAddr::new(address.ip(), port);
-            let port = self.pick_port(|kernel, port| !kernel.is_in_use(at(port), false));
+            // Ports that others hold are not offered, whatever both would agree to.
+            let alone = options.sharing_nothing();
+            let port = self.pick_port(|kernel, port| !kernel.is_in_use(at(port), &alone));
             return port.map(at).ok_or(EADDRINUSE);
         }
-        if self.is_in_use(address, reuse) { Err(EADDRINUSE) } else { Ok(address) }
+        if self.is_in_use(address, options) { Err(EADDRINUSE) } else { Ok(address) }
     }
 
     /// Whether a socket may not be bound to `address` because of another one (`inet_csk_bind_conflict`).
-    fn is_in_use(&self, address: SocketAddr, reuse: bool) -> bool {
-        let collides = |other: SocketAddr| {
-            let (ip, other_ip) = (address.ip(), other.ip());
+    fn is_in_use(&self, address: SocketAddr, options: &Options) -> bool {
+        let is_in_way = |other: SocketAddr, of_other: &Options| {
             address.port() == other.port()
-                && (ip == other_ip || ip.is_unspecified() || other_ip.is_unspecified())
+                && overlap((address.ip(), options.only_v6), (other.ip(), of_other.only_v6))
+                && !options.is_apart_from(of_other)
+                && !(options.reuse_port && of_other.reuse_port)
         };
-        let is_in_way = |entry: &Entry| collides(entry.ends.0) && !(reuse && entry.reuse);
-        self.listeners.keys().any(|listener| collides(*listener))
-            || self.connections.iter().any(|(_, entry)| is_in_way(entry))
+        let mut listeners = self.listeners.values().flatten().map(|key| self.listener(*key));
+        let mut connections = self.connections.iter().map(|(_, entry)| entry);
+        listeners.any(|listener| is_in_way(listener.address, &listener.options))
+            || connections.any(|entry| {
+                // A socket that listens is in the way all the same.
+                let both_reuse = options.reuse_address && entry.options.reuse_address;
+                !both_reuse && is_in_way(entry.ends.0, &entry.options)
+            })
+    }
+
+    /// Who listens for a connection from `remote` to `address`, which is one of ours: at the address itself, else at any of
+    /// its family, else at any at all. Several at one place have shares of the remote ends (`inet_lookup_reuseport`).
+    pub(super) fn listener_for(&self, address: SocketAddr, remote: SocketAddr) -> Option<(Key, &Listener)> {
+        let any_v4: IpAddr = Ipv4Addr::UNSPECIFIED.into();
+        let any_v6: IpAddr = Ipv6Addr::UNSPECIFIED.into();
+        let places = [Some(address.ip()), address.is_ipv4().then_some(any_v4), Some(any_v6)];
+        places.into_iter().flatten().find_map(|ip| {
+            let there = self.listeners.get(&SocketAddr::new(ip, address.port()))?;
+            let hears = |listener: &Listener| {
+                listener.options.is_on_the_way_to(address.ip())
+                    && (address.is_ipv6() || !listener.options.only_v6)
+            };
+            let hearing =
+                there.iter().map(|key| (*key, self.listener(*key))).filter(|(_, listener)| hears(listener));
+            let hearing: Vec<(Key, &Listener)> = hearing.collect();
+            let share = |count: usize| (hash_of(address, remote) % count as u64) as usize;
+            (!hearing.is_empty()).then(|| hearing[share(hearing.len())])
+        })
     }
 
     /// Where a connection to `address` goes. Nowhere in particular means this host.
@@ -62,7 +92,9 @@ impl Kernel {
     pub(super) fn pick_connecting_port(&mut self, ip: IpAddr, remote: SocketAddr) -> Result<u16, OsError> {
         let picked = self.pick_port(|kernel, port| {
             let local = SocketAddr::new(ip, port);
-            local != remote && kernel.listener_at(local).is_none() && !kernel.is_pair_used(local, remote)
+            local != remote
+                && kernel.listener_for(local, remote).is_none()
+                && !kernel.is_pair_used(local, remote)
         });
         picked.ok_or(EADDRNOTAVAIL)
     }
@@ -84,6 +116,22 @@ impl Kernel {
     }
 }
 
-fn ip_of(address: &Address) -> Result<SocketAddr, OsError> {
-    address.as_ip().ok_or(EINVAL)
+/// An IP address, and an IPv4 one that is written as IPv6 (`::ffff:a.b.c.d`) as what it is.
+pub(super) fn ip_of(address: &Address) -> Result<SocketAddr, OsError> {
+    let address = address.as_ip().ok_or(EINVAL)?;
+    Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
+}
+
+/// Whether two sockets at one port would hear the same peers. Each is given with whether it takes IPv6 alone.
+fn overlap((ip, only_v6): (IpAddr, bool), (other, other_only_v6): (IpAddr, bool)) -> bool {
+    let takes_all = |ip: IpAddr, only_v6: bool| ip.is_ipv6() && ip.is_unspecified() && !only_v6;
+    if ip.is_ipv4() != other.is_ipv4() {
+        return takes_all(ip, only_v6) || takes_all(other, other_only_v6);
+    }
+    ip == other || ip.is_unspecified() || other.is_unspecified()
+}
+
+/// A number for a pair of ends that is the same on every machine.
+fn hash_of(local: SocketAddr, remote: SocketAddr) -> u64 {
+    xxh3_64(format!("{local} {remote}").as_bytes())
 }

@@ -33,7 +33,7 @@ use timer::Timer;
 
 /// Payload of one segment at most: an Ethernet frame less the headers.
 const MSS: usize = 1460;
-/// Bytes that one end holds for its program, and bytes that it holds until they are acknowledged.
+/// Bytes that one end holds for its program, and bytes that it holds until they are acknowledged, unless a program sets them.
 pub(super) const RECEIVE_BUFFER: usize = 64 * 1024;
 pub(super) const SEND_BUFFER: usize = 64 * 1024;
 /// How often a SYN and its answer are sent again (`tcp_syn_retries`, `tcp_synack_retries`).
@@ -44,6 +44,13 @@ const RETRIES: u32 = 15;
 const ORPHAN_RETRIES: u32 = 8;
 /// Duplicate acknowledgements that mean a loss (RFC 5681, section 3.2).
 const DUPLICATES: u32 = 3;
+
+/// How many bytes the buffers of one end hold.
+#[derive(Clone, Copy)]
+pub(super) struct Buffers {
+    pub(super) receive: usize,
+    pub(super) send: usize,
+}
 
 /// Segments to be sent, in order.
 pub(super) type Out = Vec<Segment>;
@@ -71,21 +78,25 @@ pub(super) enum State {
 }
 
 impl Connection {
-    pub(super) fn connecting(now: Moment, out: &mut Out) -> Connection {
-        out.push(Segment::Syn);
-        Connection::new(State::SynSent, now)
+    pub(super) fn connecting(now: Moment, buffers: Buffers, out: &mut Out) -> Connection {
+        let connection = Connection::new(State::SynSent, now, buffers);
+        out.push(Segment::Syn { window: connection.receive.window() });
+        connection
     }
 
-    pub(super) fn answering(now: Moment, out: &mut Out) -> Connection {
-        out.push(Segment::SynAck);
-        Connection::new(State::SynReceived, now)
+    /// `window`: what the peer takes.
+    pub(super) fn answering(now: Moment, buffers: Buffers, window: usize, out: &mut Out) -> Connection {
+        let mut connection = Connection::new(State::SynReceived, now, buffers);
+        connection.send.open(window);
+        out.push(Segment::SynAck { window: connection.receive.window() });
+        connection
     }
 
-    fn new(state: State, now: Moment) -> Connection {
+    fn new(state: State, now: Moment, buffers: Buffers) -> Connection {
         Connection {
             state,
-            send: Sending::new(),
-            receive: Receiving::new(),
+            send: Sending::new(buffers.send),
+            receive: Receiving::new(buffers.receive),
             timer: Timer::new(now),
             ended_first: false,
             error: None,
@@ -136,6 +147,17 @@ impl Connection {
 
     pub(super) fn take_error(&mut self) -> Option<OsError> {
         self.error.take()
+    }
+
+    /// The program has set its buffers; says what its descriptor is to be told.
+    pub(super) fn resize(&mut self, buffers: Buffers) -> Readiness {
+        self.receive.resize(buffers.receive);
+        self.send.resize(buffers.send);
+        if self.state == State::Open && self.send.take_writable() {
+            Readiness::WRITABLE
+        } else {
+            Readiness::EMPTY
+        }
     }
 
     pub(super) fn read(&mut self, buffer: &mut [u8], out: &mut Out) -> Result<usize, OsError> {
@@ -214,8 +236,8 @@ impl Connection {
     }
 
     /// The program has closed its descriptor. Unread bytes mean that it did not see all the peer said: the peer is told
-    /// by a reset (RFC 2525, section 2.17).
-    pub(super) fn close(&mut self, now: Moment, out: &mut Out) {
+    /// by a reset (RFC 2525, section 2.17). `resets`: the program wants just that (`SO_LINGER` of zero).
+    pub(super) fn close(&mut self, now: Moment, resets: bool, out: &mut Out) {
         assert!(!self.orphan, "a connection is closed once");
         self.orphan = true;
         match self.state {
@@ -223,7 +245,7 @@ impl Connection {
             State::SynSent => {
                 self.die(None);
             }
-            State::Open if self.receive.readable() == 0 => {
+            State::Open if self.receive.readable() == 0 && !resets => {
                 self.receive.shut();
                 self.end_writing(now, out);
                 self.settle(now);
@@ -261,18 +283,19 @@ impl Connection {
                 Readiness::EMPTY
             }
             (_, Segment::Rst) => self.reset_by_peer(),
-            (State::SynSent, Segment::SynAck) => {
+            (State::SynSent, Segment::SynAck { window }) => {
+                self.send.open(window);
                 self.open(now);
                 self.acknowledge(out);
                 Readiness::WRITABLE
             }
             // Our answer was lost.
-            (State::Open, Segment::SynAck) => {
+            (State::Open, Segment::SynAck { .. }) => {
                 self.acknowledge(out);
                 Readiness::EMPTY
             }
             // A SYN that comes again needs no other answer than the one that our timer repeats.
-            (State::SynSent, _) | (_, Segment::Syn | Segment::SynAck) => Readiness::EMPTY,
+            (State::SynSent, _) | (_, Segment::Syn { .. } | Segment::SynAck { .. }) => Readiness::EMPTY,
             (State::SynReceived | State::Open, Segment::Data { seq, ack, window, fin, payload }) => {
                 if self.state == State::SynReceived {
                     self.open(now);
@@ -433,8 +456,8 @@ impl Connection {
             return self.die(Some(ETIMEDOUT));
         }
         match self.state {
-            State::SynSent => out.push(Segment::Syn),
-            State::SynReceived => out.push(Segment::SynAck),
+            State::SynSent => out.push(Segment::Syn { window: self.receive.first_window() }),
+            State::SynReceived => out.push(Segment::SynAck { window: self.receive.first_window() }),
             _ => self.retransmit(now, out),
         }
         Readiness::EMPTY

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{MSS, RECEIVE_BUFFER};
+use super::MSS;
 
 pub(super) struct Receiving {
     /// What the program may read.
     buffer: VecDeque<u8>,
+    /// How many bytes it may hold.
+    capacity: usize,
+    /// Everything before was told to the peer as welcome, and is taken, also if the buffer was made smaller since.
+    edge: u64,
     /// The next sequence number that is missing.
     expected: u64,
     /// Segments that came before their turn: payload, and whether a FIN follows it.
@@ -20,14 +24,16 @@ pub(super) struct Receiving {
 }
 
 impl Receiving {
-    pub(super) fn new() -> Receiving {
+    pub(super) fn new(capacity: usize) -> Receiving {
         Receiving {
             buffer: VecDeque::new(),
+            capacity,
+            edge: capacity as u64,
             expected: 0,
             early: BTreeMap::new(),
             ended: false,
             shut: false,
-            told_window: RECEIVE_BUFFER,
+            told_window: capacity,
         }
     }
 
@@ -49,16 +55,29 @@ impl Receiving {
 
     /// Room for what the peer may send.
     pub(super) fn window(&self) -> usize {
-        RECEIVE_BUFFER - self.buffer.len()
+        let room = self.capacity.saturating_sub(self.buffer.len());
+        room.max(self.edge.saturating_sub(self.expected) as usize)
+    }
+
+    /// What the peer was told with the handshake, and is told again if that was lost.
+    pub(super) fn first_window(&self) -> usize {
+        self.edge as usize
     }
 
     pub(super) fn note_told_window(&mut self) {
         self.told_window = self.window();
+        self.edge = self.edge.max(self.expected + self.told_window as u64);
+    }
+
+    /// What was received before stays, also if it is more.
+    pub(super) fn resize(&mut self, capacity: usize) {
+        self.capacity = capacity;
     }
 
     /// Whether the peer may wait to hear of a window worth a segment (RFC 9293, section 3.8.6.2.2).
     pub(super) fn is_update_due(&self) -> bool {
-        !self.ended && self.told_window < MSS && self.window() - self.told_window >= MSS
+        let worth = MSS.min(self.capacity / 2);
+        !self.ended && self.told_window < worth && self.window().saturating_sub(self.told_window) >= worth
     }
 
     /// Moves the front of what was received into `buffer`.
@@ -121,7 +140,8 @@ impl Receiving {
             self.expected += 1;
             self.ended = true;
         }
-        assert!(self.buffer.len() <= RECEIVE_BUFFER, "more was taken than the window allowed");
+        let fin = u64::from(self.ended);
+        assert!(self.expected <= self.edge + fin, "more was taken than the window allowed");
     }
 }
 
@@ -142,7 +162,7 @@ mod tests {
 
     #[test]
     fn resent_bytes_may_be_cut_anew() {
-        let mut receiving = Receiving::new();
+        let mut receiving = Receiving::new(16);
         receiving.take(2, b"cd".to_vec(), false);
         receiving.take(2, b"cdef".to_vec(), true);
         receiving.take(2, b"c".to_vec(), false);
@@ -155,7 +175,7 @@ mod tests {
 
     #[test]
     fn bytes_that_come_twice_are_received_once() {
-        let mut receiving = Receiving::new();
+        let mut receiving = Receiving::new(16);
         for _ in 0..2 {
             receiving.take(0, b"ab".to_vec(), false);
             receiving.take(1, b"bc".to_vec(), false);

@@ -3,10 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use super::{DUPLICATES, MSS, RECEIVE_BUFFER, SEND_BUFFER};
-
-/// A sender is told that it is writable again once a third of its buffer is free (`sk_stream_write_space`).
-const WRITABLE_SPACE: usize = SEND_BUFFER / 3;
+use super::{DUPLICATES, MSS};
 
 /// ```text
 ///   acked ≤ next ≤ sent ≤ limit (the FIN alone may be sent beyond it);  the buffer begins at acked
@@ -14,6 +11,8 @@ const WRITABLE_SPACE: usize = SEND_BUFFER / 3;
 pub(super) struct Sending {
     /// Bytes from `acked` on, sent or not.
     buffer: VecDeque<u8>,
+    /// How many bytes it may hold.
+    capacity: usize,
     /// Everything before is acknowledged.
     acked: u64,
     /// What is sent next; after a time-out that goes back to `acked`.
@@ -52,13 +51,14 @@ pub(super) enum Ack {
 }
 
 impl Sending {
-    pub(super) fn new() -> Sending {
+    pub(super) fn new(capacity: usize) -> Sending {
         Sending {
             buffer: VecDeque::new(),
+            capacity,
             acked: 0,
             next: 0,
             sent: 0,
-            limit: RECEIVE_BUFFER as u64,
+            limit: 0,
             ended: false,
             fin_acked: false,
             duplicates: 0,
@@ -76,7 +76,7 @@ impl Sending {
 
     /// Room for what the program may write.
     pub(super) fn space(&self) -> usize {
-        SEND_BUFFER - self.buffer.len()
+        self.capacity.saturating_sub(self.buffer.len())
     }
 
     /// The sequence number behind everything that was ever sent.
@@ -117,9 +117,15 @@ impl Sending {
         self.starved = true;
     }
 
-    /// Whether the program is to be told that there is room again. Says so once.
+    /// Whether the program is to be told that there is room again: once a third of the buffer is free
+    /// (`sk_stream_write_space`). Says so once.
     pub(super) fn take_writable(&mut self) -> bool {
-        self.space() >= WRITABLE_SPACE && std::mem::take(&mut self.starved)
+        self.space() >= self.capacity / 3 && std::mem::take(&mut self.starved)
+    }
+
+    /// What was written before stays, also if it is more.
+    pub(super) fn resize(&mut self, capacity: usize) {
+        self.capacity = capacity;
     }
 
     /// No byte follows those that were written.
@@ -134,6 +140,11 @@ impl Sending {
     }
 
     // ---- to and from the peer ----
+
+    /// The peer's first word: it takes `window` bytes.
+    pub(super) fn open(&mut self, window: usize) {
+        self.limit = window as u64;
+    }
 
     /// The next part that the window lets pass.
     pub(super) fn next_chunk(&mut self) -> Option<Chunk> {
