@@ -62,6 +62,6 @@ pub use task::{Idle, JoinError, JoinHandle, Joined, YieldNow, idle, panic_text, 
 pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};
 pub use time::Moment;
 pub use transport::{
-    File, StreamServer, StreamTransport, connect, connect_any, connect_host, connect_to, resolve,
-    resolve_address,
+    File, ServeOptions, Serving, StreamServer, StreamTransport, connect, connect_any, connect_host,
+    connect_to, resolve, resolve_address,
 };

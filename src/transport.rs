@@ -15,6 +15,7 @@ mod options;
 mod peer;
 mod read;
 mod server;
+mod serving;
 mod stream;
 mod write;
 
@@ -30,5 +31,6 @@ pub use read::{
     Skip,
 };
 pub use server::{Accept, StreamServer};
+pub use serving::{ServeOptions, Serving};
 pub use stream::{Close, StreamTransport};
 pub use write::{Shutdown, UntilWritable, Write, WriteFile};

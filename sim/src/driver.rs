@@ -1,7 +1,7 @@
 //! `SimDriver`: the driver of one thread of a simulated host. It draws nothing itself; `fault.rs` does.
 
 use std::cell::{RefCell, RefMut};
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 use std::net::IpAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -19,6 +19,9 @@ use crate::fabric::{Due, HostIndex};
 use crate::kernel::{Kernel, ThreadIndex};
 use crate::record::{fd_number, item};
 use crate::state::{Machine, State};
+
+/// The limit of open files is reached.
+const EMFILE: OsError = OsError::new(ErrorKind::QuotaExceeded, 24);
 
 /// The driver of one thread in one life of a host. After a crash it answers [`OsError::BAD_DESCRIPTOR`] to everything: what
 /// the programs of that life still do in their destructors reaches nobody.
@@ -55,6 +58,19 @@ impl SimDriver {
         let answer = call(kernel, now);
         state.collect(self.host);
         answer
+    }
+
+    /// As [`SimDriver::call`], for what gives a descriptor.
+    fn open<T>(&self, call: impl FnOnce(&mut Kernel, Moment) -> Result<T, OsError>) -> Result<T, OsError> {
+        self.check_limit()?;
+        self.call(call)
+    }
+
+    /// As Linux, which takes the descriptor before it looks whether there is anything to give one to.
+    fn check_limit(&self) -> Result<(), OsError> {
+        let state = self.state()?;
+        let Machine { kernel, rule, .. } = &state.machines[self.host];
+        if rule.may_open(kernel.open_count()) { Ok(()) } else { Err(EMFILE) }
     }
 
     /// The rest of an operation that was cut short comes as an edge of its own: more bytes, or more room, just then.
@@ -127,15 +143,15 @@ impl Driver for SimDriver {
     }
 
     fn listen(&mut self, address: &Address, options: &ListenOptions) -> Result<Fd, OsError> {
-        self.call(|kernel, _| kernel.listen(address, options))
+        self.open(|kernel, _| kernel.listen(address, options))
     }
 
     fn accept(&mut self, listener: Fd) -> Result<(Fd, Address), OsError> {
-        self.call(|kernel, _| kernel.accept(listener))
+        self.open(|kernel, _| kernel.accept(listener))
     }
 
     fn connect(&mut self, remote: &Address, options: &ConnectOptions) -> Result<Fd, OsError> {
-        self.call(|kernel, now| kernel.connect(now, remote, options))
+        self.open(|kernel, now| kernel.connect(now, remote, options))
     }
 
     fn take_error(&mut self, fd: Fd) -> Result<Option<OsError>, OsError> {
@@ -202,7 +218,7 @@ impl Driver for SimDriver {
     }
 
     fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
-        self.call(|kernel, _| kernel.open_file(path, options))
+        self.open(|kernel, _| kernel.open_file(path, options))
     }
 
     fn file_length(&mut self, file: Fd) -> Result<u64, OsError> {

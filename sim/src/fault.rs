@@ -90,6 +90,7 @@ pub struct HostFaults {
     lookup_latency: Duration,
     lookup_jitter: Duration,
     lookup_loss: f64,
+    descriptors: Option<usize>,
     crash: f64,
     down_for: Range<Duration>,
 }
@@ -107,6 +108,7 @@ impl Default for HostFaults {
             lookup_latency: Duration::from_millis(1),
             lookup_jitter: Duration::ZERO,
             lookup_loss: 0.0,
+            descriptors: None,
             crash: 0.0,
             down_for: Duration::from_millis(100)..Duration::from_secs(3),
         }
@@ -129,6 +131,31 @@ impl HostFaults {
     /// The probability that a poll tells an event with nothing behind it.
     pub fn spurious(mut self, probability: f64) -> Self {
         self.spurious = checked(probability);
+        self
+    }
+
+    /// How many descriptors the host's programs may have open together: what would open one more is refused with `EMFILE`,
+    /// as under `ulimit -n`. Default: no limit.
+    ///
+    /// ```
+    /// use twinloop::{Address, ErrorKind, StreamServer};
+    /// use twinloop_sim::HostFaults;
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::story::Telling;
+    ///
+    /// let report = twinloop_sim::run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     sim.faults(HostFaults::default().descriptors(1));
+    ///     sim.client("host", || async {
+    ///         let _first = StreamServer::listen(Address::loopback(0))?;
+    ///         let second = StreamServer::listen(Address::loopback(0));
+    ///         assert_eq!(second.unwrap_err().kind(), ErrorKind::TooManyOpen);
+    ///         Ok(())
+    ///     });
+    /// });
+    /// assert!(report.verdict.is_passed());
+    /// ```
+    pub fn descriptors(mut self, limit: usize) -> Self {
+        self.descriptors = Some(limit);
         self
     }
 
@@ -315,6 +342,11 @@ impl HostRule {
     /// As [`HostRule::read_length`] for a send.
     pub(crate) fn write_length(&self, chooser: &mut Chooser, wanted: usize) -> usize {
         shorten(chooser, self.short_write, self.faults.short_write, wanted)
+    }
+
+    /// Whether a host that has `open` descriptors may have one more.
+    pub(crate) fn may_open(&self, open: usize) -> bool {
+        self.faults.descriptors.is_none_or(|limit| open < limit)
     }
 
     /// Which of `live` descriptors is told of although nothing happened.

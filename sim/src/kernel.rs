@@ -347,6 +347,11 @@ impl Kernel {
         }
     }
 
+    /// How many descriptors the host has open.
+    pub(crate) fn open_count(&self) -> usize {
+        self.sockets.len()
+    }
+
     /// How many descriptors a thread has open.
     pub(crate) fn fd_count(&self, thread: ThreadIndex) -> usize {
         self.pollers.get(thread).map_or(0, |poller| poller.watched)

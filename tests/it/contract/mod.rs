@@ -19,6 +19,7 @@ mod queue;
 mod readiness;
 mod semaphore;
 mod server;
+mod serving;
 mod shield;
 mod stream_parse;
 mod stream_poll;

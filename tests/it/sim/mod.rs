@@ -9,5 +9,6 @@ mod models_locks;
 mod models_queues;
 mod order;
 mod replays;
+mod serving;
 mod threads;
 mod verdicts;
