@@ -5,6 +5,7 @@ mod faults;
 mod foreign;
 mod many;
 mod models_completion;
+mod models_framing;
 mod models_locks;
 mod models_queues;
 mod order;
