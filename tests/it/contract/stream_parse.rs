@@ -232,13 +232,14 @@ fn a_function_may_close_its_stream() {
 /// A panic of the function costs no byte, and the right to read comes back.
 #[test]
 fn a_function_that_panics_takes_nothing() {
+    type Parse = fn(&[u8], bool) -> Option<(usize, ())>;
     run(|| async {
         let (stream, peer) = pair().await?;
         peer.write(b"\x02hi").await?;
         while stream.peek(<[u8]>::len) < 3 {
             stream.fill().await?;
         }
-        let panicking: [fn(&[u8], bool) -> Option<(usize, ())>; 2] =
+        let panicking: [Parse; 2] =
             [|_, _| panic!("what a strange byte"), |bytes, _| Some((bytes.len() + 1, ()))];
         for (parse, words) in panicking.into_iter().zip(["what a strange byte", "took 4 bytes of the 3"]) {
             let mut read = stream.read_with(100, parse);

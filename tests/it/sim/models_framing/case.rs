@@ -128,7 +128,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn to_end(&mut self, limit: usize) -> Result<&'a [u8], ErrorKind> {
+    fn until_end(&mut self, limit: usize) -> Result<&'a [u8], ErrorKind> {
         if self.rest.len() > limit { Err(ErrorKind::Limit) } else { Ok(self.take(self.rest.len())) }
     }
 
@@ -215,7 +215,7 @@ async fn apply(
         }
         Step::ToEnd(limit) => {
             if let Some(outcome) = attempt(stream.read_to_end(limit), patience).await {
-                assert_eq!(outcome.map_err(|error| error.kind()), model.to_end(limit).map(<[u8]>::to_vec));
+                assert_eq!(outcome.map_err(|error| error.kind()), model.until_end(limit).map(<[u8]>::to_vec));
             }
         }
         Step::Skip(count) => {
