@@ -13,6 +13,7 @@
 //! | [`spawn_thread`], [`Remote`], [`ThreadEvent`] | threads, and what they send each other |
 //! | [`StreamServer`], [`StreamTransport`] | connections |
 //! | [`File`] | files, and sending them over streams |
+//! | [`resolve`], [`connect_host`], [`connect_any`] | names, and connecting to whichever address answers first |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
 //! | [`observe`] | what a dispatcher tells about itself |
 //!

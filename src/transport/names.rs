@@ -185,7 +185,10 @@ impl ResolveAddress {
             return ResolveAddress(Target::Known(address));
         }
         match text.rsplit_once(':').map(|(name, port)| (name, port.parse())) {
-            Some((name, Ok(port))) => ResolveAddress::of_name(handle, name, port, place),
+            // An IPv6 address without brackets: nobody knows where its port would begin.
+            Some((name, Ok(port))) if !name.contains(':') => {
+                ResolveAddress::of_name(handle, name, port, place)
+            }
             _ => ResolveAddress(Target::Named { resolve: Resolve::refused(handle, text, place), port: 0 }),
         }
     }

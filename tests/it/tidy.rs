@@ -196,6 +196,11 @@ const REEXPORTS: &[(&str, &str)] = &[
     ("StreamServer", "transport"),
     ("StreamTransport", "transport"),
     ("connect", "transport"),
+    ("connect_any", "transport"),
+    ("connect_host", "transport"),
+    ("connect_to", "transport"),
+    ("resolve", "transport"),
+    ("resolve_address", "transport"),
 ];
 
 /// The names that a source takes from its crate's root: `crate::name`, and each of `crate::{..}`.

@@ -176,6 +176,22 @@ fn connects_beyond_the_backlog_wait_and_may_be_given_up() {
     });
 }
 
+/// R131: no address in particular, as a target, means this machine.
+#[test]
+fn nowhere_in_particular_is_this_machine() {
+    run(|| async {
+        let server = StreamServer::listen("[::]:0".parse::<Address>()?)?;
+        let port = server.local_address().port().expect("it has one");
+        for nowhere in [Address::any(port), format!("[::]:{port}").parse()?] {
+            let stream = connect(nowhere).await?;
+            assert_eq!(server.accept().await?.remote_address(), stream.local_address()?);
+            let local = stream.local_address()?.as_ip().expect("it is of IP");
+            assert!(local.ip().is_loopback(), "{local}");
+        }
+        Ok(())
+    });
+}
+
 /// A descriptor is free once a refused connect was told.
 #[test]
 fn a_refused_connect_leaves_no_descriptor() {

@@ -11,8 +11,9 @@ use twinloop::sync::{
     Acquire, AcquirePermits, Consume, EventWait, Next, Pop, Push, Refill, Take, ThreadEventWait,
 };
 use twinloop::transport::{
-    Accept, Buffered, Close, Connect, Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil,
-    ReadUntilInto, ReadWith, Shutdown, Skip, UntilWritable, Write, WriteFile,
+    Accept, Buffered, Close, Connect, ConnectAny, ConnectHost, Fill, Read, ReadExactly, ReadLine,
+    ReadLineInto, ReadToEnd, ReadUntil, ReadUntilInto, ReadWith, Resolve, ResolveAddress, Shutdown, Skip,
+    UntilWritable, Write, WriteFile,
 };
 use twinloop::{
     AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, Completer, Completion, File, Handle,
@@ -65,6 +66,10 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<Close>();
     travels::<Accept<'_>>();
     travels::<Connect>();
+    travels::<ConnectAny>();
+    travels::<ConnectHost>();
+    travels::<Resolve>();
+    travels::<ResolveAddress>();
     travels::<AsyncLock<Rc<()>>>();
     travels::<Acquire<Rc<()>>>();
     travels::<LockGuard<Vec<u8>>>();

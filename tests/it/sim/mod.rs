@@ -8,6 +8,7 @@ mod models_completion;
 mod models_framing;
 mod models_locks;
 mod models_queues;
+mod names;
 mod order;
 mod replays;
 mod serving;
