@@ -123,9 +123,11 @@ fn keep_alive(socket: &SockRef<'_>) -> io::Result<Option<KeepAlive>> {
     if socket.keepalive()? { platform::probe_times(socket).map(Some) } else { Ok(None) }
 }
 
-/// IPv4 and IPv6 have an option each for the same thing.
+/// IPv4 and IPv6 have an option each for the same thing. An IPv6 socket whose packets are of IPv4 takes both, and heeds that
+/// of IPv4.
 fn is_v6(socket: &SockRef<'_>) -> io::Result<bool> {
-    Ok(socket.local_addr()?.is_ipv6())
+    let local = socket.local_addr()?.as_socket_ipv6();
+    Ok(local.is_some_and(|local| local.ip().to_ipv4_mapped().is_none()))
 }
 
 fn bytes(size: usize) -> u32 {

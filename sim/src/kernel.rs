@@ -2,8 +2,9 @@
 //! no chance: time is an argument, packets are handed over, and faults happen outside.
 //!
 //! Each method stands for the system call of its name. Known differences from Linux, besides those of [`tcp`]: every host
-//! has one address, of IPv4; ephemeral ports are picked in order, not by chance; `TCP_NODELAY` is accepted and changes
-//! nothing; a SYN costs no backlog until its handshake is done; a listener can not be shut down; a connection to its own
+//! has one address, of IPv4, and the devices `lo` and `eth0`; a connect over a device that does not lead there is refused
+//! (`ENETUNREACH`) instead of going nowhere; ephemeral ports are picked in order, not by chance; `TCP_NODELAY`, fast open,
+//! time to live and class of service are kept and change nothing; a SYN costs no backlog until its handshake is done; a listener can not be shut down; a connection to its own
 //! end is refused; and a peer that lost its connection in a crash may begin one with the same ports at once, while the old
 //! one lives on here until something is sent over it.
 

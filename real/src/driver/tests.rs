@@ -95,6 +95,72 @@ fn both_ends_send_small_segments_at_once() {
     }
 }
 
+#[test]
+fn a_name_is_looked_up_while_the_driver_polls() {
+    let driver: &mut dyn Driver = &mut driver();
+    let given_up = driver.resolve("localhost").expect("a thread");
+    let lookup = driver.resolve("localhost").expect("a thread");
+    driver.close(given_up);
+    assert_eq!(driver.resolved(given_up), Err(OsError::BAD_DESCRIPTOR));
+    edge(driver, lookup, Readiness::READABLE);
+    let ips = driver.resolved(lookup).expect("every system knows it");
+    assert!(ips.iter().all(IpAddr::is_loopback) && !ips.is_empty(), "{ips:?}");
+    for unsupported in [driver.recv(lookup, &mut [0]).map(drop), driver.take_error(lookup).map(drop)] {
+        assert_eq!(unsupported.map_err(OsError::kind), Err(ErrorKind::Unsupported));
+    }
+    driver.close(lookup);
+    assert_eq!(driver.resolved(lookup), Err(OsError::BAD_DESCRIPTOR));
+}
+
+/// Nobody waits for helper threads: neither a poll that has a limit, nor the end of the driver.
+#[test]
+fn a_driver_ends_while_names_are_looked_up() {
+    let mut driver = driver();
+    for _ in 0..10 {
+        driver.resolve("does-not-exist.invalid").expect("a thread");
+    }
+    driver.poll(Some(Duration::ZERO), &mut Vec::new()).expect("a poll");
+}
+
+/// R129: each option acts before the socket is bound, and a local port may be shared by those who all say so.
+#[test]
+fn a_stream_is_made_with_its_options() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (_listener, address) = listen(driver);
+    let options = ConnectOptions::default()
+        .local(Address::loopback(0))
+        .reuse_address(true)
+        .no_delay(false)
+        .receive_buffer(20_000)
+        .send_buffer(20_000);
+    let stream = driver.connect(&address, &options).expect("the listener is there");
+    assert_eq!(driver.option(stream, OptionName::NoDelay), Ok(SocketOption::NoDelay(false)));
+    let receive_buffer = driver.option(stream, OptionName::ReceiveBuffer);
+    assert!(matches!(receive_buffer, Ok(SocketOption::ReceiveBuffer(20_000..=40_000))), "{receive_buffer:?}");
+    let send_buffer = driver.option(stream, OptionName::SendBuffer);
+    assert!(matches!(send_buffer, Ok(SocketOption::SendBuffer(20_000..=40_000))), "{send_buffer:?}");
+    // Windows has its own idea of re-use, which is not asked for there.
+    let reuses = driver.option(stream, OptionName::ReuseAddress);
+    assert_eq!(reuses, Ok(SocketOption::ReuseAddress(platform::REUSE_ADDRESS_IS_SAFE)));
+}
+
+/// IPv4 and IPv6 have an option each for the same thing; an IPv4 stream at an IPv6 socket has that of IPv4.
+#[test]
+fn time_to_live_is_that_of_the_packets() {
+    let driver: &mut dyn Driver = &mut driver();
+    let any = "[::]:0".parse().expect("an address");
+    let options = ListenOptions::default().only_v6(false);
+    let listener = driver.listen(&any, &options).expect("this machine has IPv6");
+    let port = driver.local_address(listener).expect("it is bound").port().expect("it has one");
+    for remote in [Address::loopback(port), format!("[::1]:{port}").parse().expect("an address")] {
+        driver.connect(&remote, &ConnectOptions::default()).expect("the listener is there");
+        let (stream, _) = eventually(driver, |driver| driver.accept(listener));
+        assert_eq!(driver.local_address(stream), Ok(remote));
+        assert_eq!(driver.set_option(stream, SocketOption::TimeToLive(9)), Ok(()));
+        assert_eq!(driver.option(stream, OptionName::TimeToLive), Ok(SocketOption::TimeToLive(9)));
+    }
+}
+
 /// Against R150: no descriptor is handed on to the programs that this process starts.
 #[cfg(target_os = "linux")]
 #[test]

@@ -4,6 +4,7 @@
 mod bulk;
 mod ends;
 mod handshake;
+mod options;
 mod pair;
 mod ports;
 

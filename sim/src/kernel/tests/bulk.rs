@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use twinloop::Moment;
-use twinloop::driver::{Fd, Half, Readiness};
+use twinloop::driver::{Fd, Half, Readiness, SocketOption};
 
 use super::pair::{A, B, Fate, Pair};
 
@@ -32,6 +32,8 @@ struct Program {
     at_end: bool,
     /// Reads nothing before, so that windows close.
     reads_at: Moment,
+    /// Sets its buffers to another size now and then.
+    resizes: bool,
 }
 
 impl Program {
@@ -46,6 +48,7 @@ impl Program {
             is_writable: true,
             at_end: false,
             reads_at: Moment::ORIGIN,
+            resizes: false,
         }
     }
 
@@ -64,6 +67,9 @@ impl Program {
         self.is_readable |= edges.intersects(Readiness::READABLE | Readiness::READ_CLOSED);
         self.is_writable |= edges.intersects(Readiness::WRITABLE);
         assert!(!edges.intersects(Readiness::ERROR), "the connection broke");
+        if self.resizes && chance.below(16) == 0 {
+            self.resize(pair, chance);
+        }
         if self.is_writable && self.written < self.length {
             self.write(pair, chance);
         }
@@ -88,6 +94,13 @@ impl Program {
         }
         if self.written == self.length {
             pair.shutdown(self.host, self.fd, Half::Write).expect("the connection is open");
+        }
+    }
+
+    fn resize(&mut self, pair: &mut Pair, chance: &mut Lcg) {
+        let bytes = 1 << (6 + chance.below(12));
+        for option in [SocketOption::ReceiveBuffer(bytes), SocketOption::SendBuffer(bytes)] {
+            assert_eq!(pair.set_option(self.host, self.fd, option), Ok(()));
         }
     }
 
@@ -119,8 +132,11 @@ fn pattern(host: usize, place: usize) -> u8 {
 }
 
 /// Moves `length` bytes each way, and compares every one.
-fn exchange(pair: &mut Pair, [a, b]: [Fd; 2], length: usize, mut chance: Lcg) {
-    let mut programs = [Program::new(A, a, length), Program::new(B, b, length)];
+fn exchange(pair: &mut Pair, [a, b]: [Fd; 2], length: usize, chance: Lcg) {
+    run(pair, [Program::new(A, a, length), Program::new(B, b, length)], chance);
+}
+
+fn run(pair: &mut Pair, mut programs: [Program; 2], mut chance: Lcg) {
     // Waits double up to two minutes, and a few of them may follow one another.
     let end = pair.now + Duration::from_secs(24 * 3600);
     loop {
@@ -136,7 +152,8 @@ fn exchange(pair: &mut Pair, [a, b]: [Fd; 2], length: usize, mut chance: Lcg) {
         }
         assert!(pair.now < end, "the exchange does not end");
     }
-    assert_eq!(programs.map(|program| program.read), [length; 2]);
+    let lengths = [programs[1].length, programs[0].length];
+    assert_eq!(programs.map(|program| program.read), lengths);
 }
 
 /// Lets one thing happen; if it is far away, a program wakes before.
@@ -174,6 +191,20 @@ fn bytes_survive_any_mixture_of_losses_and_duplicates() {
             _ => Fate::Pass,
         });
         exchange(&mut pair, [a, b], 200_000, program_chance);
+    }
+}
+
+#[test]
+fn bytes_survive_buffers_of_any_size_at_any_time() {
+    for seed in 0..100 {
+        let (mut pair, _, a, b) = Pair::connected();
+        let mut chance = Lcg(seed);
+        let loss = chance.below(10);
+        let program_chance = chance.clone();
+        pair.on_wire(move |_, _| if chance.below(100) < loss { Fate::Drop } else { Fate::Pass });
+        let mut programs = [Program::new(A, a, 100_000), Program::new(B, b, 100_000)];
+        programs.iter_mut().for_each(|program| program.resizes = true);
+        run(&mut pair, programs, program_chance);
     }
 }
 

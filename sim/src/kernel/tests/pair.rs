@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use twinloop::driver::{ConnectOptions, Fd, Half, ListenOptions, OsError, Readiness};
+use twinloop::driver::{ConnectOptions, Fd, Half, ListenOptions, OsError, Readiness, SocketOption};
 use twinloop::{Address, Moment};
 
 use super::super::{Kernel, Packet, Poller};
@@ -107,7 +107,11 @@ impl Pair {
     }
 
     pub(super) fn connect(&mut self, host: usize, to: &Address) -> Fd {
-        let fd = self.kernels[host].connect(self.now, to, &ConnectOptions::default());
+        self.connect_with(host, to, &ConnectOptions::default())
+    }
+
+    pub(super) fn connect_with(&mut self, host: usize, to: &Address, options: &ConnectOptions) -> Fd {
+        let fd = self.kernels[host].connect(self.now, to, options);
         self.collect();
         fd.expect("a port is free")
     }
@@ -140,6 +144,12 @@ impl Pair {
         let done = self.kernels[host].shutdown(self.now, fd, half);
         self.collect();
         done
+    }
+
+    pub(super) fn set_option(&mut self, host: usize, fd: Fd, option: SocketOption) -> Result<(), OsError> {
+        let set = self.kernels[host].set_option(fd, option);
+        self.collect();
+        set
     }
 
     pub(super) fn close(&mut self, host: usize, fd: Fd) {
