@@ -196,7 +196,7 @@ impl Kernel {
         }
         self.next_connection += 1;
         let ends = (local, remote, self.next_connection);
-        let connection = Connection::connecting(now, socket.buffers(), &mut self.out);
+        let connection = Connection::connecting(now, socket.settings(), &mut self.out);
         let key = self.file(ends, connection, Owner::Nobody, socket);
         let fd = self.open(Socket::Stream(key));
         self.entry_mut(key).owner = Owner::Fd(fd);
@@ -428,13 +428,15 @@ impl Kernel {
                 Some((_, listener)) if listener.is_full() => {}
                 Some((key, listener)) => {
                     let options = listener.options.clone();
-                    let connection = Connection::answering(now, options.buffers(), window, &mut self.out);
+                    let connection = Connection::answering(now, options.settings(), window, &mut self.out);
                     let ends = (packet.destination, packet.source, packet.connection);
                     self.file(ends, connection, Owner::Embryo(key), options);
                 }
                 None => self.packets.push(packet.refusal()),
             },
-            Segment::SynAck { .. } | Segment::Data { .. } => self.packets.push(packet.refusal()),
+            Segment::SynAck { .. } | Segment::Data { .. } | Segment::Probe => {
+                self.packets.push(packet.refusal())
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use twinloop::driver::{ConnectOptions, Fd, KeepAlive, ListenOptions, OptionName, OsError, SocketOption};
 
 use super::errno::{EINVAL, ENODEV, ENOPROTOOPT, EOPNOTSUPP};
-use super::tcp::{Buffers, RECEIVE_BUFFER, SEND_BUFFER};
+use super::tcp::{Probes, RECEIVE_BUFFER, SEND_BUFFER, Settings};
 use super::{Kernel, Socket};
 
 /// What a program may set a buffer to at most (`rmem_max`, `wmem_max`).
@@ -25,7 +25,7 @@ const CONGESTION_BITS: u8 = 3;
 pub(super) struct Options {
     no_delay: bool,
     keep_alive: bool,
-    probes: KeepAlive,
+    probes: Probes,
     linger: Option<Duration>,
     pub(super) reuse_address: bool,
     pub(super) reuse_port: bool,
@@ -48,9 +48,7 @@ enum Device {
 
 impl Default for Options {
     fn default() -> Self {
-        let seconds = |count| Some(Duration::from_secs(count));
-        let mut probes = KeepAlive::default();
-        (probes.idle, probes.interval, probes.count) = (seconds(7200), seconds(75), Some(9));
+        let probes = Probes { idle: Duration::from_secs(7200), interval: Duration::from_secs(75), count: 9 };
         Options {
             no_delay: false,
             keep_alive: false,
@@ -118,9 +116,14 @@ impl Options {
         Options { reuse_address: false, reuse_port: false, ..self.clone() }
     }
 
-    /// Half of what is answered: Linux counts its own overhead.
-    pub(super) fn buffers(&self) -> Buffers {
-        Buffers { receive: self.receive_buffer as usize / 2, send: self.send_buffer as usize / 2 }
+    /// What a connection is to know. Of the buffers half of what is answered: Linux counts its own overhead.
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            receive_buffer: self.receive_buffer as usize / 2,
+            send_buffer: self.send_buffer as usize / 2,
+            user_timeout: self.user_timeout,
+            probes: self.keep_alive.then_some(self.probes),
+        }
     }
 
     /// Whether a close throws away what was not sent.
@@ -169,7 +172,7 @@ impl Options {
     fn get(&self, name: OptionName, address: SocketAddr) -> Result<SocketOption, OsError> {
         Ok(match name {
             OptionName::NoDelay => SocketOption::NoDelay(self.no_delay),
-            OptionName::KeepAlive => SocketOption::KeepAlive(self.keep_alive.then_some(self.probes)),
+            OptionName::KeepAlive => SocketOption::KeepAlive(self.keep_alive.then(|| told(self.probes))),
             OptionName::Linger => SocketOption::Linger(self.linger),
             OptionName::ReuseAddress => SocketOption::ReuseAddress(self.reuse_address),
             OptionName::ReusePort => SocketOption::ReusePort(self.reuse_port),
@@ -192,8 +195,8 @@ impl Kernel {
         };
         let entry = self.entry_mut(stream);
         entry.options.set(option, entry.ends.0)?;
-        let buffers = entry.options.buffers();
-        let told = self.with(stream, |connection, _| connection.resize(buffers));
+        let settings = entry.options.settings();
+        let told = self.with(stream, |connection, _| connection.configure(settings));
         self.raise(fd, told);
         Ok(())
     }
@@ -216,13 +219,17 @@ fn send_buffer_of(bytes: u32) -> u32 {
 }
 
 /// What is asked for, with what is in force for the rest.
-fn checked(asked: KeepAlive, in_force: KeepAlive) -> Result<KeepAlive, OsError> {
-    let mut probes = asked;
-    probes.idle = asked.idle.or(in_force.idle);
-    probes.interval = asked.interval.or(in_force.interval);
-    probes.count = asked.count.or(in_force.count);
-    let is_time =
-        |time: Option<Duration>| time.is_some_and(|time| (1..=PROBE_SECONDS_MAX).contains(&time.as_secs()));
-    let is_count = probes.count.is_some_and(|count| (1..=PROBES_MAX).contains(&count));
+fn checked(asked: KeepAlive, in_force: Probes) -> Result<Probes, OsError> {
+    let probes = Probes {
+        idle: asked.idle.unwrap_or(in_force.idle),
+        interval: asked.interval.unwrap_or(in_force.interval),
+        count: asked.count.unwrap_or(in_force.count),
+    };
+    let is_time = |time: Duration| (1..=PROBE_SECONDS_MAX).contains(&time.as_secs());
+    let is_count = (1..=PROBES_MAX).contains(&probes.count);
     if is_time(probes.idle) && is_time(probes.interval) && is_count { Ok(probes) } else { Err(EINVAL) }
+}
+
+fn told(probes: Probes) -> KeepAlive {
+    KeepAlive::default().idle(probes.idle).interval(probes.interval).count(probes.count)
 }

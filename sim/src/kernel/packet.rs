@@ -34,6 +34,8 @@ pub(crate) enum Segment {
         fin: bool,
         payload: Vec<u8>,
     },
+    /// Asks whether the peer is there. On a wire, an acknowledgement with an old sequence number does it.
+    Probe,
     Rst,
 }
 
@@ -72,6 +74,7 @@ impl Packet {
             Segment::Syn { window } => [ports, 1, unusual(*window), 0, 0, 0],
             Segment::SynAck { window } => [ports, 2, unusual(*window), 0, 0, 0],
             Segment::Rst => [ports, 3, 0, 0, 0, 0],
+            Segment::Probe => [ports, 6, 0, 0, 0, 0],
             Segment::Data { seq, ack, window, fin, payload } => {
                 [ports, 4 + u64::from(*fin), *seq, *ack, *window as u64, payload.len() as u64]
             }
@@ -90,6 +93,7 @@ impl fmt::Display for Packet {
                 if unusual(*window) == 0 { Ok(()) } else { write!(f, " WIN {window}") }
             }
             Segment::Rst => f.write_str("RST"),
+            Segment::Probe => f.write_str("PROBE"),
             Segment::Data { seq, ack, window, fin, payload } => {
                 if !payload.is_empty() {
                     write!(f, "DATA {seq}..{} ", seq + payload.len() as u64)?;

@@ -11,22 +11,25 @@
 //! FIN received, LAST-ACK and CLOSING are Open with both, TIME-WAIT is Ended while the timer runs.
 //!
 //! Known differences from Linux: no congestion control, no Nagle, no delayed or selective acknowledgement, no timestamps (yet
-//! progress undoes a doubled time-out, as if there were), no keep-alive, no simultaneous open, fixed buffers instead of tuned
+//! progress undoes a doubled time-out, as if there were), no simultaneous open, fixed buffers instead of tuned
 //! ones, sequence numbers of 64 bits that begin at 0, a SYN retried at doubled waits from the first on (newer kernels try
 //! five times at the first wait). A program sees these in timings alone. One it could see: after a shutdown of a connecting
 //! stream, a receive says end of stream, not `ENOTCONN`.
 
+mod probing;
 mod receiving;
 mod sending;
 mod timer;
 
 use std::io::IoSlice;
+use std::time::Duration;
 
 use twinloop::Moment;
 use twinloop::driver::{Half, OsError, Readiness};
 
 use super::errno::{ECONNREFUSED, ECONNRESET, ENOTCONN, EPIPE, ETIMEDOUT};
 use super::packet::Segment;
+use probing::{Due, Probing};
 use receiving::Receiving;
 use sending::{Ack, Chunk, Sending};
 use timer::Timer;
@@ -45,11 +48,23 @@ const ORPHAN_RETRIES: u32 = 8;
 /// Duplicate acknowledgements that mean a loss (RFC 5681, section 3.2).
 const DUPLICATES: u32 = 3;
 
-/// How many bytes the buffers of one end hold.
+/// What a program has set at its end.
 #[derive(Clone, Copy)]
-pub(super) struct Buffers {
-    pub(super) receive: usize,
-    pub(super) send: usize,
+pub(super) struct Settings {
+    /// How many bytes the buffers hold.
+    pub(super) receive_buffer: usize,
+    pub(super) send_buffer: usize,
+    /// How long the peer may leave bytes unacknowledged (`TCP_USER_TIMEOUT`).
+    pub(super) user_timeout: Option<Duration>,
+    pub(super) probes: Option<Probes>,
+}
+
+/// When a silent peer is asked whether it is there, and how often before it counts as dead.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Probes {
+    pub(super) idle: Duration,
+    pub(super) interval: Duration,
+    pub(super) count: u32,
 }
 
 /// Segments to be sent, in order.
@@ -60,6 +75,8 @@ pub(super) struct Connection {
     send: Sending,
     receive: Receiving,
     timer: Timer,
+    probing: Probing,
+    user_timeout: Option<Duration>,
     /// Our FIN was sent before the peer's came: the last acknowledgement is ours, and may have to be repeated.
     ended_first: bool,
     /// The program's pending error, told once (`SO_ERROR`).
@@ -78,26 +95,28 @@ pub(super) enum State {
 }
 
 impl Connection {
-    pub(super) fn connecting(now: Moment, buffers: Buffers, out: &mut Out) -> Connection {
-        let connection = Connection::new(State::SynSent, now, buffers);
+    pub(super) fn connecting(now: Moment, settings: Settings, out: &mut Out) -> Connection {
+        let connection = Connection::new(State::SynSent, now, settings);
         out.push(Segment::Syn { window: connection.receive.window() });
         connection
     }
 
     /// `window`: what the peer takes.
-    pub(super) fn answering(now: Moment, buffers: Buffers, window: usize, out: &mut Out) -> Connection {
-        let mut connection = Connection::new(State::SynReceived, now, buffers);
+    pub(super) fn answering(now: Moment, settings: Settings, window: usize, out: &mut Out) -> Connection {
+        let mut connection = Connection::new(State::SynReceived, now, settings);
         connection.send.open(window);
         out.push(Segment::SynAck { window: connection.receive.window() });
         connection
     }
 
-    fn new(state: State, now: Moment, buffers: Buffers) -> Connection {
+    fn new(state: State, now: Moment, settings: Settings) -> Connection {
         Connection {
             state,
-            send: Sending::new(buffers.send),
-            receive: Receiving::new(buffers.receive),
+            send: Sending::new(settings.send_buffer),
+            receive: Receiving::new(settings.receive_buffer),
             timer: Timer::new(now),
+            probing: Probing::new(settings.probes, now),
+            user_timeout: settings.user_timeout,
             ended_first: false,
             error: None,
             orphan: false,
@@ -113,7 +132,8 @@ impl Connection {
     }
 
     pub(super) fn next_timer(&self) -> Option<Moment> {
-        self.timer.at()
+        let probes = if self.state == State::Open && !self.orphan { self.probing.at() } else { None };
+        self.timer.at().into_iter().chain(probes).min()
     }
 
     /// Whether the kernel can forget it.
@@ -149,15 +169,14 @@ impl Connection {
         self.error.take()
     }
 
-    /// The program has set its buffers; says what its descriptor is to be told.
-    pub(super) fn resize(&mut self, buffers: Buffers) -> Readiness {
-        self.receive.resize(buffers.receive);
-        self.send.resize(buffers.send);
-        if self.state == State::Open && self.send.take_writable() {
-            Readiness::WRITABLE
-        } else {
-            Readiness::EMPTY
-        }
+    /// The program has set something; says what its descriptor is to be told.
+    pub(super) fn configure(&mut self, settings: Settings) -> Readiness {
+        self.receive.resize(settings.receive_buffer);
+        self.send.resize(settings.send_buffer);
+        self.user_timeout = settings.user_timeout;
+        self.probing.configure(settings.probes);
+        let is_writable = self.state == State::Open && self.send.take_writable();
+        if is_writable { Readiness::WRITABLE } else { Readiness::EMPTY }
     }
 
     pub(super) fn read(&mut self, buffer: &mut [u8], out: &mut Out) -> Result<usize, OsError> {
@@ -277,6 +296,9 @@ impl Connection {
 
     /// Takes a segment; says what the program's descriptor is to be told.
     pub(super) fn arrive(&mut self, now: Moment, segment: Segment, out: &mut Out) -> Readiness {
+        if self.state == State::Open {
+            self.probing.heard(now);
+        }
         match (self.state, segment) {
             (State::Ended | State::Dead, segment) => {
                 self.arrive_late(now, &segment, out);
@@ -289,13 +311,15 @@ impl Connection {
                 self.acknowledge(out);
                 Readiness::WRITABLE
             }
-            // Our answer was lost.
-            (State::Open, Segment::SynAck { .. }) => {
+            // Our answer was lost, or the peer asks whether we are there.
+            (State::Open, Segment::SynAck { .. } | Segment::Probe) => {
                 self.acknowledge(out);
                 Readiness::EMPTY
             }
             // A SYN that comes again needs no other answer than the one that our timer repeats.
-            (State::SynSent, _) | (_, Segment::Syn { .. } | Segment::SynAck { .. }) => Readiness::EMPTY,
+            (State::SynSent, _) | (_, Segment::Syn { .. } | Segment::SynAck { .. } | Segment::Probe) => {
+                Readiness::EMPTY
+            }
             (State::SynReceived | State::Open, Segment::Data { seq, ack, window, fin, payload }) => {
                 if self.state == State::SynReceived {
                     self.open(now);
@@ -333,6 +357,7 @@ impl Connection {
         self.timer.forgive();
         self.timer.recover();
         self.timer.acknowledged(now, 0);
+        self.probing.heard(now);
     }
 
     fn reset_by_peer(&mut self) -> Readiness {
@@ -429,10 +454,13 @@ impl Connection {
         }
     }
 
-    // ---- the timer ----
+    // ---- the timers ----
 
-    /// The timer is due.
+    /// One of them is due.
     pub(super) fn expire(&mut self, now: Moment, out: &mut Out) -> Readiness {
+        if self.timer.at().is_none_or(|at| at > now) {
+            return self.probe(now, out);
+        }
         match self.state {
             State::Dead => unreachable!("a dead connection has no timer"),
             State::Ended => {
@@ -452,7 +480,12 @@ impl Connection {
             _ if self.orphan => ORPHAN_RETRIES,
             _ => RETRIES,
         };
-        if self.timer.back_off(now) > retries_max {
+        let retries = self.timer.back_off(now, self.user_timeout);
+        let is_over = match self.user_timeout {
+            Some(limit) => self.timer.has_run_for(limit, now),
+            None => retries > retries_max,
+        };
+        if is_over {
             return self.die(Some(ETIMEDOUT));
         }
         match self.state {
@@ -461,6 +494,20 @@ impl Connection {
             _ => self.retransmit(now, out),
         }
         Readiness::EMPTY
+    }
+
+    fn probe(&mut self, now: Moment, out: &mut Out) -> Readiness {
+        match self.probing.expire(now, self.send.is_waiting(), self.user_timeout) {
+            Due::Nothing => Readiness::EMPTY,
+            Due::Probe => {
+                out.push(Segment::Probe);
+                Readiness::EMPTY
+            }
+            Due::End => {
+                out.push(Segment::Rst);
+                self.die(Some(ETIMEDOUT))
+            }
+        }
     }
 
     fn retransmit(&mut self, now: Moment, out: &mut Out) {

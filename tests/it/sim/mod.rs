@@ -9,6 +9,7 @@ mod models_framing;
 mod models_locks;
 mod models_queues;
 mod names;
+mod options;
 mod order;
 mod replays;
 mod serving;

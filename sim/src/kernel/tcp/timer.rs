@@ -17,6 +17,8 @@ const LINGER: Duration = Duration::from_secs(60);
 /// one of them at a time.
 pub(super) struct Timer {
     at: Option<Moment>,
+    /// Since when it runs for one and the same thing.
+    since: Moment,
     rto: Duration,
     /// How often it was due since the peer was last heard.
     retries: u32,
@@ -35,7 +37,7 @@ impl Timer {
     /// Runs for the answer to a SYN that is sent now, which `acknowledged(now, 0)` will time.
     pub(super) fn new(now: Moment) -> Timer {
         let at = Some(now + RTO_INITIAL);
-        Timer { at, rto: RTO_INITIAL, retries: 0, round_trip: None, timed: Some((0, now)) }
+        Timer { at, since: now, rto: RTO_INITIAL, retries: 0, round_trip: None, timed: Some((0, now)) }
     }
 
     pub(super) fn at(&self) -> Option<Moment> {
@@ -52,7 +54,13 @@ impl Timer {
 
     /// Waits for an acknowledgement from now on.
     pub(super) fn start(&mut self, now: Moment) {
+        self.since = now;
         self.at = Some(now + self.rto);
+    }
+
+    /// Whether nobody has answered for so long.
+    pub(super) fn has_run_for(&self, limit: Duration, now: Moment) -> bool {
+        now - self.since >= limit
     }
 
     /// Waits for the end from now on.
@@ -60,11 +68,13 @@ impl Timer {
         self.at = Some(now + LINGER);
     }
 
-    /// It is due: waits twice as long next time. Says how often in a row that was.
-    pub(super) fn back_off(&mut self, now: Moment) -> u32 {
+    /// It is due: waits twice as long next time, but not beyond `limit` in all (`tcp_clamp_rto_to_user_timeout`). Says how
+    /// often in a row that was.
+    pub(super) fn back_off(&mut self, now: Moment, limit: Option<Duration>) -> u32 {
         self.retries += 1;
         self.rto = (self.rto * 2).min(RTO_MAX);
-        self.at = Some(now + self.rto);
+        let end = limit.map(|limit| self.since + limit).filter(|end| *end > now);
+        self.at = end.into_iter().chain([now + self.rto]).min();
         self.distrust();
         self.retries
     }
@@ -148,7 +158,7 @@ mod tests {
         let mut timer = Timer::new(at_ms(0));
         timer.acknowledged(at_ms(100), 0);
         timer.time(at_ms(100), 10);
-        assert_eq!((timer.back_off(at_ms(400)), timer.back_off(at_ms(1000))), (1, 2));
+        assert_eq!((timer.back_off(at_ms(400), None), timer.back_off(at_ms(1000), None)), (1, 2));
         timer.acknowledged(at_ms(1100), 10);
         assert_eq!(wait_ms(&mut timer), 4 * 300, "what was sent twice is not measured");
         timer.time(at_ms(2000), 20);

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use twinloop::Address;
-use twinloop::driver::{ConnectOptions, Fd, KeepAlive, ListenOptions, OptionName, OsError, SocketOption};
+use twinloop::driver::{
+    ConnectOptions, Fd, KeepAlive, ListenOptions, OptionName, OsError, Readiness, SocketOption,
+};
 
 use super::super::errno::{
     EADDRINUSE, ECONNREFUSED, ECONNRESET, EINVAL, ENETUNREACH, ENODEV, ENOPROTOOPT, ENOTSOCK, EOPNOTSUPP,
+    ETIMEDOUT,
 };
+use super::super::packet::Segment;
 use super::pair::{A, B, Fate, Pair, at};
 
 fn address(text: &str) -> Address {
@@ -136,7 +140,7 @@ fn a_buffer_may_be_set_at_any_time() {
     assert!(pair.send(A, a, &[1]).is_err_and(OsError::is_would_block), "there is more in it than fits now");
     pair.take_edges(A, a);
     assert_eq!(pair.set_option(A, a, SocketOption::SendBuffer(100_000)), Ok(()));
-    super::assert_edge!(pair, A, a, twinloop::driver::Readiness::WRITABLE);
+    super::assert_edge!(pair, A, a, Readiness::WRITABLE);
     assert_eq!(pair.send(A, a, &[1]), Ok(1));
 }
 
@@ -237,4 +241,102 @@ fn a_device_is_the_only_way() {
     assert_eq!(connect(&at(B, 80), "eth0"), Ok(()));
     assert_eq!(connect(&at(B, 80), "lo"), Err(ENETUNREACH));
     assert_eq!(connect(&at(B, 80), "wlan0"), Err(ENODEV));
+}
+
+/// The two ends of a connection of which everything was told.
+fn quiet() -> (Pair, Fd, Fd) {
+    let (mut pair, _, a, b) = Pair::connected();
+    pair.take_edges(A, a);
+    pair.take_edges(B, b);
+    (pair, a, b)
+}
+
+fn keep_alive(idle: u64, interval: u64, count: u32) -> SocketOption {
+    let probes = KeepAlive::default().idle(seconds(idle)).interval(seconds(interval)).count(count);
+    SocketOption::KeepAlive(Some(probes))
+}
+
+#[test]
+fn a_peer_that_answers_no_probe_is_dead() {
+    let (mut pair, a, _) = quiet();
+    let start = pair.now;
+    assert_eq!(pair.set_option(A, a, keep_alive(10, 2, 3)), Ok(()));
+    pair.on_wire(|_, _| Fate::Drop);
+    let before = pair.packets[A];
+    pair.run(start + seconds(15) - pair.now);
+    assert!(pair.take_edges(A, a).is_empty());
+    assert_eq!(pair.packets[A] - before, 3, "probes after 10, 12 and 14 seconds of silence");
+    pair.run(seconds(1));
+    super::assert_edge!(pair, A, a, Readiness::ERROR);
+    assert_eq!(pair.recv(A, a, 10), Err(ETIMEDOUT));
+}
+
+#[test]
+fn a_peer_that_answers_probes_is_asked_for_ever() {
+    let (mut pair, a, b) = quiet();
+    assert_eq!(pair.set_option(A, a, keep_alive(10, 2, 3)), Ok(()));
+    let before = pair.packets;
+    pair.run(seconds(105));
+    assert_eq!([pair.packets[A] - before[A], pair.packets[B] - before[B]], [10, 10]);
+    assert!(pair.take_edges(B, b).is_empty(), "the program at the other end sees nothing of it");
+    assert!(pair.recv(A, a, 10).is_err_and(OsError::is_would_block));
+    assert_eq!(pair.set_option(A, a, SocketOption::KeepAlive(None)), Ok(()));
+    let before = pair.packets;
+    pair.run(seconds(105));
+    assert_eq!(pair.packets, before, "nobody asks any more");
+}
+
+#[test]
+fn a_peer_that_knows_nothing_any_more_says_so_when_it_is_asked() {
+    let (mut pair, a, _) = quiet();
+    assert_eq!(pair.set_option(A, a, keep_alive(10, 2, 3)), Ok(()));
+    pair.crash(B);
+    pair.run(seconds(11));
+    assert_eq!(pair.recv(A, a, 10), Err(ECONNRESET));
+}
+
+/// While bytes wait for their acknowledgement, those are what asks.
+#[test]
+fn nothing_is_probed_while_bytes_are_on_their_way() {
+    let (mut pair, a, _) = quiet();
+    assert_eq!(pair.set_option(A, a, keep_alive(1, 1, 2)), Ok(()));
+    pair.on_wire(|_, packet| {
+        assert_ne!(packet.segment, Segment::Probe);
+        Fate::Drop
+    });
+    assert_eq!(pair.send(A, a, b"x"), Ok(1));
+    pair.run(seconds(60));
+    assert!(pair.take_edges(A, a).is_empty());
+    pair.heal();
+    pair.run(seconds(200));
+}
+
+#[test]
+fn bytes_that_nobody_acknowledges_in_time_end_the_connection() {
+    let (mut pair, a, _) = quiet();
+    assert_eq!(pair.set_option(A, a, SocketOption::UserTimeout(Some(seconds(3)))), Ok(()));
+    pair.run(seconds(60));
+    assert_eq!(pair.send(A, a, b"x"), Ok(1));
+    pair.settle();
+    pair.on_wire(|_, _| Fate::Drop);
+    pair.run(seconds(60));
+    assert!(pair.take_edges(A, a).is_empty(), "what was acknowledged does not count");
+    assert_eq!(pair.send(A, a, b"x"), Ok(1));
+    pair.run(Duration::from_millis(2_999));
+    assert!(pair.take_edges(A, a).is_empty());
+    pair.run(Duration::from_millis(1));
+    super::assert_edge!(pair, A, a, Readiness::ERROR);
+    assert_eq!(pair.recv(A, a, 10), Err(ETIMEDOUT));
+}
+
+/// RFC 5482: how long the peer may be silent bounds the probes too, whatever their number.
+#[test]
+fn a_user_timeout_bounds_the_probes() {
+    let (mut pair, a, _) = quiet();
+    let start = pair.now;
+    assert_eq!(pair.set_option(A, a, keep_alive(2, 1, 100)), Ok(()));
+    assert_eq!(pair.set_option(A, a, SocketOption::UserTimeout(Some(seconds(5)))), Ok(()));
+    pair.on_wire(|_, _| Fate::Drop);
+    pair.run(start + seconds(5) - pair.now);
+    assert_eq!(pair.recv(A, a, 10), Err(ETIMEDOUT));
 }
