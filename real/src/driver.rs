@@ -239,9 +239,8 @@ impl Driver for RealDriver {
     fn resolve(&mut self, name: &str) -> Result<Fd, OsError> {
         let key = self.descriptors.insert(Descriptor::Lookup(None));
         let fd = Fd::from_key(key);
-        self.resolver.begin(fd, name).map(|()| fd).map_err(|error| {
+        self.resolver.begin(fd, name).map(|()| fd).inspect_err(|_| {
             self.descriptors.remove(key);
-            os_error(error)
         })
     }
 

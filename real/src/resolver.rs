@@ -58,7 +58,11 @@ impl Resolver {
     }
 
     /// Begins to look up `name` on behalf of `fd`. Its answer will be among [`Resolver::take_answers`].
-    pub(crate) fn begin(&mut self, fd: Fd, name: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// If the system has no thread left, and none is at work that would come to it.
+    pub(crate) fn begin(&mut self, fd: Fd, name: &str) -> Result<(), OsError> {
         let mut state = self.shared.lock();
         state.queue.push_back((fd, name.to_owned()));
         if state.threads < THREADS_MAX {
@@ -69,7 +73,7 @@ impl Resolver {
                 Err(_) if state.threads > 0 => {}
                 Err(error) => {
                     state.queue.pop_back();
-                    return Err(error);
+                    return Err(no_thread(error));
                 }
             }
         }
@@ -139,6 +143,15 @@ impl Shared {
         }
         next
     }
+}
+
+/// `EAGAIN` says here that there may be no more threads, not that the loop could wait for one.
+fn no_thread(error: io::Error) -> OsError {
+    if error.kind() != ErrorKind::WouldBlock {
+        return os_error(error);
+    }
+    let exhausted = ErrorKind::OutOfMemory;
+    error.raw_os_error().map_or(OsError::without_code(exhausted), |code| OsError::new(exhausted, code))
 }
 
 fn ask_system(name: &str) -> Answer {
@@ -278,6 +291,12 @@ mod tests {
             assert_eq!(said(words), NOT_FOUND, "{words}");
         }
         assert_eq!(failure(io::Error::from_raw_os_error(11001)), OsError::new(ErrorKind::NotFound, 11001));
+    }
+
+    #[test]
+    fn a_system_without_threads_is_not_waited_for() {
+        assert_eq!(no_thread(ErrorKind::WouldBlock.into()).kind(), ErrorKind::OutOfMemory);
+        assert_eq!(no_thread(ErrorKind::PermissionDenied.into()).kind(), ErrorKind::PermissionDenied);
     }
 
     #[test]

@@ -227,6 +227,23 @@ impl Sim {
     }
 
     /// Lookups of `name` fail, on every host.
+    ///
+    /// ```
+    /// use twinloop::{ErrorKind, resolve};
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::story::Telling;
+    /// use twinloop_sim::{NameFailure, run_world};
+    ///
+    /// let report = run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     sim.name_fails("db", NameFailure::NoAnswer);
+    ///     sim.client("client", || async {
+    ///         let error = resolve("db").await.expect_err("nobody answers");
+    ///         assert_eq!(error.kind(), ErrorKind::Os(std::io::ErrorKind::TimedOut));
+    ///         Ok(())
+    ///     });
+    /// });
+    /// assert!(report.verdict.is_passed());
+    /// ```
     pub fn name_fails(&mut self, name: &str, failure: NameFailure) {
         self.names.push((name.to_owned(), Err(failure)));
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::fallback::{ConnectAny, FallbackOptions};
 use super::names::ResolveAddress;
@@ -142,8 +142,7 @@ impl Future for ConnectHost {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Step::Resolving(resolving) = &mut self.step {
-            let Poll::Ready(resolved) = Pin::new(resolving).poll(context) else { return Poll::Pending };
-            match resolved {
+            match ready!(Pin::new(resolving).poll(context)) {
                 Ok(addresses) => {
                     let connecting = ConnectAny::begin(self.handle, &addresses, &self.options, self.place);
                     self.step = Step::Connecting(connecting);

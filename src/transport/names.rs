@@ -7,7 +7,7 @@ use std::mem;
 use std::net::IpAddr;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use crate::dispatcher::Interest;
 use crate::driver::{Fd, OsError};
@@ -112,31 +112,6 @@ impl Resolve {
         Resolve { handle, name: text.into(), state: State::Known(Err(NO_NAME)), place }
     }
 
-    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Result<Vec<IpAddr>, OsError>> {
-        let (fd, ready) = match &mut self.state {
-            State::Over => panic!("a lookup was polled again after it was ready"),
-            State::Known(_) => match mem::replace(&mut self.state, State::Over) {
-                State::Known(answer) => return Poll::Ready(answer),
-                _ => unreachable!("it was seen above"),
-            },
-            State::Looking { fd, ready } => (*fd, ready),
-        };
-        loop {
-            match self.handle.resolved(fd) {
-                Err(error) if error.is_would_block() => {}
-                answer => return Poll::Ready(answer),
-            }
-            match Pin::new(&mut *ready).poll(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(())) => *ready = UntilReady::new(self.handle, fd, Interest::Read, self.place),
-                Poll::Ready(Err(WatchError::Closed)) => return Poll::Ready(Err(OsError::BAD_DESCRIPTOR)),
-                Poll::Ready(Err(error)) => {
-                    panic!("a lookup's descriptor is watched by the lookup alone: {error}")
-                }
-            }
-        }
-    }
-
     /// Ends the lookup, wherever it stands.
     fn end(&mut self) {
         if let State::Looking { fd, ready } = mem::replace(&mut self.state, State::Over) {
@@ -150,9 +125,41 @@ impl Future for Resolve {
     type Output = Result<Vec<IpAddr>, TransportError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Poll::Ready(answer) = self.poll_answer(context) else { return Poll::Pending };
-        self.end();
-        Poll::Ready(answer.map_err(|error| TransportError::of_name(Operation::Resolve, &self.name, error)))
+        let this = &mut *self;
+        if let State::Looking { fd, ready } = &mut this.state {
+            let answer = ready!(poll_lookup(this.handle, *fd, ready, this.place, context));
+            this.end();
+            this.state = State::Known(answer);
+        }
+        match mem::replace(&mut this.state, State::Over) {
+            State::Known(answer) => {
+                let failed = |error| TransportError::of_name(Operation::Resolve, &this.name, error);
+                Poll::Ready(answer.map_err(failed))
+            }
+            State::Looking { .. } => unreachable!("a lookup that has ended is known"),
+            State::Over => panic!("a lookup was polled again after it was ready"),
+        }
+    }
+}
+
+/// Asks the driver for the answer, again after each event: one may come with nothing behind it.
+fn poll_lookup(
+    handle: Handle,
+    fd: Fd,
+    ready: &mut UntilReady,
+    place: &'static Location<'static>,
+    context: &mut Context<'_>,
+) -> Poll<Result<Vec<IpAddr>, OsError>> {
+    loop {
+        match handle.resolved(fd) {
+            Err(error) if error.is_would_block() => {}
+            answer => return Poll::Ready(answer),
+        }
+        match ready!(Pin::new(&mut *ready).poll(context)) {
+            Ok(()) => *ready = UntilReady::new(handle, fd, Interest::Read, place),
+            Err(WatchError::Closed) => return Poll::Ready(Err(OsError::BAD_DESCRIPTOR)),
+            Err(error) => panic!("a lookup's descriptor is watched by the lookup alone: {error}"),
+        }
     }
 }
 

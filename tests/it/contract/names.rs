@@ -5,12 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::run;
-use super::support::{Turns, kind, poll_once, settle, turns};
+use super::support::{Turns, kind, poll_once, settle, turns, with_foreign_wakers};
+use super::{run, run_leaving};
 use twinloop::transport::Resolve;
 use twinloop::{
-    Address, ErrorKind, Handle, Operation, StreamServer, connect_host, connect_to, resolve, resolve_address,
-    spawn, timeout,
+    Address, ErrorKind, Handle, Operation, StreamServer, connect_any, connect_host, connect_to, resolve,
+    resolve_address, spawn, timeout,
 };
 
 const INVALID: ErrorKind = ErrorKind::Os(io::ErrorKind::InvalidInput);
@@ -173,6 +173,32 @@ fn a_name_is_connected_to() {
             assert_eq!(stream.remote_address(), local);
             assert_eq!(server.accept().await?.remote_address(), stream.local_address()?);
         }
+        Ok(())
+    });
+}
+
+/// Whoever polls it, with whatever wakers, is woken.
+#[test]
+fn a_name_is_connected_to_by_foreign_wakers() {
+    run(|| async {
+        let server = StreamServer::listen(Address::loopback(0))?;
+        let port = server.local_address().port().expect("it has one");
+        let stream = with_foreign_wakers(connect_host("localhost", port)).await?;
+        assert_eq!(stream.remote_address(), server.local_address());
+        Ok(())
+    });
+}
+
+/// What is pending when the dispatcher closes is given up, and nobody waits for a name server.
+#[test]
+fn a_closing_dispatcher_gives_lookups_and_attempts_up() {
+    run_leaving(|| async {
+        let server = StreamServer::listen(Address::loopback(0))?;
+        let there = server.local_address();
+        spawn(resolve("does-not-exist.invalid")).detach();
+        spawn(connect_host("localhost", 1)).detach();
+        spawn(connect_any(&[there, Address::loopback(1)])).detach();
+        turns(1).await;
         Ok(())
     });
 }
