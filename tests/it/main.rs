@@ -18,6 +18,8 @@ mod regressions;
 mod rules;
 mod scripted;
 mod sim;
+#[cfg(target_os = "linux")]
+mod special_files;
 mod tidy;
 
 // What `interleavings` compiles names its own crate's root.

@@ -8,6 +8,7 @@ mod models_completion;
 mod models_framing;
 mod models_locks;
 mod models_queues;
+mod models_writes;
 mod names;
 mod options;
 mod order;
