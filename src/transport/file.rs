@@ -17,7 +17,7 @@ use crate::{AsyncCallback, Handle, Operation, TransportError};
 ///
 /// Each call says where in the file it works; there is no position that calls would share. What has no places, such as a
 /// FIFO or a terminal, is read and written where it stands, and where that would have to wait, the call fails with the kind
-/// [`WouldBlock`](std::io::ErrorKind::WouldBlock).
+/// [`WouldBlock`](std::io::ErrorKind::WouldBlock) until a later turn finds something.
 ///
 /// Dropping it closes the file, once no [`write_file`](crate::StreamTransport::write_file) needs it any more.
 ///

@@ -158,6 +158,67 @@ fn time_to_live_is_that_of_the_packets() {
         assert_eq!(driver.local_address(stream), Ok(remote));
         assert_eq!(driver.set_option(stream, SocketOption::TimeToLive(9)), Ok(()));
         assert_eq!(driver.option(stream, OptionName::TimeToLive), Ok(SocketOption::TimeToLive(9)));
+}
+
+/// A file of the system's folder for such, without a name.
+fn nameless_file(driver: &mut dyn Driver, contents: &[u8]) -> Fd {
+    let mut name = [0; 8];
+    driver.entropy(&mut name).expect("the system has a generator");
+    let path = std::env::temp_dir().join(format!("twinloop-real-{:016x}", u64::from_le_bytes(name)));
+    let file = driver.open_file(&path, &FileOptions::create()).expect("files can be made there");
+    driver.remove_file(&path).expect("it was made above");
+    assert_eq!(driver.write_file_at(file, 0, contents), Ok(contents.len()));
+    file
+}
+
+/// R120: what the kernel took is told, also where it was less than was asked for; a full stream would wait.
+#[test]
+fn a_file_is_sent_until_the_stream_is_full() {
+    const LENGTH: usize = 50_000_000;
+    let driver: &mut dyn Driver = &mut driver();
+    let (client, server) = pair(driver);
+    let file = nameless_file(driver, b"hello world");
+    assert_eq!(driver.send_file(client, file, 6, 0), Ok(0));
+    if driver.send_file(client, file, 6, 3).is_err_and(|error| error.kind() == ErrorKind::Unsupported) {
+        // This system has no such call.
+        return;
+    }
+    assert_eq!(driver.send_file(client, file, 9, usize::MAX), Ok(2));
+    assert_eq!(driver.send_file(client, file, 11, 1), Ok(0));
+    assert_eq!(receive(driver, server), b"world");
+
+    driver.set_file_length(file, LENGTH as u64).expect("it is open to be written");
+    let mut sent = 0;
+    let full = loop {
+        match driver.send_file(client, file, sent as u64, LENGTH) {
+            Ok(count) => sent += count,
+            Err(error) => break error,
+        }
+    };
+    assert!(full.is_would_block() && sent < LENGTH, "{full} after {sent} bytes");
+    let mut received = 0;
+    while received < sent {
+        received += receive(driver, server).len();
+    }
+    assert!(driver.recv(server, &mut [0]).is_err_and(OsError::is_would_block), "no byte is counted twice");
+}
+
+/// What has no places can not be sent by the kernel, and what is no stream can not be sent to.
+#[test]
+fn what_can_not_be_sent_by_the_kernel_is_refused() {
+    let driver: &mut dyn Driver = &mut driver();
+    let (client, _server) = pair(driver);
+    let (listener, _) = listen(driver);
+    let file = nameless_file(driver, b"contents");
+    let unsupported = |answer: Result<usize, OsError>| {
+        assert_eq!(answer.map_err(OsError::kind), Err(ErrorKind::Unsupported));
+    };
+    unsupported(driver.send_file(client, listener, 0, 1));
+    unsupported(driver.send_file(file, file, 0, 1));
+    driver.close(file);
+    unsupported(driver.send_file(client, file, 0, 1));
+    if let Ok(device) = driver.open_file(Path::new("/dev/zero"), &FileOptions::default()) {
+        unsupported(driver.send_file(client, device, 0, 1));
     }
 }
 
@@ -172,10 +233,13 @@ fn every_descriptor_is_closed_on_exec() {
     let (listener, address) = listen(&mut driver);
     let client = driver.connect(&address, &ConnectOptions::default()).expect("the listener is there");
     let (server, _) = eventually(&mut driver, |driver| driver.accept(listener));
-    for fd in [listener, client, server] {
-        let number = match driver.socket(fd).expect("it is open") {
-            Socket::Listener(listener) => listener.as_raw_fd(),
-            Socket::Stream(stream) => stream.as_raw_fd(),
+    let file = nameless_file(&mut driver, b"");
+    for fd in [listener, client, server, file] {
+        let number = match driver.descriptors.get(fd.key()).expect("it is open") {
+            Descriptor::Socket(Socket::Listener(listener)) => listener.as_raw_fd(),
+            Descriptor::Socket(Socket::Stream(stream)) => stream.as_raw_fd(),
+            Descriptor::File(file) => file.with_places().expect("it is a regular file").as_raw_fd(),
+            Descriptor::Foreign(_) => unreachable!("nothing was adopted"),
         };
         let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).expect("Linux tells");
         let flags = told.lines().find_map(|line| line.strip_prefix("flags:")).expect("flags are told");

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use twinloop::driver::OsError;
 
+pub(super) const EPERM: OsError = OsError::new(ErrorKind::PermissionDenied, 1);
 pub(super) const ENOENT: OsError = OsError::new(ErrorKind::NotFound, 2);
 pub(super) const EACCES: OsError = OsError::new(ErrorKind::PermissionDenied, 13);
 pub(super) const EEXIST: OsError = OsError::new(ErrorKind::AlreadyExists, 17);

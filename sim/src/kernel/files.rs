@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use twinloop::driver::{Fd, FileOptions, OsError};
 
-use super::errno::{EACCES, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, ENOTDIR};
+use super::errno::{EACCES, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, ENOTDIR, EPERM};
 use super::{Kernel, Socket};
 
 /// What sendfile(2) carries at a time: the pipe inside of it holds no more.
@@ -115,11 +115,9 @@ impl Files {
         if !write && (changes || !read) {
             return Err(EINVAL);
         }
-        if write && path.starts_with("/proc") {
-            return Err(EACCES);
-        }
         let contents = match self.by_path.get(path) {
             Some(_) if create_new => return Err(EEXIST),
+            Some(_) if write && is_made_up(path) => return Err(EACCES),
             Some(contents) => Some(Rc::clone(contents)),
             None if self.is_folder(path) => {
                 if write {
@@ -128,7 +126,7 @@ impl Files {
                 None
             }
             None if self.is_below_a_file(path) => return Err(ENOTDIR),
-            None if create || create_new => {
+            None if (create || create_new) && !is_made_up(path) => {
                 let contents = Contents::default();
                 self.by_path.insert(path.to_owned(), Rc::clone(&contents));
                 Some(contents)
@@ -142,11 +140,11 @@ impl Files {
     }
 
     fn remove(&mut self, path: &Path) -> Result<(), OsError> {
-        if path.starts_with("/proc") {
-            return Err(EACCES);
-        }
         if self.is_folder(path) {
             return Err(EISDIR);
+        }
+        if is_made_up(path) {
+            return Err(if self.by_path.contains_key(path) { EPERM } else { ENOENT });
         }
         match self.by_path.remove(path) {
             Some(_) => Ok(()),
@@ -174,6 +172,11 @@ impl OpenFile {
     fn to_write(&self, refusal: OsError) -> Result<&RefCell<Vec<u8>>, OsError> {
         self.contents.as_deref().filter(|_| self.write).ok_or(refusal)
     }
+}
+
+/// Whether it is the kernel's own, which programs read and do not change.
+fn is_made_up(path: &Path) -> bool {
+    path.starts_with("/proc")
 }
 
 /// Up to `most` bytes from `offset` on.

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod ends;
+mod files;
 mod handshake;
 mod options;
 mod pair;
