@@ -10,6 +10,7 @@ mod dispatcher;
 #[cfg(unix)]
 mod foreign;
 mod interleavings;
+mod large_transfer;
 mod leaks;
 mod on_real;
 mod on_real_threads;
