@@ -106,6 +106,30 @@ fn nothing_but_the_real_driver_reads_a_clock_or_draws_chance() {
     pass(refuse(&files, &words, "ask the dispatcher, the Chooser, or use a map with a defined order"));
 }
 
+/// Sources of the real driver that are not below one of `places`.
+fn real_sources_outside(places: &[&str]) -> Vec<(String, String)> {
+    let is_outside = |file: &str| !places.iter().any(|place| file.starts_with(place));
+    sources("real/src").into_iter().filter(|(file, _)| is_outside(file)).collect()
+}
+
+#[test]
+fn the_real_driver_has_unsafe_code_in_its_leaves_alone() {
+    let outside = real_sources_outside(&["real/src/sendfile/"]);
+    let words = ["unsafe {", "unsafe fn", "unsafe impl", "allow(unsafe_code)", "expect(unsafe_code"];
+    pass(refuse(&outside, &words, "use a crate that wraps it safely, or a leaf that this test names"));
+}
+
+#[test]
+fn the_real_driver_knows_platforms_in_few_places() {
+    let places = ["real/src/platform", "real/src/sendfile", "real/src/driver/tests.rs"];
+    let words = ["cfg(unix", "cfg(windows", "cfg(any(target", "target_os", "target_vendor", "cfg!("];
+    pass(refuse(
+        &real_sources_outside(&places),
+        &words,
+        "what differs between systems stands in platform.rs",
+    ));
+}
+
 #[test]
 fn real_and_sim_do_not_know_each_other() {
     pass(refuse(&sources("real/src"), &["twinloop_sim"], "the drivers never meet but in programs"));

@@ -373,7 +373,7 @@ fn contents(file: &File) -> Result<Vec<u8>, TransportError> {
     Ok(contents)
 }
 
-/// R120: what the system does not send by itself is read and sent, with the same results, in its turn.
+/// R120, against R121: what the system does not send by itself is read and sent, with the same results, in its turn.
 #[test]
 fn a_file_that_sendfile_refuses_is_read_and_sent() {
     run(|| async {
