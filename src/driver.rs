@@ -267,7 +267,7 @@ pub trait Driver {
         Err(OsError::without_code(ErrorKind::Unsupported))
     }
 
-    /// Sends up to `count` bytes of `file`, from `offset` on, over a stream, inside the kernel (sendfile(2), `TransmitFile`).
+    /// Sends up to `count` bytes of `file`, from `offset` on, over a stream, inside the kernel (sendfile(2)).
     /// Says how many the stream took; 0 is the end of the file. [`WOULD_BLOCK`](OsError::WOULD_BLOCK) speaks of the stream.
     ///
     /// [`Unsupported`](std::io::ErrorKind::Unsupported): not this file over this stream, or something is wrong with the

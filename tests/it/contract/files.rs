@@ -148,7 +148,7 @@ fn a_file_that_was_not_opened_for_it_refuses() {
     });
 }
 
-/// A name that is removed takes nothing away from those who have the file open, and is free for another one.
+/// A name that is removed takes nothing away from those who have the file open, and is free once they have closed it.
 #[test]
 fn a_removed_file_lives_on_for_those_who_have_it_open() {
     run(|| async {
@@ -156,9 +156,11 @@ fn a_removed_file_lives_on_for_those_who_have_it_open() {
         let old = File::open(&place)?;
         remove_file(&place)?;
         assert_eq!(read_all(&old)?, b"old");
+        drop(old);
+        let path = place.as_ref();
+        assert_fails(File::open(&place), Operation::Open, io::ErrorKind::NotFound, path);
         File::create(&place)?.write_at(0, b"new")?;
         assert_eq!(read_all(&File::open(&place)?)?, b"new");
-        assert_eq!(read_all(&old)?, b"old");
         Ok(())
     });
 }

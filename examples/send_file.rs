@@ -1,0 +1,118 @@
+//! Serves a directory over HTTP, with ranges: `send_file serve 127.0.0.1:8080 DIRECTORY`, then
+//! `curl -r 10-19 http://127.0.0.1:8080/README.md`. And the same server in the simulator: `send_file explore`.
+
+use std::error::Error;
+use std::path::{Component, Path, PathBuf};
+use std::process::ExitCode;
+
+use twinloop::{Address, ErrorKind, File, StreamServer, StreamTransport, connect, spawn};
+use twinloop_sim::cli::{Cli, Exit};
+use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
+
+/// A request may be so long.
+const HEAD_MAX: usize = 8 * 1024;
+
+type Ended = Result<(), Box<dyn Error>>;
+
+async fn serve_all(server: StreamServer, root: PathBuf) -> Ended {
+    loop {
+        let (stream, root) = (server.accept().await?, root.clone());
+        let client = async move {
+            if let Err(error) = serve_client(&stream, &root).await {
+                eprintln!("{}: {error}", stream.remote_address());
+            }
+        };
+        spawn(client).detach();
+    }
+}
+
+async fn serve_client(stream: &StreamTransport, root: &Path) -> Ended {
+    loop {
+        let head = match stream.read_until(b"\r\n\r\n", HEAD_MAX).await {
+            Err(error) if error.kind() == ErrorKind::Incomplete => return Ok(()),
+            head => String::from_utf8(head?)?,
+        };
+        let mut lines = head.lines();
+        let request: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
+        match request[..] {
+            ["GET", path, _] => send(stream, root, path, lines.find_map(range)).await?,
+            _ => reply(stream, "405 Method Not Allowed", 0).await?,
+        }
+    }
+}
+
+/// `Range: bytes=FIRST-LAST`, where LAST may be left out.
+fn range(line: &str) -> Option<(u64, Option<u64>)> {
+    let (name, value) = line.split_once(':')?;
+    let (first, last) = value.trim().strip_prefix("bytes=")?.split_once('-')?;
+    let range = (first.parse().ok()?, last.parse().ok());
+    name.eq_ignore_ascii_case("range").then_some(range)
+}
+
+async fn send(stream: &StreamTransport, root: &Path, path: &str, range: Option<(u64, Option<u64>)>) -> Ended {
+    let path = Path::new(path.trim_start_matches('/'));
+    let is_below = path.components().all(|part| matches!(part, Component::Normal(_)));
+    let Some(file) = is_below.then(|| File::open(root.join(path)).ok()).flatten() else {
+        return reply(stream, "404 Not Found", 0).await;
+    };
+    let total = file.length()?;
+    let (first, last) = range.unwrap_or((0, None));
+    let end = last.map_or(total, |last| total.min(last.saturating_add(1)));
+    if range.is_some() && first >= end {
+        return reply(stream, "416 Range Not Satisfiable", 0).await;
+    }
+    let length = end - first;
+    let status = match range {
+        None => "200 OK".to_owned(),
+        Some(_) => format!("206 Partial Content\r\nContent-Range: bytes {first}-{}/{total}", end - 1),
+    };
+    reply(stream, &status, length).await?;
+    let sent = stream.write_file(&file, first, Some(length)).await?;
+    // If it shrank, the client would take the next reply for the rest of it.
+    if sent == length { Ok(()) } else { Err(format!("{} has become shorter", path.display()).into()) }
+}
+
+async fn reply(stream: &StreamTransport, status: &str, length: u64) -> Ended {
+    stream.write(format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n").as_bytes()).await?;
+    Ok(())
+}
+
+/// Ranges of a file of the simulated server, fetched over a bad link.
+fn build(sim: &mut Sim) {
+    let page: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
+    let address = sim.host("server", 80, |address| async move {
+        serve_all(StreamServer::listen(address)?, PathBuf::from("/www")).await
+    });
+    sim.file("server", "/www/page", page.clone());
+    sim.links(LinkFaults::default().loss(0.02));
+    sim.faults(HostFaults::default().short_read(0.1).short_write(0.1).spurious(0.05));
+    sim.client("client", move || fetch(address, page.clone()));
+}
+
+async fn fetch(address: Address, page: Vec<u8>) -> Ended {
+    let stream = connect(address).await?;
+    for (first, last) in [(0, 199_999), (7, 7), (100_000, 150_000)] {
+        let request = format!("GET /page HTTP/1.1\r\nRange: bytes={first}-{last}\r\n\r\n");
+        stream.write(request.as_bytes()).await?;
+        stream.read_until(b"\r\n\r\n", HEAD_MAX).await?;
+        let mut body = vec![0; last - first + 1];
+        stream.read_exactly(&mut body).await?;
+        assert!(body == page[first..=last], "bytes {first} to {last} are others");
+    }
+    Ok(())
+}
+
+fn serve(args: &[String]) -> Exit {
+    let [address, root] = args else { return Exit::Usage };
+    let (address, root) = (address.parse::<Address>(), PathBuf::from(root));
+    let served = twinloop_real::run(async { serve_all(StreamServer::listen(address?)?, root).await });
+    eprintln!("send_file: {served:?}");
+    Exit::CouldNotRun
+}
+
+fn main() -> ExitCode {
+    Cli::new("send_file", "a directory served over HTTP, with ranges, on either driver of twinloop")
+        .scenario(Scenario::new("ranges", "ranges of a file over a bad link", build))
+        .command("serve", "serve ADDRESS DIRECTORY on the real driver", serve)
+        .main()
+}
