@@ -27,10 +27,11 @@ impl Stream {
         let mut side = self.write.borrow_mut();
         let begins = side.is_empty() && matches!(content, Content::File(_));
         let ticket = side.push(content, begun, Location::caller());
-        self.arm(core, key, &mut side);
-        drop(side);
         if begins {
+            drop(side);
             self.flush(core, key);
+        } else {
+            self.arm(core, key, &mut side);
         }
         ticket
     }
