@@ -158,6 +158,7 @@ fn time_to_live_is_that_of_the_packets() {
         assert_eq!(driver.local_address(stream), Ok(remote));
         assert_eq!(driver.set_option(stream, SocketOption::TimeToLive(9)), Ok(()));
         assert_eq!(driver.option(stream, OptionName::TimeToLive), Ok(SocketOption::TimeToLive(9)));
+    }
 }
 
 /// A file of the system's folder for such, without a name.
@@ -239,7 +240,9 @@ fn every_descriptor_is_closed_on_exec() {
             Descriptor::Socket(Socket::Listener(listener)) => listener.as_raw_fd(),
             Descriptor::Socket(Socket::Stream(stream)) => stream.as_raw_fd(),
             Descriptor::File(file) => file.with_places().expect("it is a regular file").as_raw_fd(),
-            Descriptor::Foreign(_) => unreachable!("nothing was adopted"),
+            Descriptor::Foreign(_) | Descriptor::Lookup(_) => {
+                unreachable!("nothing was adopted or looked up")
+            }
         };
         let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).expect("Linux tells");
         let flags = told.lines().find_map(|line| line.strip_prefix("flags:")).expect("flags are told");
