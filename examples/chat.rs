@@ -1,0 +1,118 @@
+//! A room in which everyone hears everyone: `chat serve 127.0.0.1:7000`, then `nc 127.0.0.1 7000` from several terminals. Who
+//! does not read what the others say is put out; nobody waits for it. In the simulator: `chat explore`.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use twinloop::{Address, BroadcastQueue, Either, StreamServer, StreamTransport, connect, race, sleep};
+use twinloop_sim::cli::{Cli, Exit};
+use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
+
+/// A line may be so long.
+const LINE_MAX: usize = 2_000;
+/// Someone may have so many lines unread, beside what the kernel keeps for it.
+const UNREAD_MAX: usize = 256;
+
+type Ended = Result<(), Box<dyn Error>>;
+
+async fn serve_all(address: Address) -> Ended {
+    let server = StreamServer::listen(address)?;
+    let room = BroadcastQueue::<Rc<str>>::bounded(UNREAD_MAX);
+    let guests = Cell::new(0);
+    let serving = server.serve(move |stream| {
+        guests.set(guests.get() + 1);
+        let (name, room) = (format!("guest {}", guests.get()), room.clone());
+        async move {
+            room.emit(format!("* {name} comes\n").into());
+            let left = attend(&stream, &name, &room).await;
+            let how = left.map_or_else(|error| format!(" ({error})"), |()| String::new());
+            room.emit(format!("* {name} goes{how}\n").into());
+        }
+    });
+    Ok(serving.await?)
+}
+
+/// Speaks for a guest and tells it what is said, until it goes, fails, or has fallen behind.
+async fn attend(stream: &StreamTransport, name: &str, room: &BroadcastQueue<Rc<str>>) -> Ended {
+    let mut said = room.subscribe();
+    let listening = async {
+        while let Some(line) = said.next().await? {
+            stream.write(line.as_bytes()).await?;
+        }
+        Ok(())
+    };
+    let speaking = async {
+        while let Some(line) = stream.read_line(LINE_MAX).await? {
+            room.emit(format!("{name}: {}\n", String::from_utf8_lossy(&line)).into());
+        }
+        Ok(())
+    };
+    let (Either::Left(ended) | Either::Right(ended)) = race(speaking, listening).await;
+    ended
+}
+
+/// One speaks, three listen, and one came and never reads.
+fn build(sim: &mut Sim) {
+    const LINES: usize = 1_000;
+    let address = sim.host("server", 7, serve_all);
+    sim.links(LinkFaults::default().jitter(Duration::from_millis(10)));
+    sim.faults(HostFaults::default().short_read(0.1).short_write(0.1).late_event(0.1));
+    for number in 0..3 {
+        sim.client(&format!("listener {number}"), move || listen(address, LINES));
+    }
+    sim.client("sleeper", move || async move {
+        let stream = connect(address).await?;
+        sleep(Duration::from_secs(60)).await;
+        let unread = stream.read_to_end(usize::MAX).await?;
+        assert!(unread.len() < LINES * LINE_MAX / 2, "{} bytes were kept for the sleeper", unread.len());
+        Ok(())
+    });
+    sim.client("speaker", move || async move {
+        sleep(Duration::from_millis(100)).await;
+        let stream = connect(address).await?;
+        for number in 0..LINES {
+            let line = format!("{number:0>width$}\n", width = LINE_MAX / 2);
+            stream.write(line.as_bytes()).await?;
+            // Its own line comes back, like everyone's.
+            while !stream
+                .read_line(LINE_MAX)
+                .await?
+                .ok_or("the room has closed")?
+                .ends_with(line.trim().as_bytes())
+            {}
+        }
+        Ok(())
+    });
+}
+
+/// Hears every line, and each in its turn.
+async fn listen(address: Address, lines: usize) -> Ended {
+    let stream = connect(address).await?;
+    let mut next = 0;
+    while next < lines {
+        let line = String::from_utf8(stream.read_line(LINE_MAX).await?.ok_or("the listener was put out")?)?;
+        if let Some((_, said)) = line.split_once(": ") {
+            assert_eq!(said.parse(), Ok(next), "a line was lost");
+            next += 1;
+        }
+    }
+    Ok(())
+}
+
+fn serve(args: &[String]) -> Exit {
+    let [address] = args else { return Exit::Usage };
+    let address = address.parse::<Address>();
+    let served = twinloop_real::run(async { serve_all(address?).await });
+    eprintln!("chat: {served:?}");
+    Exit::CouldNotRun
+}
+
+fn main() -> ExitCode {
+    Cli::new("chat", "a chat room on either driver of twinloop")
+        .scenario(Scenario::new("room", "one speaks, three listen, one sleeps", build))
+        .command("serve", "serve ADDRESS on the real driver", serve)
+        .main()
+}

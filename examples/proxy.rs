@@ -1,0 +1,105 @@
+//! Forwards connections: `proxy serve 127.0.0.1:8000 example.org:80`, then `curl -H Host:example.org http://127.0.0.1:8000/`.
+//! Each direction ends by itself, and a side that does not read stops the other. In the simulator: `proxy explore`.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use twinloop::{Address, StreamServer, StreamTransport, TransportError, connect, connect_to, join, sleep};
+use twinloop_sim::cli::{Cli, Exit};
+use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
+
+/// All that the proxy keeps of a direction: what it has read and not written yet.
+const PART: usize = 16 * 1024;
+
+type Ended = Result<(), Box<dyn Error>>;
+
+async fn serve_all(address: Address, target: String) -> Ended {
+    let server = StreamServer::listen(address)?;
+    let serving = server.serve(move |client| {
+        let target = target.clone();
+        async move {
+            if let Err(error) = forward(&client, &target).await {
+                eprintln!("{}: {error}", client.remote_address());
+            }
+        }
+    });
+    Ok(serving.await?)
+}
+
+/// Connects a client to the target, until both directions have ended or one has failed.
+async fn forward(client: &StreamTransport, target: &str) -> Result<(), TransportError> {
+    let upstream = connect_to(target).await?;
+    let direction = async |from: &StreamTransport, to: &StreamTransport| {
+        let copied = copy(from, to).await;
+        if copied.is_err() {
+            // The other direction is of no use to anyone: it ends here too.
+            let _both = (from.close(), to.close());
+        }
+        copied
+    };
+    let (there, back) = join(direction(client, &upstream), direction(&upstream, client)).await;
+    there.and(back)
+}
+
+/// Carries bytes until the end of `from`, and the end too. Each part is written before the next is read.
+async fn copy(from: &StreamTransport, to: &StreamTransport) -> Result<(), TransportError> {
+    let mut part = vec![0; PART];
+    loop {
+        match from.read(&mut part).await? {
+            0 => return to.shutdown().await,
+            count => to.write(&part[..count]).await?,
+        };
+    }
+}
+
+/// A client has much to say to a server that listens late, and that answers when all was said.
+fn build(sim: &mut Sim) {
+    const SAID: usize = 4_000_000;
+    sim.host("server", 80, |address| async move {
+        let server = StreamServer::listen(address)?;
+        let stream = server.accept().await?;
+        sleep(Duration::from_secs(10)).await;
+        let said = stream.read_to_end(usize::MAX).await?;
+        stream.write(format!("{} {:x}", said.len(), checksum(&said)).as_bytes()).await?;
+        stream.shutdown().await?;
+        Ok(sleep(Duration::from_secs(3_000)).await)
+    });
+    let proxy = sim.host("proxy", 8000, |address| serve_all(address, "server:80".to_owned()));
+    sim.links(LinkFaults::default().loss(0.01));
+    sim.faults(HostFaults::default().short_read(0.1).short_write(0.1).spurious(0.05));
+    sim.client("client", move || async move {
+        let said: Vec<u8> = (0..SAID as u32).map(|at| (at % 251) as u8).collect();
+        let stream = connect(proxy).await?;
+        stream.write(&said).detach();
+        sleep(Duration::from_secs(5)).await;
+        let left = stream.queued_bytes();
+        assert!(left > SAID / 2, "nobody reads at the other end, and yet only {left} bytes wait here");
+        stream.shutdown().await?;
+        let answer = stream.read_to_end(100).await?;
+        assert_eq!(answer, format!("{SAID} {:x}", checksum(&said)).as_bytes());
+        Ok(())
+    });
+}
+
+/// FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv/>.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn serve(args: &[String]) -> Exit {
+    let [address, target] = args else { return Exit::Usage };
+    let (address, target) = (address.parse::<Address>(), target.clone());
+    let served = twinloop_real::run(async { serve_all(address?, target).await });
+    eprintln!("proxy: {served:?}");
+    Exit::CouldNotRun
+}
+
+fn main() -> ExitCode {
+    Cli::new("proxy", "a TCP forwarder on either driver of twinloop")
+        .scenario(Scenario::new("late", "a server that listens late and answers at the end", build))
+        .command("serve", "serve ADDRESS TARGET on the real driver", serve)
+        .main()
+}
