@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
-use twinloop::{Address, ErrorKind, File, StreamServer, StreamTransport, connect, spawn};
+use twinloop::{Address, ErrorKind, File, StreamServer, StreamTransport, connect};
 use twinloop_sim::cli::{Cli, Exit};
 use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
 
@@ -14,16 +14,16 @@ const HEAD_MAX: usize = 8 * 1024;
 
 type Ended = Result<(), Box<dyn Error>>;
 
-async fn serve_all(server: StreamServer, root: PathBuf) -> Ended {
-    loop {
-        let (stream, root) = (server.accept().await?, root.clone());
-        let client = async move {
+async fn serve_all(address: Address, root: PathBuf) -> Ended {
+    let serving = StreamServer::listen(address)?.serve(move |stream| {
+        let root = root.clone();
+        async move {
             if let Err(error) = serve_client(&stream, &root).await {
                 eprintln!("{}: {error}", stream.remote_address());
             }
-        };
-        spawn(client).detach();
-    }
+        }
+    });
+    Ok(serving.await?)
 }
 
 async fn serve_client(stream: &StreamTransport, root: &Path) -> Ended {
@@ -33,43 +33,46 @@ async fn serve_client(stream: &StreamTransport, root: &Path) -> Ended {
             head => String::from_utf8(head?)?,
         };
         let mut lines = head.lines();
-        let request: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-        match request[..] {
+        match lines.next().unwrap_or_default().split(' ').collect::<Vec<_>>()[..] {
             ["GET", path, _] => send(stream, root, path, lines.find_map(range)).await?,
             _ => reply(stream, "405 Method Not Allowed", 0).await?,
         }
     }
 }
 
-/// `Range: bytes=FIRST-LAST`, where LAST may be left out.
-fn range(line: &str) -> Option<(u64, Option<u64>)> {
-    let (name, value) = line.split_once(':')?;
+type Range = Option<(Option<u64>, Option<u64>)>;
+
+/// `Range: bytes=FIRST-LAST`; without LAST up to the end, without FIRST so many bytes of the end.
+fn range(line: &str) -> Range {
+    let (_, value) = line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("range"))?;
     let (first, last) = value.trim().strip_prefix("bytes=")?.split_once('-')?;
-    let range = (first.parse().ok()?, last.parse().ok());
-    name.eq_ignore_ascii_case("range").then_some(range)
+    Some((first.parse().ok(), last.parse().ok()))
 }
 
-async fn send(stream: &StreamTransport, root: &Path, path: &str, range: Option<(u64, Option<u64>)>) -> Ended {
+async fn send(stream: &StreamTransport, root: &Path, path: &str, range: Range) -> Ended {
     let path = Path::new(path.trim_start_matches('/'));
     let is_below = path.components().all(|part| matches!(part, Component::Normal(_)));
     let Some(file) = is_below.then(|| File::open(root.join(path)).ok()).flatten() else {
         return reply(stream, "404 Not Found", 0).await;
     };
     let total = file.length()?;
-    let (first, last) = range.unwrap_or((0, None));
-    let end = last.map_or(total, |last| total.min(last.saturating_add(1)));
-    if range.is_some() && first >= end {
-        return reply(stream, "416 Range Not Satisfiable", 0).await;
-    }
-    let length = end - first;
+    let (first, end) = match range {
+        Some((Some(first), last)) => (first, last.map_or(total, |last| total.min(last.saturating_add(1)))),
+        Some((None, Some(count))) => (total.saturating_sub(count), total),
+        Some((None, None)) | None => (0, total),
+    };
     let status = match range {
         None => "200 OK".to_owned(),
+        Some(_) if first >= end => {
+            return reply(stream, &format!("416 Range Not Satisfiable\r\nContent-Range: bytes */{total}"), 0)
+                .await;
+        }
         Some(_) => format!("206 Partial Content\r\nContent-Range: bytes {first}-{}/{total}", end - 1),
     };
-    reply(stream, &status, length).await?;
-    let sent = stream.write_file(&file, first, Some(length)).await?;
+    reply(stream, &status, end - first).await?;
+    let sent = stream.write_file(&file, first, Some(end - first)).await?;
     // If it shrank, the client would take the next reply for the rest of it.
-    if sent == length { Ok(()) } else { Err(format!("{} has become shorter", path.display()).into()) }
+    if sent == end - first { Ok(()) } else { Err(format!("{} has become shorter", path.display()).into()) }
 }
 
 async fn reply(stream: &StreamTransport, status: &str, length: u64) -> Ended {
@@ -80,9 +83,8 @@ async fn reply(stream: &StreamTransport, status: &str, length: u64) -> Ended {
 /// Ranges of a file of the simulated server, fetched over a bad link.
 fn build(sim: &mut Sim) {
     let page: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
-    let address = sim.host("server", 80, |address| async move {
-        serve_all(StreamServer::listen(address)?, PathBuf::from("/www")).await
-    });
+    let address =
+        sim.host("server", 80, |address| async move { serve_all(address, PathBuf::from("/www")).await });
     sim.file("server", "/www/page", page.clone());
     sim.links(LinkFaults::default().loss(0.02));
     sim.faults(HostFaults::default().short_read(0.1).short_write(0.1).spurious(0.05));
@@ -105,7 +107,7 @@ async fn fetch(address: Address, page: Vec<u8>) -> Ended {
 fn serve(args: &[String]) -> Exit {
     let [address, root] = args else { return Exit::Usage };
     let (address, root) = (address.parse::<Address>(), PathBuf::from(root));
-    let served = twinloop_real::run(async { serve_all(StreamServer::listen(address?)?, root).await });
+    let served = twinloop_real::run(async { serve_all(address?, root).await });
     eprintln!("send_file: {served:?}");
     Exit::CouldNotRun
 }
