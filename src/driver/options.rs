@@ -358,6 +358,10 @@ impl SocketOption {
                 Ok(SocketOption::UserTimeout(Some(rounded_up(time, MILLISECOND))))
             }
             SocketOption::KeepAlive(Some(KeepAlive { idle, interval, count })) => {
+                let is_zero = |time: Option<Duration>| time.is_some_and(|time| time.is_zero());
+                if is_zero(idle) || is_zero(interval) || count == Some(0) {
+                    return Err(REFUSED);
+                }
                 let [idle, interval] =
                     [idle, interval].map(|time| time.map(|time| rounded_up(time, Duration::from_secs(1))));
                 Ok(SocketOption::KeepAlive(Some(KeepAlive { idle, interval, count })))
@@ -398,7 +402,8 @@ pub enum OptionName {
     MulticastInterface,
 }
 
-/// How a connection with nothing to say is kept alive, or found dead. `None` leaves a value as the system has it.
+/// How a connection with nothing to say is kept alive, or found dead. `None` leaves a value as the system has it; zero is
+/// refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeepAlive {
@@ -533,7 +538,18 @@ mod tests {
     fn what_a_system_would_take_for_another_thing_is_refused() {
         assert_eq!(SocketOption::UserTimeout(Some(Duration::ZERO)).checked(), Err(REFUSED));
         assert_eq!(SocketOption::Linger(Some(Duration::from_secs(1))).checked(), Err(REFUSED));
-        for taken in [SocketOption::Linger(Some(Duration::ZERO)), SocketOption::Linger(None)] {
+        for zero in [
+            KeepAlive::default().idle(Duration::ZERO),
+            KeepAlive::default().interval(Duration::ZERO),
+            KeepAlive::default().count(0),
+        ] {
+            assert_eq!(SocketOption::KeepAlive(Some(zero)).checked(), Err(REFUSED));
+        }
+        for taken in [
+            SocketOption::KeepAlive(None),
+            SocketOption::Linger(Some(Duration::ZERO)),
+            SocketOption::Linger(None),
+        ] {
             assert_eq!(taken.checked(), Ok(taken));
         }
     }

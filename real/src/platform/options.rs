@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use socket2::{Socket, TcpKeepalive};
+use socket2::Socket;
 use twinloop::driver::KeepAlive;
 
 pub(crate) use linux::{bind_device, connect_fast_open, listen_fast_open, set_user_timeout, user_timeout};
@@ -108,6 +108,8 @@ mod unix {
 
 #[cfg(not(target_os = "openbsd"))]
 mod probes {
+    use socket2::TcpKeepalive;
+
     use super::*;
 
     pub(crate) fn set_keep_alive(socket: &Socket, keep_alive: &KeepAlive) -> io::Result<()> {
