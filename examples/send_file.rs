@@ -9,9 +9,7 @@ use twinloop::{Address, ErrorKind, File, StreamServer, StreamTransport, connect}
 use twinloop_sim::cli::{Cli, Exit};
 use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
 
-/// A request may be so long.
 const HEAD_MAX: usize = 8 * 1024;
-
 type Ended = Result<(), Box<dyn Error>>;
 
 async fn serve_all(address: Address, root: PathBuf) -> Ended {
@@ -40,9 +38,9 @@ async fn serve_client(stream: &StreamTransport, root: &Path) -> Ended {
     }
 }
 
+/// `Range: bytes=FIRST-LAST`; without LAST up to the end, without FIRST so many bytes of the end.
 type Range = Option<(Option<u64>, Option<u64>)>;
 
-/// `Range: bytes=FIRST-LAST`; without LAST up to the end, without FIRST so many bytes of the end.
 fn range(line: &str) -> Range {
     let (_, value) = line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("range"))?;
     let (first, last) = value.trim().strip_prefix("bytes=")?.split_once('-')?;
@@ -52,7 +50,7 @@ fn range(line: &str) -> Range {
 async fn send(stream: &StreamTransport, root: &Path, path: &str, range: Range) -> Ended {
     let path = Path::new(path.trim_start_matches('/'));
     let is_below = path.components().all(|part| matches!(part, Component::Normal(_)));
-    let Some(file) = is_below.then(|| File::open(root.join(path)).ok()).flatten() else {
+    let Some(Ok(file)) = is_below.then(|| File::open(root.join(path))) else {
         return reply(stream, "404 Not Found", 0).await;
     };
     let total = file.length()?;
@@ -72,7 +70,7 @@ async fn send(stream: &StreamTransport, root: &Path, path: &str, range: Range) -
     reply(stream, &status, end - first).await?;
     let sent = stream.write_file(&file, first, Some(end - first)).await?;
     // If it shrank, the client would take the next reply for the rest of it.
-    if sent == end - first { Ok(()) } else { Err(format!("{} has become shorter", path.display()).into()) }
+    if sent == end - first { Ok(()) } else { Err("the file has become shorter".into()) }
 }
 
 async fn reply(stream: &StreamTransport, status: &str, length: u64) -> Ended {
@@ -106,8 +104,8 @@ async fn fetch(address: Address, page: Vec<u8>) -> Ended {
 
 fn serve(args: &[String]) -> Exit {
     let [address, root] = args else { return Exit::Usage };
-    let (address, root) = (address.parse::<Address>(), PathBuf::from(root));
-    let served = twinloop_real::run(async { serve_all(address?, root).await });
+    let (address, root) = (address.clone(), PathBuf::from(root));
+    let served = twinloop_real::run(async move { serve_all(address.parse()?, root).await });
     eprintln!("send_file: {served:?}");
     Exit::CouldNotRun
 }

@@ -157,7 +157,7 @@ impl Driver for RealDriver {
             ended.unwrap_or_else(|error| panic!("the thread could not go on: {error}"));
         };
         // Not joined: whoever wants to know of its end learns it from the main future.
-        thread.spawn(run).map(drop).map_err(os_error)
+        thread.spawn(run).map(drop).map_err(platform::thread_error)
     }
 
     fn entropy(&mut self, buffer: &mut [u8]) -> Result<(), OsError> {

@@ -213,6 +213,15 @@ mod foreign {
     }
 }
 
+/// Why there is no thread. `EAGAIN` says here that there may be no more of them, not that the loop could wait for one.
+pub(crate) fn thread_error(error: io::Error) -> OsError {
+    if error.kind() != ErrorKind::WouldBlock {
+        return os_error(error);
+    }
+    let exhausted = ErrorKind::OutOfMemory;
+    error.raw_os_error().map_or(OsError::without_code(exhausted), |code| OsError::new(exhausted, code))
+}
+
 /// `error` with the kinds that the seam promises for exhaustion, for which std has none.
 pub(crate) fn os_error(error: io::Error) -> OsError {
     match error.raw_os_error().and_then(|code| Some((exhaustion(code)?, code))) {
@@ -271,5 +280,11 @@ mod tests {
         ] {
             assert_eq!(os_error(io::Error::from_raw_os_error(code)), OsError::new(kind, code));
         }
+    }
+
+    #[test]
+    fn a_system_without_threads_is_not_waited_for() {
+        assert_eq!(thread_error(ErrorKind::WouldBlock.into()).kind(), ErrorKind::OutOfMemory);
+        assert_eq!(thread_error(ErrorKind::PermissionDenied.into()).kind(), ErrorKind::PermissionDenied);
     }
 }

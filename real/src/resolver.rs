@@ -15,7 +15,7 @@ use std::thread;
 
 use twinloop::driver::{Fd, OsError, Unpark};
 
-use crate::platform::os_error;
+use crate::platform::{os_error, thread_error};
 
 /// How many lookups of a driver are under way at once; further ones wait for one of them to end.
 const THREADS_MAX: usize = 4;
@@ -73,7 +73,7 @@ impl Resolver {
                 Err(_) if state.threads > 0 => {}
                 Err(error) => {
                     state.queue.pop_back();
-                    return Err(no_thread(error));
+                    return Err(thread_error(error));
                 }
             }
         }
@@ -143,15 +143,6 @@ impl Shared {
         }
         next
     }
-}
-
-/// `EAGAIN` says here that there may be no more threads, not that the loop could wait for one.
-fn no_thread(error: io::Error) -> OsError {
-    if error.kind() != ErrorKind::WouldBlock {
-        return os_error(error);
-    }
-    let exhausted = ErrorKind::OutOfMemory;
-    error.raw_os_error().map_or(OsError::without_code(exhausted), |code| OsError::new(exhausted, code))
 }
 
 fn ask_system(name: &str) -> Answer {
@@ -291,12 +282,6 @@ mod tests {
             assert_eq!(said(words), NOT_FOUND, "{words}");
         }
         assert_eq!(failure(io::Error::from_raw_os_error(11001)), OsError::new(ErrorKind::NotFound, 11001));
-    }
-
-    #[test]
-    fn a_system_without_threads_is_not_waited_for() {
-        assert_eq!(no_thread(ErrorKind::WouldBlock.into()).kind(), ErrorKind::OutOfMemory);
-        assert_eq!(no_thread(ErrorKind::PermissionDenied.into()).kind(), ErrorKind::PermissionDenied);
     }
 
     #[test]
