@@ -160,7 +160,7 @@ impl Server {
             return;
         }
         self.accepts.grant_all(core);
-        core.handle.remove_reader(self.fd);
+        core.unwatch(self.fd, Interest::Read);
         core.close_fd(self.fd);
     }
 
@@ -200,7 +200,7 @@ impl Server {
 fn accept_ready(handle: &Handle, word: usize) {
     let core = handle.core();
     let Some(server) = core.object::<Server>(Key::from_word(word)) else { return };
-    handle.remove_reader(server.fd);
+    core.unwatch(server.fd, Interest::Read);
     server.accepting.borrow_mut().watching = false;
     server.accepts.wake_first(&core);
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use super::peer::Peer;
 use super::read::ReadSide;
 use super::write::{WriteSide, tell};
-use crate::dispatcher::{Core, WaitQueue};
+use crate::dispatcher::{Core, Interest, WaitQueue};
 use crate::driver::{Fd, OsError};
 use crate::table::Key;
 use crate::task::{YieldNow, yield_now};
@@ -173,8 +173,8 @@ impl Stream {
         self.shutdowns.grant_all(core);
         let mut reader = self.read.borrow_mut().abandon();
         reader.wake(core);
-        core.handle.remove_writer(self.fd);
-        core.handle.remove_reader(self.fd);
+        core.unwatch(self.fd, Interest::Write);
+        core.unwatch(self.fd, Interest::Read);
         core.close_fd(self.fd);
     }
 

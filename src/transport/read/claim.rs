@@ -128,7 +128,7 @@ impl<'a> Claim<'a> {
             drop(side);
             if !matches!(poller, Waiter::Nobody) {
                 // Who polls has no right to read. It is to ask again, and to be told that another read is pending.
-                core.handle.remove_reader(stream.fd);
+                core.unwatch(stream.fd, Interest::Read);
                 poller.wake(&core);
             }
         }
@@ -154,18 +154,21 @@ impl<'a> Claim<'a> {
     }
 
     fn give_back(&mut self) {
-        let held = std::mem::replace(&mut self.held, false);
-        if !held || !self.transport.handle().is_here() {
+        if !std::mem::replace(&mut self.held, false) {
             return;
         }
-        let (core, stream) = self.transport.resolve();
+        let Some(core) = self.transport.handle().try_core() else { return };
+        let Some(stream) = core.object::<Stream>(self.transport.key()) else { return };
         let mut side = stream.read.borrow_mut();
         side.busy = false;
         side.spare_storage(&core);
         // The waker in it is dropped after the borrow has ended.
-        let _waiter = std::mem::take(&mut side.waiter);
+        let waiter = std::mem::take(&mut side.waiter);
         drop(side);
-        core.handle.remove_reader(stream.fd);
+        // The reader callback is installed for as long as someone is noted.
+        if !matches!(waiter, Waiter::Nobody) {
+            core.unwatch(stream.fd, Interest::Read);
+        }
     }
 }
 
@@ -194,7 +197,7 @@ pub(super) fn receive_into_buffer(
 fn read_ready(handle: &Handle, word: usize) {
     let core = handle.core();
     let Some(stream) = core.object::<Stream>(Key::from_word(word)) else { return };
-    handle.remove_reader(stream.fd);
+    core.unwatch(stream.fd, Interest::Read);
     let mut waiter = std::mem::take(&mut stream.read.borrow_mut().waiter);
     waiter.wake(&core);
 }

@@ -131,7 +131,7 @@ impl Stream {
                 core.assume_writable(self.fd);
             }
             (None, true) => {
-                core.handle.remove_writer(self.fd);
+                core.unwatch(self.fd, Interest::Write);
             }
             (Some(_), true) | (None, false) => {}
         }
