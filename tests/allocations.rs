@@ -294,6 +294,36 @@ fn a_word_there_and_back_takes_none() {
     twinloop_real::run(echo()).expect("the real driver runs it").expect("the case passes");
 }
 
+/// Lines that come and go on the real driver, by each form that promises it.
+#[test]
+fn lines_onto_a_vector_and_messages_in_place_take_none() {
+    async fn case() -> Outcome {
+        let server = StreamServer::listen(Address::loopback(0))?;
+        let stream = connect(server.local_address()).await?;
+        let peer = server.accept().await?;
+        let mut line = Vec::new();
+        let lines = steady(async || {
+            peer.write(b"a line\n").await.expect("the stream is open");
+            line.clear();
+            stream.read_line_into(80, &mut line).await.expect("a line was sent");
+        });
+        assert_eq!(lines.await, 0);
+        let messages = steady(async || {
+            peer.write(b"12345").await.expect("the stream is open");
+            let five = |bytes: &[u8], _| Some((5, bytes.get(..5)?.len()));
+            stream.read_with(80, five).await.expect("a message was sent");
+        });
+        assert_eq!(messages.await, 0);
+        let skips = steady(async || {
+            peer.write(b"12345").await.expect("the stream is open");
+            stream.skip(5).await.expect("so many bytes were sent");
+        });
+        assert_eq!(skips.await, 0);
+        Ok(())
+    }
+    twinloop_real::run(case()).expect("the real driver runs it").expect("the case passes");
+}
+
 /// A lock that nobody holds, and one that goes from hand to hand among three tasks.
 #[test]
 fn a_lock_takes_none_free_or_handed_over() {

@@ -175,6 +175,7 @@ mod tests {
         assert_eq!(buffer.unread(), b"and a much longer text, hello world");
     }
 
+    /// R92: with nothing unread there is no buffer.
     #[test]
     fn a_drained_buffer_gives_its_storage_back() {
         let mut buffer = Buffer::default();
@@ -268,7 +269,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// A vector that is drained at its front, and no more memory than is promised, whatever is done to it.
+        /// R92: a vector that is drained at its front, and no more memory than is promised, whatever is done to it.
         #[test]
         fn it_is_a_vector_within_its_bounds(steps in steps()) {
             let (mut buffer, mut model) = (Buffer::default(), Vec::new());

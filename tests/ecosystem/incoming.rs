@@ -1,6 +1,7 @@
 //! The connections of a server as a `Stream`.
 
 use futures_util::{FutureExt, StreamExt};
+use twinloop::transport::Incoming;
 use twinloop::{Address, StreamServer, connect, spawn};
 
 use crate::support::run;
@@ -47,4 +48,11 @@ fn a_stream_that_is_dropped_leaves_its_connection_to_others() {
         assert_eq!(accepted.remote_address(), client.local_address()?);
         Ok(())
     });
+}
+
+/// As all that the core gives out.
+#[test]
+fn the_stream_of_connections_is_send_sync_and_unpin() {
+    fn travels<T: Send + Sync + Unpin>() {}
+    travels::<Incoming<'_>>();
 }
