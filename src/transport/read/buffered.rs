@@ -27,6 +27,19 @@ pub struct Buffered<S: Borrow<StreamTransport>> {
 impl StreamTransport {
     /// The stream with its unread bytes as a slice, for as long as it is borrowed. [`Buffered::new`] makes one that owns its
     /// stream, or shares it by an [`Rc`](std::rc::Rc).
+    ///
+    /// ```
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
+    /// use std::future::poll_fn;
+    ///
+    /// peer.write(b"hello").await?;
+    /// let mut buffered = stream.buffered();
+    /// assert_eq!(poll_fn(|context| buffered.poll_fill(context).map_ok(<[u8]>::to_vec)).await?, b"hello");
+    /// buffered.consume(4);
+    /// drop(buffered);
+    /// assert_eq!(stream.peek(<[u8]>::to_vec), b"o");
+    /// # Ok(()) });
+    /// ```
     pub fn buffered(&self) -> Buffered<&StreamTransport> {
         Buffered::new(self)
     }

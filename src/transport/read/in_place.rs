@@ -95,8 +95,9 @@ impl StreamTransport {
         Fill { claim: Claim::new(self) }
     }
 
-    /// Shows the bytes that have been received and not consumed. A read of this stream from inside `look` finds none of
-    /// them.
+    /// Shows the bytes that have been received and not consumed. It receives none itself.
+    ///
+    /// A read of this stream from inside `look` finds none of them.
     pub fn peek<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
         let (_, stream) = self.resolve();
         let lent = Lent::from(&stream);

@@ -43,6 +43,17 @@ pub struct Skip<'a> {
 
 impl Skip<'_> {
     /// How many bytes it has discarded so far.
+    ///
+    /// ```
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
+    /// use std::time::Duration;
+    ///
+    /// peer.write(b"only these").await?;
+    /// let mut skip = stream.skip(100);
+    /// twinloop::timeout(Duration::from_secs(1), &mut skip).await.expect_err("no more bytes come");
+    /// assert_eq!(skip.skipped(), 10);
+    /// # Ok(()) });
+    /// ```
     pub fn skipped(&self) -> u64 {
         self.skipped
     }

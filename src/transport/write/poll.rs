@@ -14,7 +14,7 @@ use crate::{Operation, TransportError};
 /// # Writing by polling
 ///
 /// These answer at once, or note the context's waker and have it woken when asking again is worth it. One waker is kept,
-/// the last: they are for one task at a time. What they have to say to anyone else goes by [`write`](Self::write).
+/// the last: they are for one task at a time. Other tasks send by [`write`](Self::write), and these wait for its queue.
 impl StreamTransport {
     /// Hands some of `bytes` to the kernel and says how many it took. While writes of other tasks are queued it waits until
     /// they have left.
@@ -39,6 +39,16 @@ impl StreamTransport {
     }
 
     /// As [`poll_write`](Self::poll_write), for several buffers in their order.
+    ///
+    /// ```
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
+    /// use std::future::poll_fn;
+    /// use std::io::IoSlice;
+    ///
+    /// let parts = [IoSlice::new(b"one "), IoSlice::new(b"two")];
+    /// assert_eq!(poll_fn(|context| stream.poll_write_vectored(context, &parts)).await?, 7);
+    /// # drop(peer); Ok(()) });
+    /// ```
     #[track_caller]
     pub fn poll_write_vectored(
         &self,
@@ -48,13 +58,28 @@ impl StreamTransport {
         let batch = Batch::of(buffers.iter().map(|buffer| &**buffer));
         let length = batch.as_slice().iter().map(|buffer| buffer.len()).sum();
         self.poll_send(context, length, |core, stream| core.send_vectored(stream.fd, batch.as_slice()))
+        // A count of none would say that the stream takes no more.
+        let empty = buffers.iter().take_while(|buffer| buffer.is_empty()).count();
+        let part = &buffers[empty..buffers.len().min(empty + VECTOR_MAX)];
+        let length = part.iter().map(|buffer| buffer.len()).sum();
+        self.poll_send(context, length, |core, stream| core.send_vectored(stream.fd, part))
     }
 
     /// Waits until no write is queued: the kernel has everything.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write), but for a shutdown that has ended well.
+    /// As [`write`](Self::write); a stream that was shut down is flushed.
+    ///
+    /// ```
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
+    /// use std::future::poll_fn;
+    ///
+    /// stream.write(b"queued or not").detach();
+    /// poll_fn(|context| stream.poll_flush(context)).await?;
+    /// assert_eq!(stream.queued_bytes(), 0);
+    /// # drop(peer); Ok(()) });
+    /// ```
     #[track_caller]
     pub fn poll_flush(&self, context: &Context<'_>) -> Poll<Result<(), TransportError>> {
         let (core, stream) = self.resolve();
@@ -77,6 +102,15 @@ impl StreamTransport {
     /// # Errors
     ///
     /// As [`write`](Self::write).
+    ///
+    /// ```
+    /// # twinloop_sim::run_pair(|stream, peer| async move {
+    /// use std::future::poll_fn;
+    ///
+    /// poll_fn(|context| stream.poll_shutdown(context)).await?;
+    /// assert_eq!(peer.read_to_end(100).await?, b"");
+    /// # Ok(()) });
+    /// ```
     #[track_caller]
     pub fn poll_shutdown(&self, context: &Context<'_>) -> Poll<Result<(), TransportError>> {
         // The future holds nothing before its first poll: the call is what begins the shutdown.

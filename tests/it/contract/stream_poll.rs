@@ -193,8 +193,12 @@ fn vectored_polls_keep_the_order_of_their_buffers() {
             sent += poll_fn(|context| stream.poll_write_vectored(context, &buffers)).await?;
         }
         assert_eq!(poll_fn(|context| stream.poll_write_vectored(context, &[])).await?, 0);
+        let mut mostly_empty = vec![IoSlice::new(b""); 100];
+        mostly_empty.push(IoSlice::new(b"x"));
+        assert_eq!(poll_fn(|context| stream.poll_write_vectored(context, &mostly_empty)).await?, 1);
         poll_fn(|context| stream.poll_shutdown(context)).await?;
-        assert!(drain(&peer).await? == pattern(30_000));
+        let all = drain(&peer).await?;
+        assert!(all[..30_000] == *pattern(30_000) && all[30_000..] == *b"x");
         assert_eq!(kind(poll_fn(|context| stream.poll_write(context, b"late")).await), ErrorKind::ShutDown);
         Ok(())
     });
