@@ -210,7 +210,7 @@ pub trait Driver {
     }
 
     /// The two ends of a new pipe: the one that is read from, by [`recv`](Driver::recv), and the one that is written to, by
-    /// [`send`](Driver::send).
+    /// [`send`](Driver::send). A [`shutdown`](Driver::shutdown) of the end that is written to lets the other one see the end.
     fn pipe(&mut self) -> Result<(Fd, Fd), OsError> {
         Err(OsError::without_code(ErrorKind::Unsupported))
     }
@@ -225,6 +225,8 @@ pub trait Driver {
     }
 
     /// A stream that the process began with. Closing it leaves it open for the rest of the process.
+    ///
+    /// Other processes share it, so it may be moved in small parts: its short counts prove nothing.
     fn standard(&mut self, stream: Standard) -> Result<Fd, OsError> {
         let _ = stream;
         Err(OsError::without_code(ErrorKind::Unsupported))

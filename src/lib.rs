@@ -14,6 +14,7 @@
 //! | [`StreamServer`], [`StreamTransport`] | connections |
 //! | [`File`] | files, and sending them over streams |
 //! | [`resolve`], [`connect_host`], [`connect_any`] | names, and connecting to whichever address answers first |
+//! | [`pipe`], [`standard_input`], [`standard_output`], [`transport::open_fifo`] | pipes and standard streams |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
 //! | [`observe`] | what a dispatcher tells about itself |
 //!
@@ -63,6 +64,5 @@ pub use task::{Idle, JoinError, JoinHandle, Joined, YieldNow, idle, panic_text, 
 pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};
 pub use time::Moment;
 pub use transport::{
-    File, ServeOptions, Serving, StreamServer, StreamTransport, connect, connect_any, connect_host,
-    connect_to, resolve, resolve_address,
+    File, ServeOptions, Serving, StreamServer, StreamTransport, connect, connect_any, connect_host, connect_to, resolve, resolve_address, pipe, standard_error, standard_input, standard_output,
 };

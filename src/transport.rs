@@ -13,6 +13,7 @@ mod host;
 mod names;
 mod options;
 mod peer;
+mod pipe;
 mod read;
 mod server;
 mod serving;
@@ -26,6 +27,7 @@ pub use fallback::{ConnectAny, FallbackOptions, connect_any, connect_any_with};
 pub use file::{File, remove_file};
 pub use host::{ConnectHost, connect_host, connect_host_with, connect_to, connect_to_with};
 pub use names::{Resolve, ResolveAddress, resolve, resolve_address};
+pub use pipe::{create_fifo, open_fifo, pipe, standard_error, standard_input, standard_output};
 pub use read::{
     Buffered, Fill, Read, ReadExactly, ReadLine, ReadLineInto, ReadToEnd, ReadUntil, ReadUntilInto, ReadWith,
     Skip,

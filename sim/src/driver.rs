@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions, OptionName, OsError,
-    Readiness, SocketOption, ThreadMain, Unpark,
+    Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions,
+    OptionName, OsError, Readiness, Received, SocketOption, Standard, ThreadMain, Unpark,
 };
 use twinloop::{Address, Moment};
 
@@ -184,7 +184,8 @@ impl Driver for SimDriver {
         let taken = {
             let mut state = self.state()?;
             let State { machines, chooser, .. } = &mut *state;
-            machines[self.host].rule.write_length(chooser, offered)
+            let Machine { kernel, rule, .. } = &machines[self.host];
+            if kernel.sends_whole(fd, offered) { offered } else { rule.write_length(chooser, offered) }
         };
         if taken == offered {
             return self.call(|kernel, now| kernel.send_vectored(now, fd, buffers));
@@ -215,6 +216,34 @@ impl Driver for SimDriver {
 
     fn remote_address(&mut self, fd: Fd) -> Result<Address, OsError> {
         self.call(|kernel, _| kernel.remote_address(fd))
+    }
+
+    fn stream_pair(&mut self) -> Result<(Fd, Fd), OsError> {
+        self.call(|kernel, _| Ok(kernel.stream_pair()))
+    }
+
+    fn bind_datagram(&mut self, local: &Address, options: &DatagramOptions) -> Result<Fd, OsError> {
+        self.call(|kernel, _| kernel.bind_datagram(local, options))
+    }
+
+    fn recv_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
+        self.call(|kernel, _| kernel.recv_from(fd, buffer))
+    }
+
+    fn send_to(&mut self, fd: Fd, bytes: &[u8], remote: Option<&Address>) -> Result<(), OsError> {
+        self.call(|kernel, _| kernel.send_to(fd, bytes, remote))
+    }
+
+    fn pipe(&mut self) -> Result<(Fd, Fd), OsError> {
+        self.call(|kernel, _| Ok(kernel.pipe()))
+    }
+
+    fn open_fifo(&mut self, path: &Path, end: Half, create: bool) -> Result<Fd, OsError> {
+        self.call(|kernel, _| kernel.open_fifo(path, end, create))
+    }
+
+    fn standard(&mut self, stream: Standard) -> Result<Fd, OsError> {
+        self.call(|kernel, _| Ok(kernel.standard(stream)))
     }
 
     fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {

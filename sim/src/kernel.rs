@@ -10,6 +10,7 @@
 
 mod errno;
 mod files;
+mod local;
 mod lookup;
 mod options;
 mod packet;
@@ -19,15 +20,18 @@ mod tcp;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 
-use twinloop::driver::{ConnectOptions, Event, Fd, Half, ListenOptions, OsError, Readiness};
+use twinloop::driver::{
+    ConnectOptions, DatagramOptions, Event, Fd, Half, ListenOptions, OsError, Readiness, Received,
+};
 use twinloop::table::{Key, Table};
 use twinloop::{Address, Moment};
 
 use errno::{EINVAL, ENETUNREACH, ENOTCONN, ENOTSOCK, EPIPE};
 use files::{Files, OpenFile};
+use local::{Local, Locals};
 use lookup::Lookup;
 use options::Options;
 pub(crate) use packet::Packet;
@@ -41,6 +45,7 @@ pub(crate) struct Kernel {
     ip: IpAddr,
     sockets: Table<Socket>,
     files: Files,
+    locals: Locals,
     connections: Table<Entry>,
     /// Connections by their ends and number.
     by_ends: BTreeMap<Ends, Key>,
@@ -81,6 +86,7 @@ enum Socket {
     Stream(Key),
     File(OpenFile),
     Lookup(Lookup),
+    Local(Local),
 }
 
 /// Local end, remote end, number.
@@ -122,6 +128,7 @@ impl Kernel {
             ip,
             sockets: Table::new(),
             files: Files::new(),
+            locals: Locals::default(),
             connections: Table::new(),
             by_ends: BTreeMap::new(),
             listeners: BTreeMap::new(),
@@ -144,6 +151,9 @@ impl Kernel {
     // ---- system calls ----
 
     pub(crate) fn listen(&mut self, address: &Address, options: &ListenOptions) -> Result<Fd, OsError> {
+        if let Address::Unix(address) = address {
+            return self.listen_unix(address, options);
+        }
         let asked = ports::ip_of(address)?;
         let socket = Options::of_listener(options, asked.ip())?;
         let address = self.bind(asked, &socket)?;
@@ -162,6 +172,7 @@ impl Kernel {
         let listener = match self.socket_mut(fd)? {
             Socket::Listener(listener) => listener,
             Socket::Stream(_) => return Err(EINVAL),
+            Socket::Local(_) => return self.accept_unix(fd),
             Socket::File(_) | Socket::Lookup(_) => return Err(ENOTSOCK),
         };
         let key = listener.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
@@ -179,6 +190,9 @@ impl Kernel {
         remote: &Address,
         options: &ConnectOptions,
     ) -> Result<Fd, OsError> {
+        if let Address::Unix(remote) = remote {
+            return self.connect_unix(remote, options);
+        }
         let remote = self.reachable(remote)?;
         let own = if remote.ip().is_loopback() { remote.ip() } else { self.ip };
         let socket = Options::of_stream(options)?;
@@ -212,10 +226,14 @@ impl Kernel {
                 Ok(self.entry_mut(key).connection.take_error())
             }
             Socket::Lookup(_) => Err(ENOTSOCK),
+            Socket::Local(_) => self.take_local_error(fd),
         }
     }
 
     pub(crate) fn recv(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<usize, OsError> {
+        if let Socket::Local(_) = self.socket(fd)? {
+            return self.recv_local(fd, buffer);
+        }
         let key = self.stream(fd)?;
         self.with(key, |connection, out| connection.read(buffer, out))
     }
@@ -226,16 +244,42 @@ impl Kernel {
         fd: Fd,
         buffers: &[IoSlice<'_>],
     ) -> Result<usize, OsError> {
+        if let Socket::Local(_) = self.socket(fd)? {
+            return self.send_local(fd, buffers);
+        }
         // A listener is told another thing than by `recv` (`sk_stream_wait_connect`).
         let key = self.stream(fd).map_err(|error| if error == ENOTCONN { EPIPE } else { error })?;
         self.with(key, |connection, out| connection.write(now, buffers, out))
     }
 
     pub(crate) fn shutdown(&mut self, now: Moment, fd: Fd, half: Half) -> Result<(), OsError> {
+        if let Socket::Local(_) = self.socket(fd)? {
+            return self.shutdown_local(fd, half);
+        }
         let key = self.stream(fd)?;
         let told = self.with(key, |connection, out| connection.shutdown(now, half, out))?;
         self.raise(fd, told);
         Ok(())
+    }
+
+    /// No host has IP datagrams yet.
+    pub(crate) fn bind_datagram(
+        &mut self,
+        local: &Address,
+        options: &DatagramOptions,
+    ) -> Result<Fd, OsError> {
+        match local {
+            Address::Unix(local) => self.bind_unix_datagram(local, options),
+            _ => Err(OsError::without_code(ErrorKind::Unsupported)),
+        }
+    }
+
+    pub(crate) fn recv_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
+        self.recv_unix_from(fd, buffer)
+    }
+
+    pub(crate) fn send_to(&mut self, fd: Fd, bytes: &[u8], remote: Option<&Address>) -> Result<(), OsError> {
+        self.send_unix_to(fd, bytes, remote)
     }
 
     pub(crate) fn local_address(&mut self, fd: Fd) -> Result<Address, OsError> {
@@ -247,10 +291,14 @@ impl Kernel {
                 Ok(Address::Ip(self.entry(key).ends.0))
             }
             Socket::Lookup(_) => Err(ENOTSOCK),
+            Socket::Local(_) => self.local_address_of_local(fd),
         }
     }
 
     pub(crate) fn remote_address(&mut self, fd: Fd) -> Result<Address, OsError> {
+        if let Socket::Local(_) = self.socket(fd)? {
+            return self.remote_address_of_local(fd);
+        }
         let entry = self.stream(fd).map(|key| self.entry(key))?;
         match entry.connection.state() {
             State::Open => Ok(Address::Ip(entry.ends.1)),
@@ -282,6 +330,7 @@ impl Kernel {
                 }
                 self.refuse_waiting(fd.key());
             }
+            Socket::Local(local) => self.close_local(fd, local),
             Socket::File(_) | Socket::Lookup(_) => {}
         }
     }
@@ -369,6 +418,7 @@ impl Kernel {
     pub(crate) fn receivable(&self, fd: Fd) -> usize {
         match self.sockets.get(fd.key()) {
             Some(Socket::Stream(key)) => self.entry(*key).connection.receivable(),
+            Some(Socket::Local(local)) => self.receivable_of_local(local),
             _ => 0,
         }
     }
@@ -392,7 +442,9 @@ impl Kernel {
         }
         let watched_by = std::mem::take(&mut self.watched_by);
         let files = std::mem::replace(&mut self.files, Files::new());
-        *self = Kernel { next_port, next_connection, sockets, watched_by, files, ..Kernel::new(self.ip) };
+        let locals = std::mem::take(&mut self.locals).after_crash();
+        let new = Kernel::new(self.ip);
+        *self = Kernel { next_port, next_connection, sockets, watched_by, files, locals, ..new };
     }
 
     // ---- below the calls ----
@@ -548,7 +600,7 @@ impl Kernel {
         match self.socket(fd)? {
             Socket::Stream(key) => Ok(*key),
             Socket::Listener(_) => Err(ENOTCONN),
-            Socket::File(_) | Socket::Lookup(_) => Err(ENOTSOCK),
+            Socket::File(_) | Socket::Lookup(_) | Socket::Local(_) => Err(ENOTSOCK),
         }
     }
 

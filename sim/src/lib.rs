@@ -26,6 +26,7 @@
 pub mod campaign;
 pub mod choice;
 pub mod cli;
+mod console;
 mod driver;
 mod fabric;
 mod fault;
@@ -46,6 +47,7 @@ pub mod story;
 mod verdict;
 mod world;
 
+pub use console::Output;
 pub use fault::{HostFaults, LinkFaults};
 pub use names::NameFailure;
 pub use program::ProgramResult;

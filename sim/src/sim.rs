@@ -9,6 +9,7 @@ use std::time::Duration;
 use twinloop::{Address, Moment};
 
 use crate::choice::Chooser;
+use crate::console::Output;
 use crate::fabric::{HostIndex, host_ip};
 use crate::fault::{HostFaults, HostRule, LinkFaults, LinkRule};
 use crate::kernel::Kernel;
@@ -66,6 +67,8 @@ pub struct Sim {
     link_faults: LinkFaults,
     own_link_faults: Vec<(HostIndex, HostIndex, LinkFaults)>,
     files: Vec<(HostIndex, PathBuf, Vec<u8>)>,
+    inputs: Vec<(HostIndex, Vec<u8>)>,
+    outputs: Vec<(HostIndex, Output)>,
     names: Vec<(String, Answer)>,
     pub(crate) script: Vec<Step>,
     checks: Vec<(&'static str, Check)>,
@@ -84,6 +87,8 @@ impl Sim {
             link_faults: LinkFaults::default(),
             own_link_faults: Vec::new(),
             files: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
             names: Vec::new(),
             script: Vec::new(),
             checks: Vec::new(),
@@ -195,6 +200,48 @@ impl Sim {
         self.files.push((host, path.as_ref().to_owned(), contents.into()));
     }
 
+    /// What the programs of `host` read from their standard input, and then its end. Without this, they find the end at once.
+    ///
+    /// # Panics
+    ///
+    /// If a host of that name was not added before.
+    ///
+    /// ```
+    /// use twinloop::standard_input;
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::run_world;
+    /// use twinloop_sim::story::Telling;
+    ///
+    /// let report = run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     sim.client("host", || async {
+    ///         assert_eq!(standard_input()?.read_to_end(100).await?, b"yes\n");
+    ///         Ok(())
+    ///     });
+    ///     sim.input("host", b"yes\n");
+    /// });
+    /// assert!(report.verdict.is_passed());
+    /// ```
+    pub fn input(&mut self, host: &str, bytes: impl Into<Vec<u8>>) {
+        let host = self.index(host);
+        self.inputs.push((host, bytes.into()));
+    }
+
+    /// What the programs of `host` write to their standard output and error, for a check at the end. Whole lines are told in
+    /// the story too.
+    ///
+    /// # Panics
+    ///
+    /// If a host of that name was not added before.
+    pub fn output(&mut self, host: &str) -> Output {
+        let host = self.index(host);
+        if let Some((_, output)) = self.outputs.iter().find(|(other, _)| *other == host) {
+            return output.clone();
+        }
+        let output = Output::default();
+        self.outputs.push((host, output.clone()));
+        output
+    }
+
     /// Lookups of `name` are answered by `addresses`, in this order, on every host. The name of a host leads to that host
     /// unless it is told otherwise, `localhost` to the host that asks, over IPv4 and IPv6; no other name has an address.
     ///
@@ -292,6 +339,10 @@ impl Sim {
             let own = self.own_link_faults.iter().rev().find(|(a, b, _)| (*a, *b) == (from, to));
             own.map_or(&self.link_faults, |(_, _, faults)| faults).clone()
         };
+        let mut outputs = vec![Output::default(); names.len()];
+        for (host, output) in self.outputs {
+            outputs[host] = output;
+        }
         let mut machines = Vec::new();
         let mut links = Vec::new();
         for (host, name) in names.iter().enumerate() {
@@ -302,12 +353,16 @@ impl Sim {
                 entropy: chooser.site(&format!("{name}: entropy")),
                 overdue: Vec::new(),
                 up: false,
+                output: outputs[host].clone(),
                 life: 0,
             });
             let rule = |(to, other): (HostIndex, &String)| {
                 Link::new(LinkRule::new(&mut chooser, name, other, link_faults(host, to)))
             };
             links.push(names.iter().enumerate().map(rule).collect());
+        }
+        for (host, bytes) in self.inputs {
+            machines[host].kernel.set_input(bytes);
         }
         for (host, path, contents) in self.files {
             machines[host].kernel.put_file(&path, contents);

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use twinloop::Moment;
-use twinloop::driver::{Event, Fd, ThreadMain};
+use twinloop::driver::{Event, Fd, Standard, ThreadMain};
 
 use crate::choice::{Chooser, Site};
+use crate::console::Output;
 use crate::fabric::{Due, Fabric, HostIndex, host_of};
 use crate::fault::{CutWays, HostRule, LinkRule, PacketVerdict};
 use crate::kernel::{Kernel, Packet};
@@ -41,6 +42,7 @@ pub(crate) struct Machine {
     /// Descriptors whose event was held back before: it is told by the next poll.
     pub(crate) overdue: Vec<Fd>,
     pub(crate) up: bool,
+    pub(crate) output: Output,
     /// Counts starts and crashes: what belongs to an earlier life must not touch this one.
     pub(crate) life: u64,
 }
@@ -89,6 +91,19 @@ impl State {
             self.send(host, packet);
         }
         self.packets = packets;
+        for (stream, bytes) in self.machines[host].kernel.take_written() {
+            self.hear(host, stream, &bytes);
+        }
+    }
+
+    /// A program has written to a standard stream.
+    fn hear(&mut self, host: HostIndex, stream: Standard, bytes: &[u8]) {
+        let machine = &self.machines[host];
+        self.record.item(item::WRITTEN, self.now, host, &[u64::from(stream == Standard::Error)]);
+        self.record.bytes(bytes);
+        for line in machine.output.add(stream, bytes) {
+            self.record.tell(self.now, &machine.name, LineKind::Note, || line);
+        }
     }
 
     fn send(&mut self, from: HostIndex, packet: Packet) {

@@ -1,6 +1,7 @@
 //! The driver's calls on descriptors, made through the latch so that it always knows what the kernel last said.
 
 mod files;
+mod local;
 
 use std::any::Any;
 use std::net::IpAddr;

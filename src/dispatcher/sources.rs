@@ -49,9 +49,9 @@ struct Source {
     fd: Fd,
     read: Direction,
     write: Direction,
-    /// The peer sends no more, or there is an error: data and the end may have shared one edge, so that a short read
-    /// proves nothing any more.
-    ended: bool,
+    /// A short count proves nothing: the peer sends no more, or there is an error, so that data and the end may have shared
+    /// one edge; or the driver cuts short what it moves.
+    counts_prove_nothing: bool,
     /// Made by the program itself, which makes its own system calls on it.
     foreign: bool,
     /// A foreign source whose callback was called, or whose watcher left, since the kernel was asked.
@@ -131,6 +131,12 @@ impl Sources {
         self.insert(fd, false);
     }
 
+    /// A source whose driver cuts short what it moves, so that only `WOULD_BLOCK` tells that a direction is drained.
+    pub(crate) fn open_cutting(&mut self, fd: Fd) {
+        self.insert(fd, false);
+        self.get_mut(fd).expect("it was inserted above").counts_prove_nothing = true;
+    }
+
     pub(crate) fn open_foreign(&mut self, fd: Fd) {
         self.insert(fd, true);
     }
@@ -144,7 +150,7 @@ impl Sources {
             fd,
             read: Direction::new(),
             write: Direction::new(),
-            ended: false,
+            counts_prove_nothing: false,
             foreign,
             stale: false,
         });
@@ -171,7 +177,7 @@ impl Sources {
         let told = event.readiness;
         let Some(source) = self.get_mut(event.fd) else { return [None, None] };
         let over = told.intersects(BOTH) || told.intersects(Readiness::ERROR);
-        source.ended |= over || told.intersects(Readiness::READ_CLOSED);
+        source.counts_prove_nothing |= over || told.intersects(Readiness::READ_CLOSED);
         source.read.latched |=
             over || told.intersects(Readiness::READABLE) || told.intersects(Readiness::READ_CLOSED);
         source.write.latched |= over || told.intersects(Readiness::WRITABLE);
@@ -280,9 +286,9 @@ impl Sources {
         }
     }
 
-    /// A short count that means "drained", unless the stream has ended.
+    /// A short count that means "drained", unless it proves nothing.
     pub(crate) fn drained_by_short_count(&mut self, fd: Fd, interest: Interest) {
-        if self.get(fd).is_some_and(|source| !source.ended) {
+        if self.get(fd).is_some_and(|source| !source.counts_prove_nothing) {
             self.drained(fd, interest);
         }
     }

@@ -106,6 +106,13 @@ impl ListenOptions {
     }
 }
 
+impl ListenOptions {
+    /// Whether something is asked for that only IP sockets have: a Unix one is refused with it.
+    pub fn asks_for_ip(&self) -> bool {
+        self.reuse_port || self.only_v6.is_some() || self.device.is_some() || self.fast_open.is_some()
+    }
+}
+
 impl Default for ListenOptions {
     fn default() -> Self {
         ListenOptions {
@@ -205,6 +212,13 @@ impl ConnectOptions {
     }
 }
 
+impl ConnectOptions {
+    /// As [`ListenOptions::asks_for_ip`].
+    pub fn asks_for_ip(&self) -> bool {
+        self.reuse_port || self.device.is_some() || self.fast_open
+    }
+}
+
 impl Default for ConnectOptions {
     fn default() -> Self {
         ConnectOptions {
@@ -245,6 +259,11 @@ pub struct DatagramOptions {
 }
 
 impl DatagramOptions {
+    /// As [`ListenOptions::asks_for_ip`].
+    pub fn asks_for_ip(&self) -> bool {
+        self.reuse_port || self.only_v6.is_some() || self.broadcast || self.device.is_some()
+    }
+
     /// These options with the only peer.
     #[must_use]
     pub fn remote(mut self, remote: Address) -> Self {

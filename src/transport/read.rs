@@ -50,6 +50,11 @@ impl ReadSide {
         std::mem::take(&mut self.waiter)
     }
 
+    /// Nothing can ever be read: every read is told so.
+    pub(super) fn refuse(&mut self, error: OsError) {
+        self.end = Some(End::Failed(error));
+    }
+
     /// Whether nothing will come behind what is in the buffer.
     fn is_finished(&self) -> bool {
         matches!(self.end, Some(End::Finished))

@@ -11,7 +11,7 @@ use super::peer::Peer;
 use super::read::ReadSide;
 use super::write::{WriteSide, tell};
 use crate::dispatcher::{Core, Interest, WaitQueue};
-use crate::driver::{Fd, OsError};
+use crate::driver::{Fd, OsError, Half};
 use crate::table::Key;
 use crate::task::{YieldNow, yield_now};
 use crate::{Address, ErrorKind, Handle, Operation, TransportError};
@@ -64,6 +64,19 @@ impl StreamTransport {
             writables: WaitQueue::default(),
         });
         StreamTransport { handle, key: handle.core().insert_object(stream) }
+    }
+
+    /// The transport of one end of a pipe, or of both. The direction that it is not for has failed from the beginning, with
+    /// what the system would say.
+    pub(super) fn one_way(handle: Handle, fd: Fd, end: Half) -> StreamTransport {
+        let transport = StreamTransport::new(handle, fd, Address::UNNAMED);
+        let (_, stream) = transport.resolve();
+        match end {
+            Half::Read => stream.write.borrow_mut().refuse(OsError::BAD_DESCRIPTOR),
+            Half::Write => stream.read.borrow_mut().refuse(OsError::BAD_DESCRIPTOR),
+            Half::Both => {}
+        }
+        transport
     }
 
     /// The dispatcher that the transport lives on.

@@ -6,6 +6,9 @@ use twinloop::driver::OsError;
 
 pub(super) const EPERM: OsError = OsError::new(ErrorKind::PermissionDenied, 1);
 pub(super) const ENOENT: OsError = OsError::new(ErrorKind::NotFound, 2);
+pub(super) const ENXIO: OsError = OsError::new(ErrorKind::Other, 6);
+/// Where it is an error, and nothing to wait for.
+pub(super) const EAGAIN: OsError = OsError::new(ErrorKind::WouldBlock, 11);
 pub(super) const EACCES: OsError = OsError::new(ErrorKind::PermissionDenied, 13);
 pub(super) const EEXIST: OsError = OsError::new(ErrorKind::AlreadyExists, 17);
 pub(super) const ENOTDIR: OsError = OsError::new(ErrorKind::NotADirectory, 20);
@@ -15,6 +18,8 @@ pub(super) const EPIPE: OsError = OsError::new(ErrorKind::BrokenPipe, 32);
 pub(super) const EINVAL: OsError = OsError::new(ErrorKind::InvalidInput, 22);
 pub(super) const ENOTSOCK: OsError = OsError::new(ErrorKind::Other, 88);
 pub(super) const ENODEV: OsError = OsError::new(ErrorKind::Other, 19);
+pub(super) const EMSGSIZE: OsError = OsError::new(ErrorKind::Other, 90);
+pub(super) const EPROTOTYPE: OsError = OsError::new(ErrorKind::Other, 91);
 pub(super) const ENOPROTOOPT: OsError = OsError::new(ErrorKind::Other, 92);
 pub(super) const EOPNOTSUPP: OsError = OsError::new(ErrorKind::Unsupported, 95);
 pub(super) const EADDRINUSE: OsError = OsError::new(ErrorKind::AddrInUse, 98);

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use twinloop::driver::{Fd, FileOptions, OsError};
 
-use super::errno::{EACCES, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, ENOTDIR, EPERM};
+use super::errno::{EACCES, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, ENOTDIR, ENXIO, EPERM};
 use super::{Kernel, Socket};
 
 /// What sendfile(2) carries at a time: the pipe inside of it holds no more.
@@ -47,11 +47,17 @@ impl Kernel {
     }
 
     pub(crate) fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
+        if self.has_node(&absolute(path)) {
+            return Err(ENXIO);
+        }
         let file = self.files.open(&absolute(path), options)?;
         Ok(self.open(Socket::File(file)))
     }
 
     pub(crate) fn remove_file(&mut self, path: &Path) -> Result<(), OsError> {
+        if self.remove_node(&absolute(path)) {
+            return Ok(());
+        }
         self.files.remove(&absolute(path))
     }
 
@@ -153,6 +159,11 @@ impl Files {
         }
     }
 
+    /// Whether the name is in use, by a file or a folder.
+    pub(super) fn is_there(&self, path: &Path) -> bool {
+        self.by_path.contains_key(path) || self.is_folder(path)
+    }
+
     fn is_folder(&self, path: &Path) -> bool {
         self.by_path.keys().any(|file| file != path && file.starts_with(path))
     }
@@ -187,7 +198,7 @@ fn part(contents: &[u8], offset: u64, most: usize) -> &[u8] {
 }
 
 /// `path` from the root on; a program begins there.
-fn absolute(path: &Path) -> PathBuf {
+pub(super) fn absolute(path: &Path) -> PathBuf {
     let mut absolute = PathBuf::from("/");
     for part in path.components() {
         match part {

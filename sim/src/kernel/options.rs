@@ -191,6 +191,7 @@ impl Kernel {
     pub(crate) fn set_option(&mut self, fd: Fd, option: SocketOption) -> Result<(), OsError> {
         let stream = match self.socket_mut(fd)? {
             Socket::Listener(listener) => return listener.options.set(option, listener.address),
+            Socket::Local(_) => return Err(self.refusal_of_options(fd)),
             _ => self.stream(fd)?,
         };
         let entry = self.entry_mut(stream);
@@ -202,8 +203,10 @@ impl Kernel {
     }
 
     pub(crate) fn option(&mut self, fd: Fd, name: OptionName) -> Result<SocketOption, OsError> {
-        if let Socket::Listener(listener) = self.socket_mut(fd)? {
-            return listener.options.get(name, listener.address);
+        match self.socket_mut(fd)? {
+            Socket::Listener(listener) => return listener.options.get(name, listener.address),
+            Socket::Local(_) => return Err(self.refusal_of_options(fd)),
+            _ => {}
         }
         let entry = self.entry(self.stream(fd)?);
         entry.options.get(name, entry.ends.0)

@@ -88,6 +88,11 @@ impl WriteSide {
         self.queued_bytes
     }
 
+    /// Nothing can ever be written: every write is told so.
+    pub(in crate::transport) fn refuse(&mut self, error: OsError) {
+        self.end = End::Failed(error);
+    }
+
     /// Why no write can be taken now.
     pub(super) fn refusal(&self, stream: &Stream, operation: Operation) -> Result<(), TransportError> {
         stream.refuse_closed(operation)?;

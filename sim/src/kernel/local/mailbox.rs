@@ -1,0 +1,177 @@
+//! Unix datagram sockets (unix(7)): a queue of letters behind a name. Nothing is lost; who sends to a full queue waits.
+
+use std::collections::VecDeque;
+
+use twinloop::Address;
+use twinloop::driver::{DatagramOptions, Fd, OsError, Readiness, Received, UnixAddress};
+use twinloop::table::Key;
+
+use super::{Local, UNSUPPORTED};
+use crate::kernel::errno::{ECONNREFUSED, EINVAL, EMSGSIZE, ENOTCONN, ENOTSOCK, EPERM, EPROTOTYPE};
+use crate::kernel::{Kernel, Socket};
+
+/// A queue that has more letters than this is full (`max_dgram_qlen`).
+const QUEUE_MAX: usize = 10;
+/// What a socket may have under way (`wmem_default`), and what of it the system keeps for itself.
+const SEND_BUFFER: usize = 212_992;
+const OVERHEAD: usize = 32;
+
+pub(in crate::kernel) struct Mailbox {
+    pub(super) local: UnixAddress,
+    /// The only one that it sends to and receives from: the key of its descriptor.
+    peer: Option<Key>,
+    peer_address: UnixAddress,
+    queue: VecDeque<Letter>,
+    /// Bytes that it sent and nobody received yet.
+    under_way: usize,
+    /// Those connected to this one that found its queue full.
+    waiting: Vec<Key>,
+}
+
+struct Letter {
+    bytes: Vec<u8>,
+    source: UnixAddress,
+    sender: Key,
+}
+
+impl Mailbox {
+    fn is_full(&self) -> bool {
+        self.queue.len() > QUEUE_MAX
+    }
+
+    fn is_writable(&self) -> bool {
+        self.under_way <= SEND_BUFFER / 4
+    }
+}
+
+impl Kernel {
+    pub(in crate::kernel) fn bind_unix_datagram(
+        &mut self,
+        local: &UnixAddress,
+        options: &DatagramOptions,
+    ) -> Result<Fd, OsError> {
+        if options.asks_for_ip() {
+            return Err(UNSUPPORTED);
+        }
+        if !local.is_unnamed() {
+            self.claim_name(local, options.replace_stale)?;
+        }
+        let remote = match options.remote {
+            None => None,
+            Some(Address::Unix(remote)) => Some((self.mailbox_named(&remote)?, remote)),
+            Some(_) => return Err(EINVAL),
+        };
+        let mailbox = Mailbox {
+            local: *local,
+            peer: remote.map(|(key, _)| key),
+            peer_address: remote.map_or(UnixAddress::UNNAMED, |(_, address)| address),
+            queue: VecDeque::new(),
+            under_way: 0,
+            waiting: Vec::new(),
+        };
+        let fd = self.open(Socket::Local(Local::Mailbox(mailbox)));
+        self.name(fd, local);
+        self.raise(fd, Readiness::WRITABLE);
+        Ok(fd)
+    }
+
+    pub(in crate::kernel) fn recv_unix_from(
+        &mut self,
+        fd: Fd,
+        buffer: &mut [u8],
+    ) -> Result<Received, OsError> {
+        let mailbox = self.mailbox_mut(fd)?;
+        let letter = mailbox.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
+        let waiting = std::mem::take(&mut mailbox.waiting);
+        let length = letter.bytes.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&letter.bytes[..length]);
+        for key in waiting {
+            self.raise(Fd::from_key(key), Readiness::WRITABLE);
+        }
+        self.arrived(&letter);
+        let truncated = length < letter.bytes.len();
+        Ok(Received { source: Address::Unix(letter.source), length, truncated })
+    }
+
+    /// As on Linux, a full queue is told to a connected sender once there is room. Another one is only told of the room
+    /// that letters of its own have left.
+    pub(in crate::kernel) fn send_unix_to(
+        &mut self,
+        fd: Fd,
+        bytes: &[u8],
+        remote: Option<&Address>,
+    ) -> Result<(), OsError> {
+        let sender = self.mailbox_mut(fd)?;
+        let (source, peer, under_way) = (sender.local, sender.peer, sender.under_way);
+        if bytes.len() > SEND_BUFFER - OVERHEAD {
+            return Err(EMSGSIZE);
+        }
+        let target = match remote {
+            Some(Address::Unix(address)) => self.mailbox_named(address)?,
+            Some(_) => return Err(EINVAL),
+            None => peer.ok_or(ENOTCONN)?,
+        };
+        let own = fd.key();
+        let Some(Socket::Local(Local::Mailbox(receiver))) = self.sockets.get_mut(target) else {
+            // Told once: then there is no peer any more.
+            self.mailbox_mut(fd)?.peer = None;
+            return Err(ECONNREFUSED);
+        };
+        if receiver.peer.is_some_and(|only| only != own) {
+            return Err(EPERM);
+        }
+        if receiver.is_full() {
+            if peer == Some(target) {
+                receiver.waiting.push(own);
+            }
+            return Err(OsError::WOULD_BLOCK);
+        }
+        if under_way >= SEND_BUFFER {
+            return Err(OsError::WOULD_BLOCK);
+        }
+        receiver.queue.push_back(Letter { bytes: bytes.to_vec(), source, sender: own });
+        self.raise(Fd::from_key(target), Readiness::READABLE);
+        self.mailbox_mut(fd)?.under_way += bytes.len() + OVERHEAD;
+        Ok(())
+    }
+
+    pub(super) fn peer_of_mailbox(&mut self, fd: Fd) -> Result<UnixAddress, OsError> {
+        let mailbox = self.mailbox_mut(fd)?;
+        mailbox.peer.map(|_| mailbox.peer_address).ok_or(ENOTCONN)
+    }
+
+    pub(super) fn close_mailbox(&mut self, fd: Fd, mailbox: Mailbox) {
+        self.unname(fd, &mailbox.local);
+        for key in mailbox.waiting {
+            self.raise(Fd::from_key(key), Readiness::WRITABLE);
+        }
+        for letter in &mailbox.queue {
+            self.arrived(letter);
+        }
+    }
+
+    /// A letter is no longer under way: its sender has room for another one.
+    fn arrived(&mut self, letter: &Letter) {
+        if let Some(Socket::Local(Local::Mailbox(sender))) = self.sockets.get_mut(letter.sender) {
+            sender.under_way -= letter.bytes.len() + OVERHEAD;
+            if sender.is_writable() {
+                self.raise(Fd::from_key(letter.sender), Readiness::WRITABLE);
+            }
+        }
+    }
+
+    fn mailbox_named(&self, address: &UnixAddress) -> Result<Key, OsError> {
+        let key = self.named(address)?;
+        match self.sockets.get(key) {
+            Some(Socket::Local(Local::Mailbox(_))) => Ok(key),
+            _ => Err(EPROTOTYPE),
+        }
+    }
+
+    fn mailbox_mut(&mut self, fd: Fd) -> Result<&mut Mailbox, OsError> {
+        match self.socket_mut(fd)? {
+            Socket::Local(Local::Mailbox(mailbox)) => Ok(mailbox),
+            _ => Err(ENOTSOCK),
+        }
+    }
+}
