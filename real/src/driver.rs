@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions, OptionName, OsError,
-    Readiness, SocketOption, ThreadMain, Unpark,
+    Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions,
+    OptionName, OsError, Readiness, Received, SocketOption, Standard, ThreadMain, Unpark,
 };
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::files::OpenFile;
 use crate::foreign::Foreign;
 use crate::options;
-use crate::platform::{self, ForeignSource, os_error};
+use crate::platform::{self, ForeignSource, Local, os_error};
 use crate::poller::Poller;
 use crate::resolver::{Answer, Resolver};
 use crate::sendfile;
@@ -50,6 +50,8 @@ pub struct RealDriver {
     resolver: Resolver,
     /// Streams whose handshake waits for the first write, and where they lead.
     put_off: Vec<(Fd, Address)>,
+    /// Of what no selector watches, since it is always ready: the next poll tells it.
+    always_ready: Vec<Fd>,
 }
 
 #[derive(Debug)]
@@ -57,8 +59,15 @@ enum Descriptor {
     Socket(Socket),
     Foreign(Foreign),
     File(OpenFile),
+    Local(Local),
     /// A name that is looked up, and its answer once that has come.
     Lookup(Option<Answer>),
+}
+
+/// What a stream's call is made on.
+enum Endpoint<'a> {
+    Socket(&'a Socket),
+    Local(&'a Local),
 }
 
 impl RealDriver {
@@ -76,6 +85,7 @@ impl RealDriver {
             clock: Clock::new(),
             resolver,
             put_off: Vec::new(),
+            always_ready: Vec::new(),
         })
     }
 
@@ -90,6 +100,9 @@ impl RealDriver {
             }
             Descriptor::Foreign(foreign) => foreign.probe(&self.poller, fd),
             Descriptor::File(file) => file.watch(&self.poller, fd),
+            Descriptor::Local(local) => local.watch(&self.poller, fd).map(|is_watched| {
+                self.always_ready.extend((!is_watched).then_some(fd));
+            }),
             Descriptor::Lookup(_) => unreachable!("a lookup is nothing that a selector watches"),
         };
         begun.map(|()| fd).map_err(|error| {
@@ -103,6 +116,24 @@ impl RealDriver {
             Some(Descriptor::Socket(socket)) => Ok(socket),
             Some(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
             None => Err(OsError::BAD_DESCRIPTOR),
+        }
+    }
+
+    fn endpoint(&self, fd: Fd) -> Result<Endpoint<'_>, OsError> {
+        match self.descriptors.get(fd.key()) {
+            Some(Descriptor::Local(local)) => Ok(Endpoint::Local(local)),
+            _ => self.socket(fd).map(Endpoint::Socket),
+        }
+    }
+
+    fn take_in_both(&mut self, (first, second): (Local, Local)) -> Result<(Fd, Fd), OsError> {
+        let first = self.take_in(Descriptor::Local(first))?;
+        match self.take_in(Descriptor::Local(second)) {
+            Ok(second) => Ok((first, second)),
+            Err(error) => {
+                self.close(first);
+                Err(error)
+            }
         }
     }
 
@@ -126,7 +157,10 @@ impl Driver for RealDriver {
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), OsError> {
         assert!(events.is_empty(), "the caller of poll hands the vector over empty");
+        let timeout = if self.always_ready.is_empty() { timeout } else { Some(Duration::ZERO) };
         self.poller.wait(timeout).map_err(os_error)?;
+        let ready = self.always_ready.drain(..);
+        events.extend(ready.map(|fd| Event { fd, readiness: Readiness::READABLE | Readiness::WRITABLE }));
         // The kernel forgets a watch with the last copy of the descriptor, and a child process between fork and exec may
         // hold one. So an event may come for a socket that is closed: its key is stale.
         let fetched = self.poller.events();
@@ -165,17 +199,31 @@ impl Driver for RealDriver {
     }
 
     fn listen(&mut self, address: &Address, options: &ListenOptions) -> Result<Fd, OsError> {
-        let listener = Socket::listen(address, options).map_err(os_error)?;
-        self.take_in(Descriptor::Socket(listener))
+        let listener = match address {
+            Address::Unix(address) => Local::listen(address, options).map(Descriptor::Local),
+            _ => Socket::listen(address, options).map(Descriptor::Socket),
+        };
+        self.take_in(listener.map_err(os_error)?)
     }
 
     fn accept(&mut self, listener: Fd) -> Result<(Fd, Address), OsError> {
-        let listener = self.socket(listener)?;
-        let (stream, peer) = uninterrupted(|| listener.accept())?;
-        Ok((self.take_in(Descriptor::Socket(stream))?, peer.into()))
+        match self.endpoint(listener)? {
+            Endpoint::Socket(listener) => {
+                let (stream, peer) = uninterrupted(|| listener.accept())?;
+                Ok((self.take_in(Descriptor::Socket(stream))?, peer.into()))
+            }
+            Endpoint::Local(listener) => {
+                let (stream, peer) = uninterrupted(|| listener.accept())?;
+                Ok((self.take_in(Descriptor::Local(stream))?, peer.into()))
+            }
+        }
     }
 
     fn connect(&mut self, remote: &Address, options: &ConnectOptions) -> Result<Fd, OsError> {
+        if let Address::Unix(remote) = remote {
+            let stream = Local::connect(remote, options).map_err(os_error)?;
+            return self.take_in(Descriptor::Local(stream));
+        }
         // Watched only after the connect began: epoll calls a socket that never did hung up.
         let (stream, is_put_off) = Socket::connect(remote, options).map_err(os_error)?;
         let fd = self.take_in(Descriptor::Socket(stream))?;
@@ -186,26 +234,47 @@ impl Driver for RealDriver {
     }
 
     fn take_error(&mut self, fd: Fd) -> Result<Option<OsError>, OsError> {
-        let pending = self.socket(fd)?.as_sock_ref().take_error().map_err(os_error)?;
-        Ok(pending.map(os_error))
+        let pending = match self.endpoint(fd)? {
+            Endpoint::Socket(socket) => socket.as_sock_ref().take_error(),
+            Endpoint::Local(local) => local.take_error(),
+        };
+        Ok(pending.map_err(os_error)?.map(os_error))
     }
 
     fn recv(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<usize, OsError> {
-        let mut stream = self.socket(fd)?.as_stream()?;
-        uninterrupted(|| stream.read(buffer))
+        match self.endpoint(fd)? {
+            Endpoint::Socket(socket) => {
+                let mut stream = socket.as_stream()?;
+                uninterrupted(|| stream.read(buffer))
+            }
+            Endpoint::Local(local) => uninterrupted(|| local.recv(buffer)),
+        }
     }
 
     fn send(&mut self, fd: Fd, buffer: &[u8]) -> Result<usize, OsError> {
-        let mut stream = self.socket(fd)?.as_stream()?;
-        uninterrupted(|| stream.write(buffer))
+        match self.endpoint(fd)? {
+            Endpoint::Socket(socket) => {
+                let mut stream = socket.as_stream()?;
+                uninterrupted(|| stream.write(buffer))
+            }
+            Endpoint::Local(local) => uninterrupted(|| local.send(buffer)),
+        }
     }
 
     fn send_vectored(&mut self, fd: Fd, buffers: &[IoSlice<'_>]) -> Result<usize, OsError> {
-        let stream = self.socket(fd)?.as_stream()?;
-        uninterrupted(|| platform::send_vectored(stream, buffers))
+        match self.endpoint(fd)? {
+            Endpoint::Socket(socket) => {
+                let stream = socket.as_stream()?;
+                uninterrupted(|| platform::send_vectored(stream, buffers))
+            }
+            Endpoint::Local(local) => uninterrupted(|| local.send_vectored(buffers)),
+        }
     }
 
     fn shutdown(&mut self, fd: Fd, half: Half) -> Result<(), OsError> {
+        if let Some(Descriptor::Local(local)) = self.descriptors.get_mut(fd.key()) {
+            return local.shutdown(half).map_err(os_error);
+        }
         let how = match half {
             Half::Read => Shutdown::Read,
             Half::Write => Shutdown::Write,
@@ -215,25 +284,82 @@ impl Driver for RealDriver {
     }
 
     fn set_option(&mut self, fd: Fd, option: SocketOption) -> Result<(), OsError> {
-        options::set(self.socket(fd)?, option).map_err(os_error)
+        let set = match self.endpoint(fd)? {
+            Endpoint::Socket(socket) => options::set(socket, option),
+            Endpoint::Local(local) => local.set_option(option),
+        };
+        set.map_err(os_error)
     }
 
     fn option(&mut self, fd: Fd, name: OptionName) -> Result<SocketOption, OsError> {
-        options::get(self.socket(fd)?, name).map_err(os_error)
+        let option = match self.endpoint(fd)? {
+            Endpoint::Socket(socket) => options::get(socket, name),
+            Endpoint::Local(local) => local.option(name),
+        };
+        option.map_err(os_error)
     }
 
     fn local_address(&mut self, fd: Fd) -> Result<Address, OsError> {
-        self.socket(fd)?.local_address().map(Address::from).map_err(os_error)
+        let address = match self.endpoint(fd)? {
+            Endpoint::Socket(socket) => socket.local_address().map(Address::from),
+            Endpoint::Local(local) => local.local_address().map(Address::from),
+        };
+        address.map_err(os_error)
     }
 
     fn remote_address(&mut self, fd: Fd) -> Result<Address, OsError> {
-        match self.socket(fd)?.remote_address() {
-            Ok(address) => Ok(address.into()),
+        let address = match self.endpoint(fd)? {
+            Endpoint::Socket(socket) => socket.remote_address().map(Address::from),
+            Endpoint::Local(local) => local.remote_address().map(Address::from),
+        };
+        match address {
+            Ok(address) => Ok(address),
             Err(error) => {
                 let put_off = self.put_off.iter().find(|(other, _)| *other == fd);
                 put_off.map(|(_, remote)| *remote).ok_or(os_error(error))
             }
         }
+    }
+
+    fn stream_pair(&mut self) -> Result<(Fd, Fd), OsError> {
+        self.take_in_both(Local::stream_pair().map_err(os_error)?)
+    }
+
+    fn bind_datagram(&mut self, local: &Address, options: &DatagramOptions) -> Result<Fd, OsError> {
+        let local = local.as_unix().ok_or(OsError::without_code(ErrorKind::Unsupported))?;
+        let socket = Local::bind_datagram(local, options).map_err(os_error)?;
+        self.take_in(Descriptor::Local(socket))
+    }
+
+    fn recv_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
+        match self.endpoint(fd)? {
+            Endpoint::Local(local) => uninterrupted(|| local.recv_from(buffer)),
+            Endpoint::Socket(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
+        }
+    }
+
+    fn send_to(&mut self, fd: Fd, bytes: &[u8], remote: Option<&Address>) -> Result<(), OsError> {
+        match self.endpoint(fd)? {
+            Endpoint::Local(local) => {
+                let remote = remote.map(|remote| remote.as_unix().ok_or(ErrorKind::InvalidInput));
+                let remote = remote.transpose().map_err(OsError::without_code)?;
+                uninterrupted(|| local.send_to(bytes, remote))
+            }
+            Endpoint::Socket(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
+        }
+    }
+
+    fn pipe(&mut self) -> Result<(Fd, Fd), OsError> {
+        self.take_in_both(Local::pipe().map_err(os_error)?)
+    }
+
+    fn open_fifo(&mut self, path: &Path, end: Half, create: bool) -> Result<Fd, OsError> {
+        let fifo = uninterrupted(|| Local::open_fifo(path, end, create))?;
+        self.take_in(Descriptor::Local(fifo))
+    }
+
+    fn standard(&mut self, stream: Standard) -> Result<Fd, OsError> {
+        self.take_in(Descriptor::Local(Local::standard(stream).map_err(os_error)?))
     }
 
     fn resolve(&mut self, name: &str) -> Result<Fd, OsError> {
@@ -316,6 +442,10 @@ impl Driver for RealDriver {
             Some(Descriptor::Foreign(mut foreign)) => {
                 // It fails when the owner has closed the descriptor already. Then the kernel has ended the watch.
                 let _ = foreign.rewatch(&self.poller, fd, Readiness::EMPTY);
+            }
+            Some(Descriptor::Local(mut local)) => {
+                self.always_ready.retain(|other| *other != fd);
+                local.unwatch(&self.poller, fd);
             }
             Some(Descriptor::Lookup(None)) => self.resolver.give_up(fd),
             Some(Descriptor::Lookup(Some(_)) | Descriptor::Socket(_) | Descriptor::File(_)) | None => {}

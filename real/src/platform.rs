@@ -6,6 +6,11 @@
 #[cfg(any(target_os = "android", target_os = "linux"))]
 mod fast_open;
 pub(crate) mod files;
+#[cfg(unix)]
+mod local;
+#[cfg(not(unix))]
+#[path = "platform/no_local.rs"]
+mod local;
 mod options;
 
 use std::io::{self, ErrorKind, IoSlice};
@@ -67,6 +72,7 @@ pub(crate) fn connect_goes_on(error: &io::Error) -> bool {
 }
 
 pub(crate) use foreign::{AsForeign, ForeignSource};
+pub(crate) use local::Local;
 pub(crate) use options::*;
 pub(crate) use system::{send_vectored, stream_socket};
 
