@@ -64,5 +64,6 @@ pub use task::{Idle, JoinError, JoinHandle, Joined, YieldNow, idle, panic_text, 
 pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};
 pub use time::Moment;
 pub use transport::{
-    File, ServeOptions, Serving, StreamServer, StreamTransport, connect, connect_any, connect_host, connect_to, resolve, resolve_address, pipe, standard_error, standard_input, standard_output,
+    File, ServeOptions, Serving, StreamServer, StreamTransport, connect, connect_any, connect_host,
+    connect_to, pipe, resolve, resolve_address, standard_error, standard_input, standard_output,
 };

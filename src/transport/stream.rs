@@ -11,7 +11,7 @@ use super::peer::Peer;
 use super::read::ReadSide;
 use super::write::{WriteSide, tell};
 use crate::dispatcher::{Core, Interest, WaitQueue};
-use crate::driver::{Fd, OsError, Half};
+use crate::driver::{Fd, Half, OsError};
 use crate::table::Key;
 use crate::task::{YieldNow, yield_now};
 use crate::{Address, ErrorKind, Handle, Operation, TransportError};

@@ -58,11 +58,6 @@ impl StreamTransport {
         let batch = Batch::of(buffers.iter().map(|buffer| &**buffer));
         let length = batch.as_slice().iter().map(|buffer| buffer.len()).sum();
         self.poll_send(context, length, |core, stream| core.send_vectored(stream.fd, batch.as_slice()))
-        // A count of none would say that the stream takes no more.
-        let empty = buffers.iter().take_while(|buffer| buffer.is_empty()).count();
-        let part = &buffers[empty..buffers.len().min(empty + VECTOR_MAX)];
-        let length = part.iter().map(|buffer| buffer.len()).sum();
-        self.poll_send(context, length, |core, stream| core.send_vectored(stream.fd, part))
     }
 
     /// Waits until no write is queued: the kernel has everything.
