@@ -60,17 +60,21 @@ impl SimDriver {
         answer
     }
 
-    /// As [`SimDriver::call`], for what gives a descriptor.
-    fn open<T>(&self, call: impl FnOnce(&mut Kernel, Moment) -> Result<T, OsError>) -> Result<T, OsError> {
-        self.check_limit()?;
+    /// As [`SimDriver::call`], for what gives so many descriptors.
+    fn open<T>(
+        &self,
+        count: usize,
+        call: impl FnOnce(&mut Kernel, Moment) -> Result<T, OsError>,
+    ) -> Result<T, OsError> {
+        self.check_limit(count)?;
         self.call(call)
     }
 
     /// As Linux, which takes the descriptor before it looks whether there is anything to give one to.
-    fn check_limit(&self) -> Result<(), OsError> {
+    fn check_limit(&self, count: usize) -> Result<(), OsError> {
         let state = self.state()?;
         let Machine { kernel, rule, .. } = &state.machines[self.host];
-        if rule.may_open(kernel.open_count()) { Ok(()) } else { Err(EMFILE) }
+        if rule.may_open(kernel.open_count(), count) { Ok(()) } else { Err(EMFILE) }
     }
 
     /// The rest of an operation that was cut short comes as an edge of its own: more bytes, or more room, just then.
@@ -143,15 +147,15 @@ impl Driver for SimDriver {
     }
 
     fn listen(&mut self, address: &Address, options: &ListenOptions) -> Result<Fd, OsError> {
-        self.open(|kernel, _| kernel.listen(address, options))
+        self.open(1, |kernel, _| kernel.listen(address, options))
     }
 
     fn accept(&mut self, listener: Fd) -> Result<(Fd, Address), OsError> {
-        self.open(|kernel, _| kernel.accept(listener))
+        self.open(1, |kernel, _| kernel.accept(listener))
     }
 
     fn connect(&mut self, remote: &Address, options: &ConnectOptions) -> Result<Fd, OsError> {
-        self.open(|kernel, now| kernel.connect(now, remote, options))
+        self.open(1, |kernel, now| kernel.connect(now, remote, options))
     }
 
     fn take_error(&mut self, fd: Fd) -> Result<Option<OsError>, OsError> {
@@ -219,11 +223,11 @@ impl Driver for SimDriver {
     }
 
     fn stream_pair(&mut self) -> Result<(Fd, Fd), OsError> {
-        self.call(|kernel, _| Ok(kernel.stream_pair()))
+        self.open(2, |kernel, _| Ok(kernel.stream_pair()))
     }
 
     fn bind_datagram(&mut self, local: &Address, options: &DatagramOptions) -> Result<Fd, OsError> {
-        self.call(|kernel, _| kernel.bind_datagram(local, options))
+        self.open(1, |kernel, _| kernel.bind_datagram(local, options))
     }
 
     fn recv_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
@@ -235,19 +239,19 @@ impl Driver for SimDriver {
     }
 
     fn pipe(&mut self) -> Result<(Fd, Fd), OsError> {
-        self.call(|kernel, _| Ok(kernel.pipe()))
+        self.open(2, |kernel, _| Ok(kernel.pipe()))
     }
 
     fn open_fifo(&mut self, path: &Path, end: Half, create: bool) -> Result<Fd, OsError> {
-        self.call(|kernel, _| kernel.open_fifo(path, end, create))
+        self.open(1, |kernel, _| kernel.open_fifo(path, end, create))
     }
 
     fn standard(&mut self, stream: Standard) -> Result<Fd, OsError> {
-        self.call(|kernel, _| Ok(kernel.standard(stream)))
+        self.open(1, |kernel, _| Ok(kernel.standard(stream)))
     }
 
     fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
-        self.open(|kernel, _| kernel.open_file(path, options))
+        self.open(1, |kernel, _| kernel.open_file(path, options))
     }
 
     fn file_length(&mut self, file: Fd) -> Result<u64, OsError> {
@@ -277,6 +281,7 @@ impl Driver for SimDriver {
     }
 
     fn resolve(&mut self, name: &str) -> Result<Fd, OsError> {
+        self.check_limit(1)?;
         let mut state = self.state()?;
         state.machines[self.host].kernel.enter(self.thread);
         Ok(state.resolve(self.host, name))

@@ -344,9 +344,9 @@ impl HostRule {
         shorten(chooser, self.short_write, self.faults.short_write, wanted)
     }
 
-    /// Whether a host that has `open` descriptors may have one more.
-    pub(crate) fn may_open(&self, open: usize) -> bool {
-        self.faults.descriptors.is_none_or(|limit| open < limit)
+    /// Whether a host that has `open` descriptors may have `more`.
+    pub(crate) fn may_open(&self, open: usize, more: usize) -> bool {
+        self.faults.descriptors.is_none_or(|limit| open + more <= limit)
     }
 
     /// Which of `live` descriptors is told of although nothing happened.

@@ -240,9 +240,7 @@ fn every_descriptor_is_closed_on_exec() {
             Descriptor::Socket(Socket::Listener(listener)) => listener.as_raw_fd(),
             Descriptor::Socket(Socket::Stream(stream)) => stream.as_raw_fd(),
             Descriptor::File(file) => file.with_places().expect("it is a regular file").as_raw_fd(),
-            Descriptor::Foreign(_) | Descriptor::Lookup(_) => {
-                unreachable!("nothing was adopted or looked up")
-            }
+            other => unreachable!("{other:?} was not made here"),
         };
         let told = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).expect("Linux tells");
         let flags = told.lines().find_map(|line| line.strip_prefix("flags:")).expect("flags are told");
