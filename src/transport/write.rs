@@ -17,7 +17,7 @@ use super::stream::{Stream, StreamTransport};
 use crate::dispatcher::Core;
 use crate::driver::OsError;
 use crate::table::Key;
-use crate::{Address, ErrorKind, Handle, Operation, TransportError};
+use crate::{ErrorKind, Handle, Operation, TransportError};
 use queue::{Batch, Content, End};
 
 pub use file::WriteFile;
@@ -123,7 +123,7 @@ impl StreamTransport {
         assert!(sent < bytes.len(), "a write that is done is not queued");
         let ticket = stream.enqueue(core, self.key(), Content::Bytes { bytes, sent }, begun);
         stream.hold();
-        let state = State::Queued { ticket, total, remote: stream.remote() };
+        let state = State::Queued { ticket, total };
         Write { handle: self.handle(), stream: self.key(), state }
     }
 }
@@ -200,7 +200,7 @@ pub struct Write {
 
 #[derive(Debug)]
 enum State {
-    Queued { ticket: u64, total: usize, remote: Address },
+    Queued { ticket: u64, total: usize },
     Over(Result<usize, TransportError>),
 }
 
@@ -223,12 +223,12 @@ impl Future for Write {
     type Output = Result<usize, TransportError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (ticket, total, remote) = match &self.state {
+        let (ticket, total) = match &self.state {
             State::Over(result) => return Poll::Ready(result.clone()),
-            State::Queued { ticket, total, remote } => (*ticket, *total, *remote),
+            State::Queued { ticket, total } => (*ticket, *total),
         };
         let core = self.handle.core();
-        let closed = || TransportError::new(Operation::Write, Some(remote), ErrorKind::Closed);
+        let closed = || TransportError::new(Operation::Write, None, ErrorKind::Closed);
         let result = match core.object::<Stream>(self.stream) {
             None => Err(closed()),
             Some(stream) => match stream.poll_ticket(&core, ticket, context) {

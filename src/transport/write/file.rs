@@ -14,7 +14,7 @@ use crate::table::Key;
 use crate::transport::budget::BYTES_A_TURN;
 use crate::transport::file::{File, OpenFile};
 use crate::transport::stream::{Stream, StreamTransport};
-use crate::{Address, AsyncCallback, ErrorKind, Handle, Operation, TransportError};
+use crate::{AsyncCallback, ErrorKind, Handle, Operation, TransportError};
 
 /// What is read of a file at a time where the kernel does not send it by itself: as much as Linux' `sendfile` carries at a
 /// time, and no system call for each few kilobytes.
@@ -80,7 +80,7 @@ impl StreamTransport {
         let sending = FileSend::new(file.share(), offset, length);
         let ticket = stream.enqueue(&core, self.key(), Content::File(Box::new(sending)), false);
         stream.hold();
-        let state = State::Queued { ticket, remote: stream.remote() };
+        let state = State::Queued { ticket };
         WriteFile { handle: self.handle(), stream: self.key(), state }
     }
 
@@ -266,7 +266,7 @@ pub struct WriteFile {
 
 #[derive(Debug)]
 enum State {
-    Queued { ticket: u64, remote: Address },
+    Queued { ticket: u64 },
     Over { sent: u64, result: Result<u64, TransportError> },
 }
 
@@ -317,8 +317,8 @@ impl WriteFile {
     fn sent_of_queued(&self, ticket: u64) -> u64 {
         let Some(stream) = self.handle.core().object::<Stream>(self.stream) else { return 0 };
         let mut side = stream.write.borrow_mut();
-        let ended = side.file_end(ticket).map(|end| end.sent);
-        ended.unwrap_or_else(|| match side.find(ticket).map(|queued| &queued.content) {
+        let ended = side.backlog().file_end(ticket).map(|end| end.sent);
+        ended.unwrap_or_else(|| match side.backlog().find(ticket).map(|queued| &queued.content) {
             Some(Content::File(file)) => file.sent,
             Some(Content::Bytes { .. }) | None => unreachable!("a file is queued until its end is noted"),
         })
@@ -338,7 +338,7 @@ impl Future for WriteFile {
     type Output = Result<u64, TransportError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let State::Queued { ticket, remote } = self.state {
+        if let State::Queued { ticket } = self.state {
             let core = self.handle.core();
             let end = match core.object::<Stream>(self.stream) {
                 Some(stream) => match stream.poll_file(&core, ticket, context) {
@@ -346,7 +346,7 @@ impl Future for WriteFile {
                     Poll::Ready(end) => end,
                 },
                 None => {
-                    let closed = TransportError::new(Operation::SendFile, Some(remote), ErrorKind::Closed);
+                    let closed = TransportError::new(Operation::SendFile, None, ErrorKind::Closed);
                     FileEnd { sent: 0, result: Err(closed) }
                 }
             };
@@ -373,7 +373,7 @@ impl Drop for WriteFile {
 
 impl Stream {
     fn poll_file(&self, core: &Core, ticket: u64, context: &Context<'_>) -> Poll<FileEnd> {
-        let end = self.write.borrow_mut().take_file_end(ticket);
+        let end = self.write.borrow_mut().backlog().take_file_end(ticket);
         match end {
             Some(end) => Poll::Ready(end),
             None => {
@@ -387,8 +387,8 @@ impl Stream {
     /// Nobody is to be told of the end of a file.
     fn leave_file(&self, ticket: u64) {
         let mut side = self.write.borrow_mut();
-        let _untold = side.take_file_end(ticket);
-        if let Some(Content::File(file)) = side.find(ticket).map(|queued| &mut queued.content) {
+        let _untold = side.backlog().take_file_end(ticket);
+        if let Some(Content::File(file)) = side.backlog().find(ticket).map(|queued| &mut queued.content) {
             file.leave();
         }
     }

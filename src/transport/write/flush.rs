@@ -26,7 +26,7 @@ impl Stream {
     pub(super) fn enqueue(&self, core: &Core, key: Key, content: Content, begun: bool) -> u64 {
         let mut side = self.write.borrow_mut();
         let begins = side.is_empty() && matches!(content, Content::File(_));
-        let ticket = side.push(content, begun, Location::caller());
+        let ticket = side.backlog().push(content, begun, Location::caller());
         if begins {
             drop(side);
             self.flush(core, key);
@@ -41,7 +41,7 @@ impl Stream {
         let mut side = self.write.borrow_mut();
         let mut ended = Vec::new();
         while !side.is_empty() && side.budget.allows(core, BYTES_A_TURN) {
-            let flow = match side.first_file() {
+            let flow = match side.backlog().first_file() {
                 Some(_) => self.send_file(core, key, &mut side, &mut ended),
                 None => self.send_bytes(core, &mut side, &mut ended),
             };
@@ -53,11 +53,11 @@ impl Stream {
     }
 
     fn send_bytes(&self, core: &Core, side: &mut WriteSide, ended: &mut Vec<Queued>) -> Flow {
-        let sent = core.send_vectored(self.fd, side.first_bytes().as_slice());
+        let sent = core.send_vectored(self.fd, side.backlog().first_bytes().as_slice());
         match sent {
             Ok(count) => {
                 side.budget.spend_bytes(count);
-                ended.extend(side.advance(count));
+                ended.extend(side.backlog().advance(count));
                 Flow::On
             }
             Err(error) if error.is_would_block() => Flow::Stopped,
@@ -66,16 +66,16 @@ impl Stream {
     }
 
     fn send_file(&self, core: &Core, key: Key, side: &mut WriteSide, ended: &mut Vec<Queued>) -> Flow {
-        let (file, place) = side.first_file().expect("the caller has seen a file at the front");
+        let (file, place) = side.backlog().first_file().expect("the caller has seen a file at the front");
         match file.step(core, self.fd) {
             Step::Moved(count) => {
                 side.budget.spend_bytes(count);
-                side.begin_first(count);
+                side.backlog().begin_first(count);
                 Flow::On
             }
             Step::Ended => {
                 side.budget.spend_bytes(0);
-                ended.extend(side.finish_file(Ok(())));
+                ended.extend(side.backlog().finish_file(Ok(())));
                 Flow::On
             }
             Step::StreamIsFull => Flow::Stopped,
@@ -85,7 +85,7 @@ impl Stream {
             }
             Step::FileFailed(error) if file.is_awaited() => {
                 let error = file.error(error);
-                ended.extend(side.finish_file(Err(error)));
+                ended.extend(side.backlog().finish_file(Err(error)));
                 Flow::On
             }
             // Nobody would know that what stands behind it is not what the peer expects there.
@@ -104,7 +104,7 @@ impl Stream {
     pub(super) fn changed(&self, core: &Core, key: Key, mut side: RefMut<'_, WriteSide>, ended: Vec<Queued>) {
         let mut poller = side.take_poller();
         self.arm(core, key, &mut side);
-        let may_be_filled = side.has_fallen();
+        let may_be_filled = side.backlog().has_fallen();
         let has_failed = matches!(side.end, End::Failed(_));
         drop(side);
         tell(core, ended);
@@ -121,7 +121,7 @@ impl Stream {
     /// Has the writer callback run while something waits for the stream to be writable, and only then: a stream that is
     /// writable would call it turn after turn while the front of the queue waits for its file.
     pub(super) fn arm(&self, core: &Core, key: Key, side: &mut WriteSide) {
-        let place = side.waits_for_stream().filter(|_| !self.closed.get());
+        let place = side.backlog().waits_for_stream().filter(|_| !self.closed.get());
         match (place, side.watching) {
             (Some(place), false) => {
                 let callback = AsyncCallback::new(write_ready, key.into_word());
@@ -141,12 +141,12 @@ impl Stream {
     /// Has whoever polls with `context` woken when the write with `ticket` has ended. Says whether it is queued at all.
     pub(super) fn note_waiter(&self, core: &Core, ticket: u64, context: &Context<'_>) -> bool {
         let mut side = self.write.borrow_mut();
-        let Some(queued) = side.find(ticket) else { return false };
+        let Some(queued) = side.backlog().find(ticket) else { return false };
         let mut waiter = std::mem::take(&mut queued.waiter);
         drop(side);
         // Cloning and dropping wakers is anyone's code: no borrow is alive, and the write may end meanwhile.
         waiter.note(core, context);
-        if let Some(queued) = self.write.borrow_mut().find(ticket) {
+        if let Some(queued) = self.write.borrow_mut().backlog().find(ticket) {
             queued.waiter = waiter;
         }
         true
@@ -155,10 +155,10 @@ impl Stream {
     /// The future of a write is gone: takes the write back, or leaves it to be finished.
     pub(super) fn withdraw(&self, core: &Core, key: Key, ticket: u64) {
         let mut side = self.write.borrow_mut();
-        let Some(queued) = side.find(ticket) else { return };
+        let Some(queued) = side.backlog().find(ticket) else { return };
         // What is dropped here may hold a waker, which is anyone's code: it goes after the borrow has ended.
         let _waiter = std::mem::take(&mut queued.waiter);
-        let withdrawn = side.withdraw(ticket);
+        let withdrawn = side.backlog().withdraw(ticket);
         self.changed(core, key, side, withdrawn.into_iter().collect());
     }
 }
@@ -185,7 +185,7 @@ fn write_ready(handle: &Handle, word: usize) {
 fn file_ready(handle: &Handle, word: usize) {
     let (core, key) = (handle.core(), Key::from_word(word));
     let Some(stream) = core.object::<Stream>(key) else { return };
-    if let Some((file, _)) = stream.write.borrow_mut().first_file() {
+    if let Some((file, _)) = stream.write.borrow_mut().backlog().first_file() {
         file.was_called();
     }
     stream.flush(&core, key);

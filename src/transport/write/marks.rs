@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use crate::dispatcher::Core;
 use crate::table::Key;
 use crate::transport::stream::{Stream, StreamTransport};
-use crate::{Address, ErrorKind, Handle, Operation, TransportError};
+use crate::{ErrorKind, Handle, Operation, TransportError};
 
 /// A queue that has fallen to so many bytes may be filled again.
 const LOW: usize = 16 * 1024;
@@ -29,6 +29,10 @@ impl Default for WaterMarks {
 }
 
 impl WaterMarks {
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
     /// Bytes were queued.
     pub(super) fn rise(&mut self, queued: usize) {
         self.full |= queued >= self.high;
@@ -72,11 +76,11 @@ impl StreamTransport {
         );
         let (core, stream) = self.resolve();
         let mut side = stream.write.borrow_mut();
-        side.marks.low = low;
-        side.marks.high = high;
+        let marks = &mut side.backlog().marks;
+        (marks.low, marks.high) = (low, high);
         let queued = side.queued_bytes();
-        side.marks.rise(queued);
-        let has_fallen = side.has_fallen();
+        side.backlog().marks.rise(queued);
+        let has_fallen = side.backlog().has_fallen();
         drop(side);
         if has_fallen {
             stream.writables.grant_all(&core);
@@ -109,7 +113,7 @@ impl StreamTransport {
     /// # Ok(()) });
     /// ```
     pub fn is_writable(&self) -> bool {
-        !self.resolve().1.write.borrow().marks.full
+        !self.resolve().1.write.borrow().is_full()
     }
 
     /// Waits until the queue of writes may be filled: ready at once if it is not full, else once it has fallen to the low
@@ -136,8 +140,7 @@ impl StreamTransport {
     #[track_caller]
     pub fn writable(&self) -> UntilWritable {
         let place = Location::caller();
-        let remote = self.remote_address();
-        UntilWritable { handle: self.handle(), stream: self.key(), remote, wait: None, place }
+        UntilWritable { handle: self.handle(), stream: self.key(), wait: None, place }
     }
 }
 
@@ -147,7 +150,6 @@ impl StreamTransport {
 pub struct UntilWritable {
     handle: Handle,
     stream: Key,
-    remote: Address,
     wait: Option<Key>,
     place: &'static Location<'static>,
 }
@@ -158,7 +160,7 @@ impl Future for UntilWritable {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let core = self.handle.core();
         let Some(stream) = core.object::<Stream>(self.stream) else {
-            let closed = TransportError::new(Operation::Write, Some(self.remote), ErrorKind::Closed);
+            let closed = TransportError::new(Operation::Write, None, ErrorKind::Closed);
             return Poll::Ready(Err(closed));
         };
         let refusal = stream.write.borrow().refusal(&stream, Operation::Write);
@@ -173,7 +175,7 @@ impl Future for UntilWritable {
 impl UntilWritable {
     /// Whether the queue is not full, or was granted to be filled since the wait began.
     fn is_over(&mut self, core: &Core, stream: &Stream, context: &Context<'_>) -> bool {
-        let full = stream.write.borrow().marks.full;
+        let full = stream.write.borrow().is_full();
         if self.wait.is_none() && !full {
             return true;
         }

@@ -159,11 +159,11 @@ impl StreamTransport {
     /// Notes who polls, and has the writer callback tell it.
     #[track_caller]
     fn wait_writable(&self, core: &Core, stream: &Stream, context: &Context<'_>) {
-        let mut poller = std::mem::take(&mut stream.write.borrow_mut().poller);
+        let mut poller = std::mem::take(&mut stream.write.borrow_mut().backlog().poller);
         poller.note(core, context);
         let mut side = stream.write.borrow_mut();
-        side.poller = poller;
-        side.poller_place = Some(Location::caller());
+        side.backlog().poller = poller;
+        side.backlog().poller_place = Some(Location::caller());
         stream.arm(core, self.key(), &mut side);
     }
 }

@@ -16,8 +16,20 @@ use crate::{ErrorKind, Operation, TransportError};
 /// Buffers that go to the kernel in one call.
 const VECTOR_MAX: usize = 16;
 
+/// The writing side of a stream. One that never had to wait keeps little: most streams are of that kind for most of the time.
 #[derive(Default)]
 pub(in crate::transport) struct WriteSide {
+    /// Made by the first write that has to wait, and kept.
+    backlog: Option<Box<Backlog>>,
+    pub(super) end: End,
+    pub(super) budget: Budget,
+    /// The writer callback is installed.
+    pub(super) watching: bool,
+}
+
+/// What waits, and who waits for it.
+#[derive(Default)]
+pub(super) struct Backlog {
     queue: VecDeque<Queued>,
     next_ticket: u64,
     /// Every write with a ticket below this one is done: tickets are given in order, and the queue leaves in order.
@@ -27,10 +39,6 @@ pub(in crate::transport) struct WriteSide {
     /// How files that were sent, or not, have ended, until the one who awaits it has asked.
     file_ends: BTreeMap<u64, FileEnd>,
     pub(super) marks: WaterMarks,
-    pub(super) end: End,
-    pub(super) budget: Budget,
-    /// The writer callback is installed.
-    pub(super) watching: bool,
     /// Who polls for the queue to be empty and the stream writable, and the call by which the writer callback is known then.
     pub(super) poller: Waiter,
     pub(super) poller_place: Option<&'static Location<'static>>,
@@ -80,17 +88,27 @@ impl Content {
 }
 
 impl WriteSide {
+    /// What waits. It is made if there is nothing yet.
+    pub(super) fn backlog(&mut self) -> &mut Backlog {
+        self.backlog.get_or_insert_default()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.backlog.as_ref().is_none_or(|backlog| backlog.is_empty())
     }
 
     pub(super) fn queued_bytes(&self) -> usize {
-        self.queued_bytes
+        self.backlog.as_ref().map_or(0, |backlog| backlog.queued_bytes)
     }
 
-    /// Nothing can ever be written: every write is told so.
-    pub(in crate::transport) fn refuse(&mut self, error: OsError) {
-        self.end = End::Failed(error);
+    /// Whether a write is done that was queued, and was not withdrawn.
+    pub(super) fn is_done(&self, ticket: u64) -> bool {
+        self.backlog.as_ref().is_some_and(|backlog| backlog.is_done(ticket))
+    }
+
+    /// Whether the queue has reached its high mark, and not fallen to the low one since.
+    pub(super) fn is_full(&self) -> bool {
+        self.backlog.as_ref().is_some_and(|backlog| backlog.marks.is_full())
     }
 
     /// Why no write can be taken now.
@@ -101,6 +119,28 @@ impl WriteSide {
             End::Ending | End::ShutDown => Err(stream.error(operation, ErrorKind::ShutDown)),
             End::Failed(error) => Err(stream.os_error(operation, error)),
         }
+    }
+
+    /// Nothing can ever be written: every write is told so.
+    pub(in crate::transport) fn refuse(&mut self, error: OsError) {
+        self.end = End::Failed(error);
+    }
+
+    /// The stream is closed, or has failed: everyone who writes is to be told, in their order.
+    pub(in crate::transport) fn abandon(&mut self, stream: &Stream) -> Vec<Queued> {
+        let refusal = self.refusal(stream, Operation::SendFile);
+        self.backlog.as_mut().map_or_else(Vec::new, |backlog| backlog.abandon(&refusal))
+    }
+
+    /// Who polls, if the queue is empty: it is to ask again.
+    pub(in crate::transport) fn take_poller(&mut self) -> Waiter {
+        self.backlog.as_mut().map_or(Waiter::Nobody, |backlog| backlog.take_poller())
+    }
+}
+
+impl Backlog {
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
     /// Files a write behind all others, and gives its ticket.
@@ -130,8 +170,7 @@ impl WriteSide {
         Some(withdrawn)
     }
 
-    /// Whether a write is done that was queued, and was not withdrawn.
-    pub(super) fn is_done(&self, ticket: u64) -> bool {
+    fn is_done(&self, ticket: u64) -> bool {
         ticket < self.done_below
     }
 
@@ -200,24 +239,21 @@ impl WriteSide {
         Some(finished)
     }
 
-    /// The stream is closed, or has failed: everyone who writes is to be told, in their order.
-    pub(in crate::transport) fn abandon(&mut self, stream: &Stream) -> Vec<Queued> {
-        let abandoned: Vec<Queued> = self.queue.drain(..).collect();
-        self.queued_bytes = 0;
-        for queued in &abandoned {
-            let refusal = self.refusal(stream, Operation::SendFile);
-            self.note_file_end(queued, refusal);
-        }
-        abandoned
-    }
-
-    /// Who polls, if the queue is empty: it is to ask again.
-    pub(in crate::transport) fn take_poller(&mut self) -> Waiter {
+    fn take_poller(&mut self) -> Waiter {
         if !self.is_empty() {
             return Waiter::Nobody;
         }
         self.poller_place = None;
         std::mem::take(&mut self.poller)
+    }
+
+    fn abandon(&mut self, refusal: &Result<(), TransportError>) -> Vec<Queued> {
+        let abandoned: Vec<Queued> = self.queue.drain(..).collect();
+        self.queued_bytes = 0;
+        for queued in &abandoned {
+            self.note_file_end(queued, refusal.clone());
+        }
+        abandoned
     }
 
     /// How the file with `ticket` has ended. It is told once.

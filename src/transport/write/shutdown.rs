@@ -10,7 +10,7 @@ use crate::dispatcher::Core;
 use crate::driver::Half;
 use crate::table::Key;
 use crate::transport::stream::{Stream, StreamTransport};
-use crate::{Address, ErrorKind, Handle, Operation, TransportError};
+use crate::{ErrorKind, Handle, Operation, TransportError};
 
 impl StreamTransport {
     /// Sends what is queued, then tells the peer that no more will come; reading goes on (R122). From the call on, new
@@ -38,7 +38,7 @@ impl StreamTransport {
         drop(side);
         stream.writables.grant_all(&core);
         stream.end_if_flushed(&core);
-        Shutdown { handle: self.handle(), stream: self.key(), remote: stream.remote(), wait: None, place }
+        Shutdown { handle: self.handle(), stream: self.key(), wait: None, place }
     }
 }
 
@@ -67,7 +67,6 @@ impl Stream {
 pub struct Shutdown {
     handle: Handle,
     stream: Key,
-    remote: Address,
     wait: Option<Key>,
     place: &'static Location<'static>,
 }
@@ -78,11 +77,7 @@ impl Future for Shutdown {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let core = self.handle.core();
         let Some(stream) = core.object::<Stream>(self.stream) else {
-            return Poll::Ready(Err(TransportError::new(
-                Operation::Shutdown,
-                Some(self.remote),
-                ErrorKind::Closed,
-            )));
+            return Poll::Ready(Err(TransportError::new(Operation::Shutdown, None, ErrorKind::Closed)));
         };
         let end = stream.write.borrow().end;
         let outcome = match end {
