@@ -65,7 +65,9 @@ fn writes_are_vectored() {
         while written < 6 {
             let rest = &b"abcdef"[written..];
             let (left, right) = rest.split_at(rest.len() / 2);
-            written += (&stream).write_vectored(&[IoSlice::new(left), IoSlice::new(right)]).await?;
+            written +=
+                AsyncWriteExt::write_vectored(&mut &stream, &[IoSlice::new(left), IoSlice::new(right)])
+                    .await?;
         }
         stream.shutdown().await?;
         assert_eq!(peer.read_to_end(100).await?, b"abcdef");

@@ -53,7 +53,6 @@ pub(super) fn speaks_of_the_file(error: &io::Error) -> bool {
                 | libc::ENOMEM
                 | libc::ENOTSOCK
                 | libc::ENOTSUP
-                | libc::EOPNOTSUPP
                 | libc::EOVERFLOW
                 | libc::ESPIPE
                 | libc::ESTALE
