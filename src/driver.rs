@@ -157,8 +157,9 @@ pub trait Driver {
         Err(OsError::without_code(ErrorKind::Unsupported))
     }
 
-    /// As [`recv_from`](Driver::recv_from) for as many datagrams as are there and `buffer` has slots of `slot` bytes: the
-    /// n-th goes to the n-th slot. Appends to `received`, which the caller hands over empty, at least one.
+    /// As [`recv_from`](Driver::recv_from) for several datagrams that are there, as many as one call gives and `buffer` has
+    /// slots of `slot` bytes: the n-th goes to the n-th slot. Appends to `received`, which the caller hands over empty, at
+    /// least one. A driver without such a call gives one.
     ///
     /// An error behind the first datagram is told by the next call.
     fn recv_many(
@@ -168,13 +169,7 @@ pub trait Driver {
         slot: usize,
         received: &mut Vec<Received>,
     ) -> Result<(), OsError> {
-        for part in buffer.chunks_exact_mut(slot) {
-            match self.recv_from(fd, part) {
-                Ok(one) => received.push(one),
-                Err(error) if received.is_empty() => return Err(error),
-                Err(_) => break,
-            }
-        }
+        received.push(self.recv_from(fd, &mut buffer[..slot])?);
         Ok(())
     }
 

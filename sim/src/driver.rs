@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use twinloop::driver::{
     Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions,
-    OptionName, OsError, Readiness, Received, SocketOption, Standard, ThreadMain, Unpark,
+    Membership, OptionName, OsError, Readiness, Received, SocketOption, Standard, ThreadMain, Unpark,
 };
 use twinloop::{Address, Moment};
 
@@ -83,6 +83,20 @@ impl SimDriver {
         let now = state.now;
         state.record.item(item::SHORT, now, self.host, &[fd_number(fd), (wanted - count) as u64]);
         state.machines[self.host].kernel.raise(fd, readiness);
+    }
+
+    /// Whether a datagram has to wait although there is room: never twice in a row, and the edge follows at once.
+    fn has_to_wait(&self, fd: Fd) -> Result<bool, OsError> {
+        let mut state = self.state()?;
+        let State { now, machines, chooser, record, .. } = &mut *state;
+        let Machine { kernel, rule, .. } = &mut machines[self.host];
+        kernel.enter(self.thread);
+        let waits = kernel.may_wait_to_send(fd) && rule.draw_wait(chooser);
+        if waits {
+            record.item(item::SHORT, *now, self.host, &[fd_number(fd), 0]);
+            kernel.wait_to_send(fd);
+        }
+        Ok(waits)
     }
 }
 
@@ -234,8 +248,29 @@ impl Driver for SimDriver {
         self.call(|kernel, _| kernel.recv_from(fd, buffer))
     }
 
+    fn recv_many(
+        &mut self,
+        fd: Fd,
+        buffer: &mut [u8],
+        slot: usize,
+        received: &mut Vec<Received>,
+    ) -> Result<(), OsError> {
+        self.call(|kernel, _| kernel.recv_many(fd, buffer, slot, received))
+    }
+
     fn send_to(&mut self, fd: Fd, bytes: &[u8], remote: Option<&Address>) -> Result<(), OsError> {
+        if self.has_to_wait(fd)? {
+            return Err(OsError::WOULD_BLOCK);
+        }
         self.call(|kernel, _| kernel.send_to(fd, bytes, remote))
+    }
+
+    fn join_multicast(&mut self, fd: Fd, membership: &Membership) -> Result<(), OsError> {
+        self.call(|kernel, _| kernel.join_multicast(fd, membership))
+    }
+
+    fn leave_multicast(&mut self, fd: Fd, membership: &Membership) -> Result<(), OsError> {
+        self.call(|kernel, _| kernel.leave_multicast(fd, membership))
     }
 
     fn pipe(&mut self) -> Result<(Fd, Fd), OsError> {

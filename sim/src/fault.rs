@@ -50,7 +50,7 @@ impl LinkFaults {
         self
     }
 
-    /// The probability that a packet is lost. A stream sends it again, later.
+    /// The probability that a packet is lost. A stream sends it again, later; a datagram is gone.
     pub fn loss(mut self, probability: f64) -> Self {
         self.loss = checked(probability);
         self
@@ -122,7 +122,7 @@ impl HostFaults {
         self
     }
 
-    /// The probability that a send takes fewer bytes than there is room for.
+    /// The probability that a send takes fewer bytes than there is room for, or has a datagram wait.
     pub fn short_write(mut self, probability: f64) -> Self {
         self.short_write = checked(probability);
         self
@@ -267,11 +267,11 @@ impl LinkRule {
         }
     }
 
-    pub(crate) fn judge(&self, chooser: &mut Chooser, has_data: bool) -> PacketVerdict {
+    pub(crate) fn judge(&self, chooser: &mut Chooser, can_be_reset: bool) -> PacketVerdict {
         if chooser.chance(self.loss, self.faults.loss) {
             return PacketVerdict::Lose;
         }
-        if has_data && chooser.chance(self.reset, self.faults.reset) {
+        if can_be_reset && chooser.chance(self.reset, self.faults.reset) {
             return PacketVerdict::Reset;
         }
         if self.faults.jitter.is_zero() {
@@ -347,6 +347,11 @@ impl HostRule {
     /// Whether a host that has `open` descriptors may have `more`.
     pub(crate) fn may_open(&self, open: usize, more: usize) -> bool {
         self.faults.descriptors.is_none_or(|limit| open + more <= limit)
+    }
+
+    /// Whether a datagram has to wait although there is room.
+    pub(crate) fn draw_wait(&self, chooser: &mut Chooser) -> bool {
+        chooser.chance(self.short_write, self.faults.short_write)
     }
 
     /// Which of `live` descriptors is told of although nothing happened.

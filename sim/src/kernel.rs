@@ -18,9 +18,10 @@ mod ports;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod udp;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{ErrorKind, IoSlice};
+use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 
 use twinloop::driver::{
@@ -29,14 +30,15 @@ use twinloop::driver::{
 use twinloop::table::{Key, Table};
 use twinloop::{Address, Moment};
 
-use errno::{EINVAL, ENETUNREACH, ENOTCONN, ENOTSOCK, EPIPE};
+use errno::{EINVAL, ENETUNREACH, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPIPE};
 use files::{Files, OpenFile};
 use local::{Local, Locals};
 use lookup::Lookup;
 use options::Options;
-pub(crate) use packet::Packet;
-use packet::Segment;
+use packet::{Content, Segment};
+pub(crate) use packet::{Packet, Route};
 use tcp::{Connection, Out, State};
+use udp::Udp;
 
 /// What the system allows a backlog to be (`somaxconn`).
 const BACKLOG_MAX: usize = 4096;
@@ -52,6 +54,8 @@ pub(crate) struct Kernel {
     /// Listening sockets by where they listen, in the order in which they began. Several share a place if they agree to
     /// (`SO_REUSEPORT`), or are bound to different devices.
     listeners: BTreeMap<SocketAddr, Vec<Key>>,
+    /// Datagram sockets by their ports, in the order in which they were bound.
+    datagrams: BTreeMap<u16, Vec<Key>>,
     /// Timers of connections, the earliest first.
     timers: BTreeSet<(Moment, Key)>,
     /// One for each thread of the host that has descriptors, by the thread's index.
@@ -84,6 +88,7 @@ struct Poller {
 enum Socket {
     Listener(Listener),
     Stream(Key),
+    Datagram(Box<Udp>),
     File(OpenFile),
     Lookup(Lookup),
     Local(Local),
@@ -132,6 +137,7 @@ impl Kernel {
             connections: Table::new(),
             by_ends: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            datagrams: BTreeMap::new(),
             timers: BTreeSet::new(),
             pollers: Vec::new(),
             caller: 0,
@@ -173,6 +179,7 @@ impl Kernel {
             Socket::Listener(listener) => listener,
             Socket::Stream(_) => return Err(EINVAL),
             Socket::Local(_) => return self.accept_unix(fd),
+            Socket::Datagram(_) => return Err(EOPNOTSUPP),
             Socket::File(_) | Socket::Lookup(_) => return Err(ENOTSOCK),
         };
         let key = listener.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
@@ -220,6 +227,7 @@ impl Kernel {
     pub(crate) fn take_error(&mut self, fd: Fd) -> Result<Option<OsError>, OsError> {
         match self.socket_mut(fd)? {
             Socket::Listener(_) => Ok(None),
+            Socket::Datagram(udp) => Ok(udp.take_error()),
             Socket::File(_) => Err(ENOTSOCK),
             Socket::Stream(key) => {
                 let key = *key;
@@ -262,7 +270,6 @@ impl Kernel {
         Ok(())
     }
 
-    /// No host has IP datagrams yet.
     pub(crate) fn bind_datagram(
         &mut self,
         local: &Address,
@@ -270,21 +277,44 @@ impl Kernel {
     ) -> Result<Fd, OsError> {
         match local {
             Address::Unix(local) => self.bind_unix_datagram(local, options),
-            _ => Err(OsError::without_code(ErrorKind::Unsupported)),
+            local => self.bind_udp(local, options),
         }
     }
 
     pub(crate) fn recv_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
-        self.recv_unix_from(fd, buffer)
+        match self.socket(fd)? {
+            Socket::Local(_) => self.recv_unix_from(fd, buffer),
+            _ => self.recv_udp_from(fd, buffer),
+        }
+    }
+
+    pub(crate) fn recv_many(
+        &mut self,
+        fd: Fd,
+        buffer: &mut [u8],
+        slot: usize,
+        received: &mut Vec<Received>,
+    ) -> Result<(), OsError> {
+        let mut slots = buffer.chunks_exact_mut(slot);
+        let first = slots.next().expect("the caller has room for one datagram");
+        received.push(self.recv_from(fd, first)?);
+        if let Socket::Datagram(udp) = self.socket_mut(fd)? {
+            received.extend(slots.map_while(|slot| udp.take(slot)));
+        }
+        Ok(())
     }
 
     pub(crate) fn send_to(&mut self, fd: Fd, bytes: &[u8], remote: Option<&Address>) -> Result<(), OsError> {
-        self.send_unix_to(fd, bytes, remote)
+        match self.socket(fd)? {
+            Socket::Local(_) => self.send_unix_to(fd, bytes, remote),
+            _ => self.send_udp_to(fd, bytes, remote),
+        }
     }
 
     pub(crate) fn local_address(&mut self, fd: Fd) -> Result<Address, OsError> {
         match self.socket_mut(fd)? {
             Socket::Listener(listener) => Ok(Address::Ip(listener.address)),
+            Socket::Datagram(udp) => Ok(Address::Ip(udp.local)),
             Socket::File(_) => Err(ENOTSOCK),
             Socket::Stream(key) => {
                 let key = *key;
@@ -298,6 +328,9 @@ impl Kernel {
     pub(crate) fn remote_address(&mut self, fd: Fd) -> Result<Address, OsError> {
         if let Socket::Local(_) = self.socket(fd)? {
             return self.remote_address_of_local(fd);
+        }
+        if let Socket::Datagram(udp) = self.socket(fd)? {
+            return udp.peer.map(Address::Ip).ok_or(ENOTCONN);
         }
         let entry = self.stream(fd).map(|key| self.entry(key))?;
         match entry.connection.state() {
@@ -331,6 +364,7 @@ impl Kernel {
                 self.refuse_waiting(fd.key());
             }
             Socket::Local(local) => self.close_local(fd, local),
+            Socket::Datagram(udp) => self.leave_datagram_place(fd.key(), &udp),
             Socket::File(_) | Socket::Lookup(_) => {}
         }
     }
@@ -339,17 +373,28 @@ impl Kernel {
 
     /// A packet has arrived.
     pub(crate) fn deliver(&mut self, now: Moment, packet: Packet) {
-        let ends = (packet.destination, packet.source, packet.connection);
-        let Some(&key) = self.by_ends.get(&ends) else { return self.deliver_to_nobody(now, packet) };
+        let Packet { source, destination, content } = packet;
+        match content {
+            Content::Tcp { connection, segment } => {
+                self.deliver_segment(now, (destination, source, connection), segment);
+            }
+            Content::Udp(datagram) => self.deliver_datagram(source, destination, &datagram),
+            Content::Unreachable => self.deliver_unreachable(source, destination),
+        }
+    }
+
+    /// A segment has arrived for the connection with these ends.
+    fn deliver_segment(&mut self, now: Moment, ends: Ends, segment: Segment) {
+        let Some(&key) = self.by_ends.get(&ends) else { return self.deliver_to_nobody(now, ends, &segment) };
         let entry = self.entry(key);
         let was = entry.connection.state();
-        if let (Owner::Embryo(listener), Segment::Data { .. }) = (entry.owner, &packet.segment) {
+        if let (Owner::Embryo(listener), Segment::Data { .. }) = (entry.owner, &segment) {
             if self.listener(listener).is_full() {
                 // Dropped: the peer, or our own timer, will try again.
                 return;
             }
         }
-        let told = self.with(key, |connection, out| connection.arrive(now, packet.segment, out));
+        let told = self.with(key, |connection, out| connection.arrive(now, segment, out));
         self.tell(key, was, told);
     }
 
@@ -471,23 +516,23 @@ impl Kernel {
         self.poller(self.watched_by[fd.key().index()])
     }
 
-    /// A packet for no connection: a SYN may begin one; everything else is refused.
-    fn deliver_to_nobody(&mut self, now: Moment, packet: Packet) {
-        match packet.segment {
+    /// A segment for no connection: a SYN may begin one; everything else is refused.
+    fn deliver_to_nobody(&mut self, now: Moment, ends: Ends, segment: &Segment) {
+        let (own, peer, connection) = ends;
+        match segment {
             Segment::Rst => {}
-            Segment::Syn { window } => match self.listener_for(packet.destination, packet.source) {
+            Segment::Syn { window } => match self.listener_for(own, peer) {
                 // Dropped: the peer will try again.
                 Some((_, listener)) if listener.is_full() => {}
                 Some((key, listener)) => {
                     let options = listener.options.clone();
-                    let connection = Connection::answering(now, options.settings(), window, &mut self.out);
-                    let ends = (packet.destination, packet.source, packet.connection);
+                    let connection = Connection::answering(now, options.settings(), *window, &mut self.out);
                     self.file(ends, connection, Owner::Embryo(key), options);
                 }
-                None => self.packets.push(packet.refusal()),
+                None => self.packets.push(Packet::reset(own, peer, connection)),
             },
             Segment::SynAck { .. } | Segment::Data { .. } | Segment::Probe => {
-                self.packets.push(packet.refusal())
+                self.packets.push(Packet::reset(own, peer, connection));
             }
         }
     }
@@ -533,7 +578,10 @@ impl Kernel {
     fn flush(&mut self, key: Key) {
         let entry = self.connections.get_mut(key).expect("a key of a connection is used while it is kept");
         let (source, destination, connection) = entry.ends;
-        let address = |segment| Packet { source, destination, connection, segment };
+        let address = |segment| {
+            let content = Content::Tcp { connection, segment };
+            Packet { source, destination, content }
+        };
         self.packets.extend(self.out.drain(..).map(address));
         let timer = entry.connection.next_timer();
         if entry.timer != timer {
@@ -600,6 +648,7 @@ impl Kernel {
         match self.socket(fd)? {
             Socket::Stream(key) => Ok(*key),
             Socket::Listener(_) => Err(ENOTCONN),
+            Socket::Datagram(_) => Err(EOPNOTSUPP),
             Socket::File(_) | Socket::Lookup(_) | Socket::Local(_) => Err(ENOTSOCK),
         }
     }

@@ -11,7 +11,7 @@ use crate::choice::{Chooser, Site};
 use crate::console::Output;
 use crate::fabric::{Due, Fabric, HostIndex, host_of};
 use crate::fault::{CutWays, HostRule, LinkRule, PacketVerdict};
-use crate::kernel::{Kernel, Packet};
+use crate::kernel::{Kernel, Packet, Route};
 use crate::names::{Answer, NameFailure, Names};
 use crate::record::{Record, fd_number, item};
 use crate::story::LineKind;
@@ -107,9 +107,11 @@ impl State {
     }
 
     fn send(&mut self, from: HostIndex, packet: Packet) {
-        let destination = packet.destination.ip();
-        let to =
-            if destination.is_loopback() { Some(from) } else { host_of(destination, self.machines.len()) };
+        let to = match packet.route() {
+            Route::Back => Some(from),
+            Route::To(ip) => host_of(ip, self.machines.len()),
+            Route::Others => return self.send_to_others(from, &packet),
+        };
         match to {
             Some(to) if to == from => {
                 let at = self.now + LOOPBACK_LATENCY;
@@ -121,12 +123,18 @@ impl State {
         }
     }
 
+    fn send_to_others(&mut self, from: HostIndex, packet: &Packet) {
+        for to in (0..self.machines.len()).filter(|to| *to != from) {
+            self.send_over_link(from, to, packet.clone());
+        }
+    }
+
     fn send_over_link(&mut self, from: HostIndex, to: HostIndex, packet: Packet) {
         let link = &mut self.links[from][to];
         if link.cut.is_some() {
             return self.lose(from, to, &packet, "link cut");
         }
-        match link.rule.judge(&mut self.chooser, packet.has_data()) {
+        match link.rule.judge(&mut self.chooser, packet.can_be_reset()) {
             PacketVerdict::Deliver(latency) => self.carry(from, to, latency, packet),
             PacketVerdict::Lose => self.lose(from, to, &packet, "lost"),
             PacketVerdict::Reset => self.reset(from, to, packet),

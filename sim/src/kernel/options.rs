@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use twinloop::driver::{ConnectOptions, Fd, KeepAlive, ListenOptions, OptionName, OsError, SocketOption};
+use twinloop::driver::{
+    ConnectOptions, DatagramOptions, Fd, KeepAlive, ListenOptions, OptionName, OsError, SocketOption,
+};
 
 use super::errno::{EINVAL, ENODEV, ENOPROTOOPT, EOPNOTSUPP};
 use super::tcp::{Probes, RECEIVE_BUFFER, SEND_BUFFER, Settings};
@@ -40,8 +42,8 @@ pub(super) struct Options {
 }
 
 /// What every host has.
-#[derive(Clone, Copy, PartialEq)]
-enum Device {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Device {
     Loopback,
     Ethernet,
 }
@@ -94,6 +96,22 @@ impl Options {
         Ok(made)
     }
 
+    pub(super) fn of_datagram(options: &DatagramOptions, address: IpAddr) -> Result<Options, OsError> {
+        if options.only_v6.is_some() && address.is_ipv4() {
+            return Err(ENOPROTOOPT);
+        }
+        let mut made = Options {
+            reuse_address: options.reuse_address,
+            reuse_port: options.reuse_port,
+            only_v6: options.only_v6.unwrap_or(false),
+            receive_buffer: BUFFER_MAX,
+            send_buffer: BUFFER_MAX,
+            ..Options::default()
+        };
+        made.prepare(options.receive_buffer, options.send_buffer, options.device.as_deref())?;
+        Ok(made)
+    }
+
     fn prepare(
         &mut self,
         receive_buffer: Option<u32>,
@@ -126,6 +144,11 @@ impl Options {
         }
     }
 
+    /// What may wait to be received, all that Linux counts of it.
+    pub(super) fn datagram_room(&self) -> usize {
+        self.receive_buffer as usize
+    }
+
     /// Whether a close throws away what was not sent.
     pub(super) fn resets_at_close(&self) -> bool {
         self.linger == Some(Duration::ZERO)
@@ -137,12 +160,26 @@ impl Options {
         self.device.is_none_or(|device| device == way)
     }
 
+    pub(super) fn is_bound_to_device(&self) -> bool {
+        self.device.is_some()
+    }
+
+    /// Whether the socket hears what comes in at `device`.
+    pub(super) fn takes_from(&self, device: Device) -> bool {
+        self.device.is_none_or(|own| own == device)
+    }
+
+    /// All of a class of service, which datagrams have no use of their own for.
+    pub(super) fn set_class(&mut self, class: u8) {
+        self.type_of_service = class;
+    }
+
     /// Whether one of the two hears nothing of what the other one does, as they are bound to different devices.
     pub(super) fn is_apart_from(&self, other: &Options) -> bool {
         self.device.zip(other.device).is_some_and(|(own, other)| own != other)
     }
 
-    fn set(&mut self, option: SocketOption, address: SocketAddr) -> Result<(), OsError> {
+    pub(super) fn set(&mut self, option: SocketOption, address: SocketAddr) -> Result<(), OsError> {
         match option {
             SocketOption::NoDelay(on) => self.no_delay = on,
             SocketOption::KeepAlive(None) => self.keep_alive = false,
@@ -169,7 +206,7 @@ impl Options {
         Ok(())
     }
 
-    fn get(&self, name: OptionName, address: SocketAddr) -> Result<SocketOption, OsError> {
+    pub(super) fn get(&self, name: OptionName, address: SocketAddr) -> Result<SocketOption, OsError> {
         Ok(match name {
             OptionName::NoDelay => SocketOption::NoDelay(self.no_delay),
             OptionName::KeepAlive => SocketOption::KeepAlive(self.keep_alive.then(|| told(self.probes))),
@@ -192,6 +229,7 @@ impl Kernel {
         let stream = match self.socket_mut(fd)? {
             Socket::Listener(listener) => return listener.options.set(option, listener.address),
             Socket::Local(_) => return Err(self.refusal_of_options(fd)),
+            Socket::Datagram(_) => return self.set_datagram_option(fd, option),
             _ => self.stream(fd)?,
         };
         let entry = self.entry_mut(stream);
@@ -203,9 +241,10 @@ impl Kernel {
     }
 
     pub(crate) fn option(&mut self, fd: Fd, name: OptionName) -> Result<SocketOption, OsError> {
-        match self.socket_mut(fd)? {
+        match self.socket(fd)? {
             Socket::Listener(listener) => return listener.options.get(name, listener.address),
             Socket::Local(_) => return Err(self.refusal_of_options(fd)),
+            Socket::Datagram(_) => return self.datagram_option(fd, name),
             _ => {}
         }
         let entry = self.entry(self.stream(fd)?);

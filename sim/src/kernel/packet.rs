@@ -1,8 +1,9 @@
 //! What kernels send to each other. Nobody here knows how it travels.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::options::Device;
 use super::tcp::RECEIVE_BUFFER;
 
 /// One packet.
@@ -10,13 +11,32 @@ use super::tcp::RECEIVE_BUFFER;
 pub(crate) struct Packet {
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
-    /// Which of the connections that these two addresses ever had. On a wire, sequence numbers chosen by chance do this;
-    /// here a number does, and a packet of an old connection is never taken for one of the new.
-    pub(crate) connection: u64,
-    pub(crate) segment: Segment,
+    pub(crate) content: Content,
 }
 
-/// What a packet says. Sequence numbers count the bytes of a direction from 0, and its FIN as one more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// `connection`: which of those that these two addresses ever had. On a wire, sequence numbers chosen by chance do this;
+    /// here a number does, and a packet of an old connection is never taken for one of the new.
+    Tcp {
+        connection: u64,
+        segment: Segment,
+    },
+    Udp(Datagram),
+    /// Nobody hears datagrams there (ICMP, RFC 792: port unreachable).
+    Unreachable,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Datagram {
+    /// Over which device it was sent.
+    pub(super) device: Device,
+    /// It is a copy for the programs of the host that sends it.
+    pub(super) stays: bool,
+    pub(super) payload: Vec<u8>,
+}
+
+/// What a packet of TCP says. Sequence numbers count the bytes of a direction from 0, and its FIN as one more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
     /// `window`: how many bytes the sender of this takes.
@@ -39,38 +59,70 @@ pub(crate) enum Segment {
     Rst,
 }
 
+/// Where a packet goes.
+pub(crate) enum Route {
+    /// To the host that sends it.
+    Back,
+    /// To the host that has this address.
+    To(IpAddr),
+    /// To all other hosts.
+    Others,
+}
+
 impl Packet {
-    /// The packet that answers this one with a reset.
-    pub(super) fn refusal(&self) -> Packet {
-        Packet {
-            source: self.destination,
-            destination: self.source,
-            connection: self.connection,
-            segment: Segment::Rst,
+    pub(crate) fn route(&self) -> Route {
+        let ip = self.destination.ip();
+        match &self.content {
+            Content::Udp(datagram) if datagram.stays => Route::Back,
+            _ if ip.is_loopback() => Route::Back,
+            Content::Udp(_) if is_for_many(ip) => Route::Others,
+            _ => Route::To(ip),
         }
+    }
+
+    /// The packet that resets a connection for the end at `destination`.
+    pub(super) fn reset(source: SocketAddr, destination: SocketAddr, connection: u64) -> Packet {
+        Packet { source, destination, content: Content::Tcp { connection, segment: Segment::Rst } }
+    }
+
+    /// Whether a middlebox may send resets instead of it. A datagram belongs to no connection: there is nothing to reset.
+    pub(crate) fn can_be_reset(&self) -> bool {
+        matches!(self.content, Content::Tcp { .. }) && !self.payload().is_empty()
     }
 
     /// A reset for each end, as a middlebox forges them: first for the receiver, then for the sender.
     pub(crate) fn resets(&self) -> [Packet; 2] {
-        let onward = Packet { segment: Segment::Rst, ..self.clone() };
-        [onward, self.refusal()]
+        let Content::Tcp { connection, .. } = self.content else {
+            unreachable!("only a connection can be reset")
+        };
+        let (source, destination) = (self.source, self.destination);
+        [Packet::reset(source, destination, connection), Packet::reset(destination, source, connection)]
     }
 
     pub(crate) fn payload(&self) -> &[u8] {
-        match &self.segment {
-            Segment::Data { payload, .. } => payload,
-            _ => &[],
+        match &self.content {
+            Content::Tcp { segment: Segment::Data { payload, .. }, .. } => payload,
+            Content::Udp(datagram) => &datagram.payload,
+            Content::Tcp { .. } | Content::Unreachable => &[],
         }
-    }
-
-    pub(crate) fn has_data(&self) -> bool {
-        !self.payload().is_empty()
     }
 
     /// What is said besides the payload, as numbers for the run's hash.
     pub(crate) fn numbers(&self) -> [u64; 6] {
         let ports = u64::from(self.source.port()) << 16 | u64::from(self.destination.port());
-        match &self.segment {
+        match &self.content {
+            Content::Tcp { segment, .. } => segment.numbers(ports),
+            Content::Udp(Datagram { device, stays, payload }) => {
+                [ports, 7, *device as u64, u64::from(*stays), 0, payload.len() as u64]
+            }
+            Content::Unreachable => [ports, 8, 0, 0, 0, 0],
+        }
+    }
+}
+
+impl Segment {
+    fn numbers(&self, ports: u64) -> [u64; 6] {
+        match self {
             Segment::Syn { window } => [ports, 1, unusual(*window), 0, 0, 0],
             Segment::SynAck { window } => [ports, 2, unusual(*window), 0, 0, 0],
             Segment::Rst => [ports, 3, 0, 0, 0, 0],
@@ -86,9 +138,19 @@ impl Packet {
 impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} > {} ", self.source.port(), self.destination.port())?;
-        match &self.segment {
+        match &self.content {
+            Content::Tcp { segment, .. } => fmt::Display::fmt(segment, f),
+            Content::Udp(datagram) => write!(f, "UDP {}", datagram.payload.len()),
+            Content::Unreachable => f.write_str("PORT UNREACHABLE"),
+        }
+    }
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Segment::Syn { window } | Segment::SynAck { window } => {
-                let is_answer = matches!(self.segment, Segment::SynAck { .. });
+                let is_answer = matches!(self, Segment::SynAck { .. });
                 f.write_str(if is_answer { "SYN+ACK" } else { "SYN" })?;
                 if unusual(*window) == 0 { Ok(()) } else { write!(f, " WIN {window}") }
             }
@@ -105,6 +167,14 @@ impl fmt::Display for Packet {
             }
         }
     }
+}
+
+/// Whether an address is that of a group, or of all hosts of a network.
+pub(super) fn is_for_many(ip: IpAddr) -> bool {
+    /// Those of the whole network, of the one that all hosts are in, and of the loopback.
+    const BROADCAST: [Ipv4Addr; 3] =
+        [Ipv4Addr::BROADCAST, Ipv4Addr::new(10, 255, 255, 255), Ipv4Addr::new(127, 255, 255, 255)];
+    ip.is_multicast() || BROADCAST.iter().any(|broadcast| ip == *broadcast)
 }
 
 /// How far a first window is from that of a socket whose buffer nobody has set; almost always not at all.

@@ -100,7 +100,7 @@ impl Kernel {
     }
 
     /// The next free ephemeral port.
-    fn pick_port(&mut self, is_free: impl Fn(&Kernel, u16) -> bool) -> Option<u16> {
+    pub(super) fn pick_port(&mut self, is_free: impl Fn(&Kernel, u16) -> bool) -> Option<u16> {
         for _ in EPHEMERAL {
             let port = self.next_port;
             self.next_port = if port == *EPHEMERAL.end() { *EPHEMERAL.start() } else { port + 1 };
@@ -123,7 +123,7 @@ pub(super) fn ip_of(address: &Address) -> Result<SocketAddr, OsError> {
 }
 
 /// Whether two sockets at one port would hear the same peers. Each is given with whether it takes IPv6 alone.
-fn overlap((ip, only_v6): (IpAddr, bool), (other, other_only_v6): (IpAddr, bool)) -> bool {
+pub(super) fn overlap((ip, only_v6): (IpAddr, bool), (other, other_only_v6): (IpAddr, bool)) -> bool {
     let takes_all = |ip: IpAddr, only_v6: bool| ip.is_ipv6() && ip.is_unspecified() && !only_v6;
     if ip.is_ipv4() != other.is_ipv4() {
         return takes_all(ip, only_v6) || takes_all(other, other_only_v6);
@@ -132,6 +132,6 @@ fn overlap((ip, only_v6): (IpAddr, bool), (other, other_only_v6): (IpAddr, bool)
 }
 
 /// A number for a pair of ends that is the same on every machine.
-fn hash_of(local: SocketAddr, remote: SocketAddr) -> u64 {
+pub(super) fn hash_of(local: SocketAddr, remote: SocketAddr) -> u64 {
     xxh3_64(format!("{local} {remote}").as_bytes())
 }

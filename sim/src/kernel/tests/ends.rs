@@ -6,13 +6,13 @@ use twinloop::driver::{Fd, Half, OsError, Readiness};
 
 use super::super::Packet;
 use super::super::errno::{ECONNRESET, ENOTCONN, EPIPE, ETIMEDOUT};
-use super::super::packet::Segment;
+use super::super::packet::{Content, Segment};
 use super::super::tcp::SEND_BUFFER;
 use super::assert_edge;
 use super::pair::{A, B, Fate, Pair, at};
 
 fn has_fin(packet: &Packet) -> bool {
-    matches!(packet.segment, Segment::Data { fin: true, .. })
+    matches!(packet.content, Content::Tcp { segment: Segment::Data { fin: true, .. }, .. })
 }
 
 /// What every call answers once nothing can happen any more.

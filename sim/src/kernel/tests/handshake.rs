@@ -5,7 +5,7 @@ use std::time::Duration;
 use twinloop::driver::{Half, ListenOptions, OsError, Readiness};
 
 use super::super::errno::{ECONNREFUSED, ECONNRESET, EINVAL, ENOTCONN, EPIPE, ETIMEDOUT};
-use super::super::packet::Segment;
+use super::super::packet::{Content, Segment};
 use super::assert_edge;
 use super::pair::{A, B, Fate, Pair, at};
 
@@ -150,8 +150,8 @@ fn a_listener_that_closes_resets_what_waits_there() {
     let queued = pair.connect(A, &at(B, 80));
     pair.settle();
     // The last packet of this one's handshake does not come.
-    pair.on_wire(|_, packet| match packet.segment {
-        Segment::Data { .. } => Fate::Drop,
+    pair.on_wire(|_, packet| match packet.content {
+        Content::Tcp { segment: Segment::Data { .. }, .. } => Fate::Drop,
         _ => Fate::Pass,
     });
     let embryo = pair.connect(A, &at(B, 80));

@@ -1,0 +1,92 @@
+//! Multicast groups of datagram sockets (ip(7)), and the options that concern them.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use twinloop::driver::{Fd, Interface, Membership, OptionName, OsError, SocketOption};
+
+use super::Udp;
+use crate::kernel::Kernel;
+use crate::kernel::errno::{EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENODEV, ENOPROTOOPT};
+use crate::kernel::options::Device;
+
+impl Kernel {
+    pub(crate) fn join_multicast(&mut self, fd: Fd, membership: &Membership) -> Result<(), OsError> {
+        self.udp(fd)?;
+        let group = self.group_of(membership)?;
+        if self.udp_mut(fd)?.groups.insert(group) { Ok(()) } else { Err(EADDRINUSE) }
+    }
+
+    pub(crate) fn leave_multicast(&mut self, fd: Fd, membership: &Membership) -> Result<(), OsError> {
+        self.udp(fd)?;
+        let group = self.group_of(membership)?;
+        if self.udp_mut(fd)?.groups.remove(&group) { Ok(()) } else { Err(EADDRNOTAVAIL) }
+    }
+
+    fn group_of(&self, membership: &Membership) -> Result<(Ipv4Addr, Device), OsError> {
+        match membership.group {
+            IpAddr::V4(group) if group.is_multicast() => Ok((group, self.device_of(membership.interface)?)),
+            IpAddr::V6(group) if group.is_multicast() => Err(ENODEV),
+            _ => Err(EINVAL),
+        }
+    }
+
+    /// Every host has two devices, `lo` and `eth0`.
+    pub(super) fn device_of(&self, interface: Interface) -> Result<Device, OsError> {
+        match interface {
+            Interface::Any | Interface::Index(2) => Ok(Device::Ethernet),
+            Interface::Index(1) => Ok(Device::Loopback),
+            Interface::Address(ip) if IpAddr::V4(ip) == self.ip => Ok(Device::Ethernet),
+            Interface::Address(ip) if ip.is_loopback() => Ok(Device::Loopback),
+            Interface::Address(_) | Interface::Index(_) => Err(ENODEV),
+        }
+    }
+
+    pub(in crate::kernel) fn set_datagram_option(
+        &mut self,
+        fd: Fd,
+        option: SocketOption,
+    ) -> Result<(), OsError> {
+        if let SocketOption::MulticastInterface(interface) = option {
+            self.device_of(interface).map_err(|_| EADDRNOTAVAIL)?;
+        }
+        let udp = self.udp_mut(fd)?;
+        match option {
+            SocketOption::Broadcast(on) => udp.broadcast = on,
+            SocketOption::MulticastTimeToLive(routers) => udp.multicast.time_to_live = routers,
+            SocketOption::MulticastLoopback(on) => udp.multicast.loopback = on,
+            SocketOption::MulticastInterface(interface) => udp.multicast.interface = interface,
+            SocketOption::NoDelay(_) | SocketOption::KeepAlive(Some(_)) | SocketOption::UserTimeout(_) => {
+                return Err(ENOPROTOOPT);
+            }
+            SocketOption::TypeOfService(class) => udp.options.set_class(class),
+            other => return udp.options.set(other, udp.local),
+        }
+        Ok(())
+    }
+
+    pub(in crate::kernel) fn datagram_option(
+        &self,
+        fd: Fd,
+        name: OptionName,
+    ) -> Result<SocketOption, OsError> {
+        let udp = self.udp(fd)?;
+        Ok(match name {
+            OptionName::Broadcast => SocketOption::Broadcast(udp.broadcast),
+            OptionName::MulticastTimeToLive => SocketOption::MulticastTimeToLive(udp.multicast.time_to_live),
+            OptionName::MulticastLoopback => SocketOption::MulticastLoopback(udp.multicast.loopback),
+            OptionName::MulticastInterface => SocketOption::MulticastInterface(udp.multicast.interface),
+            OptionName::NoDelay | OptionName::UserTimeout => return Err(ENOPROTOOPT),
+            other => return udp.options.get(other, udp.local),
+        })
+    }
+}
+
+impl Udp {
+    /// Whether it hears what is sent over `device` to `ip`: a group that it has joined, or all.
+    pub(super) fn is_in(&self, ip: IpAddr, device: Device) -> bool {
+        match ip {
+            IpAddr::V4(ip) if ip.is_multicast() => self.groups.contains(&(ip, device)),
+            _ => true,
+        }
+    }
+}
