@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use twinloop::driver::{
     Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions,
-    OptionName, OsError, Readiness, Received, SocketOption, Standard, ThreadMain, Unpark,
+    Membership, OptionName, OsError, Outgoing, Readiness, Received, SocketOption, Standard, ThreadMain,
+    Unpark,
 };
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
 
 use crate::clock::Clock;
+use crate::datagrams::DatagramSocket;
 use crate::files::OpenFile;
 use crate::foreign::Foreign;
 use crate::options;
@@ -29,8 +31,8 @@ use crate::sockets::Socket;
 ///
 /// A call that does not fit the kind of a socket answers
 /// [`NotConnected`](ErrorKind::NotConnected) (a stream's call on a listener), [`InvalidInput`](ErrorKind::InvalidInput)
-/// (`accept` on a stream) or [`Unsupported`](ErrorKind::Unsupported) (any call on what was adopted, and a socket's call on a
-/// name that is looked up).
+/// (`accept` on a stream) or [`Unsupported`](ErrorKind::Unsupported) (any call on what was adopted, a socket's call on a name
+/// that is looked up, and a stream's call on a datagram socket or the other way round).
 ///
 /// ```
 /// use twinloop::Address;
@@ -326,15 +328,39 @@ impl Driver for RealDriver {
     }
 
     fn bind_datagram(&mut self, local: &Address, options: &DatagramOptions) -> Result<Fd, OsError> {
-        let local = local.as_unix().ok_or(OsError::without_code(ErrorKind::Unsupported))?;
-        let socket = Local::bind_datagram(local, options).map_err(os_error)?;
-        self.take_in(Descriptor::Local(socket))
+        let socket = match local {
+            Address::Unix(local) => Local::bind_datagram(local, options).map(Descriptor::Local),
+            _ => DatagramSocket::bind(local, options).map(Socket::Datagram).map(Descriptor::Socket),
+        };
+        self.take_in(socket.map_err(os_error)?)
     }
 
     fn recv_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
         match self.endpoint(fd)? {
             Endpoint::Local(local) => uninterrupted(|| local.recv_from(buffer)),
-            Endpoint::Socket(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
+            Endpoint::Socket(socket) => {
+                let socket = socket.as_datagram()?;
+                uninterrupted(|| socket.receive(buffer))
+            }
+        }
+    }
+
+    fn recv_many(
+        &mut self,
+        fd: Fd,
+        buffer: &mut [u8],
+        slot: usize,
+        received: &mut Vec<Received>,
+    ) -> Result<(), OsError> {
+        match self.endpoint(fd)? {
+            Endpoint::Local(local) => {
+                received.push(uninterrupted(|| local.recv_from(&mut buffer[..slot]))?);
+                Ok(())
+            }
+            Endpoint::Socket(socket) => {
+                let socket = socket.as_datagram()?;
+                uninterrupted(|| socket.receive_many(buffer, slot, received))
+            }
         }
     }
 
@@ -345,8 +371,32 @@ impl Driver for RealDriver {
                 let remote = remote.transpose().map_err(OsError::without_code)?;
                 uninterrupted(|| local.send_to(bytes, remote))
             }
-            Endpoint::Socket(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
+            Endpoint::Socket(socket) => {
+                let socket = socket.as_datagram()?;
+                uninterrupted(|| socket.send(bytes, remote))
+            }
         }
+    }
+
+    fn send_many(&mut self, fd: Fd, datagrams: &[Outgoing<'_>]) -> Result<usize, OsError> {
+        match (self.endpoint(fd)?, datagrams) {
+            (Endpoint::Socket(socket), _) => {
+                let socket = socket.as_datagram()?;
+                uninterrupted(|| socket.send_many(datagrams))
+            }
+            (Endpoint::Local(_), []) => Ok(0),
+            (Endpoint::Local(_), [first, ..]) => {
+                self.send_to(fd, first.bytes, first.remote.as_ref()).map(|()| 1)
+            }
+        }
+    }
+
+    fn join_multicast(&mut self, fd: Fd, membership: &Membership) -> Result<(), OsError> {
+        self.socket(fd)?.as_datagram()?.join(membership).map_err(os_error)
+    }
+
+    fn leave_multicast(&mut self, fd: Fd, membership: &Membership) -> Result<(), OsError> {
+        self.socket(fd)?.as_datagram()?.leave(membership).map_err(os_error)
     }
 
     fn pipe(&mut self) -> Result<(Fd, Fd), OsError> {

@@ -11,6 +11,7 @@
 //! | `driver.rs` | [`RealDriver`]: the trait's calls and the table of descriptors |
 //! | `adopted.rs`, `foreign.rs` | [`Adopted`]: what the program made itself, watched by this driver |
 //! | `sockets.rs`, `options.rs` | making sockets, and their options |
+//! | `datagrams.rs` | datagram sockets |
 //! | `files.rs` | files |
 //! | `sendfile.rs`, `sendfile/` | sending them inside the kernel; the leaves, where unsafe code may stand |
 //! | `poller.rs`, `unparker.rs`, `parking.rs` | waiting, and ending a wait from another thread |
@@ -21,6 +22,7 @@
 
 mod adopted;
 mod clock;
+mod datagrams;
 mod driver;
 mod files;
 mod foreign;

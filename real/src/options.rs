@@ -1,9 +1,12 @@
 //! What a [`SocketOption`] is on a socket of this system, and what [`ListenOptions`] and [`ConnectOptions`] make of a new one.
 
 use std::io;
+use std::net::Ipv4Addr;
 
 use socket2::SockRef;
-use twinloop::driver::{ConnectOptions, KeepAlive, ListenOptions, OptionName, SocketOption};
+use twinloop::driver::{
+    ConnectOptions, DatagramOptions, Interface, KeepAlive, ListenOptions, OptionName, SocketOption,
+};
 
 use crate::platform;
 use crate::sockets::Socket;
@@ -32,6 +35,14 @@ pub(crate) fn set(socket: &Socket, option: SocketOption) -> io::Result<()> {
         }
         SocketOption::TypeOfService(class) => socket.set_tos_v4(class.into()),
         SocketOption::UserTimeout(timeout) => platform::set_user_timeout(socket, timeout),
+        SocketOption::Broadcast(on) => socket.set_broadcast(on),
+        SocketOption::MulticastTimeToLive(routers) if is_v6(socket)? => {
+            socket.set_multicast_hops_v6(routers.into())
+        }
+        SocketOption::MulticastTimeToLive(routers) => socket.set_multicast_ttl_v4(routers.into()),
+        SocketOption::MulticastLoopback(on) if is_v6(socket)? => socket.set_multicast_loop_v6(on),
+        SocketOption::MulticastLoopback(on) => socket.set_multicast_loop_v4(on),
+        SocketOption::MulticastInterface(interface) => set_multicast_interface(socket, interface),
         _ => Err(io::ErrorKind::Unsupported.into()),
     }
 }
@@ -61,6 +72,16 @@ pub(crate) fn get(socket: &Socket, name: OptionName) -> io::Result<SocketOption>
             class.map(octet).map(SocketOption::TypeOfService)
         }
         OptionName::UserTimeout => platform::user_timeout(socket).map(SocketOption::UserTimeout),
+        OptionName::Broadcast => socket.broadcast().map(SocketOption::Broadcast),
+        OptionName::MulticastTimeToLive => {
+            let routers = if is_v6(socket)? { socket.multicast_hops_v6() } else { socket.multicast_ttl_v4() };
+            routers.map(octet).map(SocketOption::MulticastTimeToLive)
+        }
+        OptionName::MulticastLoopback => {
+            let on = if is_v6(socket)? { socket.multicast_loop_v6() } else { socket.multicast_loop_v4() };
+            on.map(SocketOption::MulticastLoopback)
+        }
+        OptionName::MulticastInterface => multicast_interface(socket).map(SocketOption::MulticastInterface),
         _ => Err(io::ErrorKind::Unsupported.into()),
     }
 }
@@ -103,6 +124,25 @@ pub(crate) fn prepare_stream(socket: &socket2::Socket, options: &ConnectOptions)
     prepare(socket, options.receive_buffer, options.send_buffer, options.device.as_deref())
 }
 
+/// What has to be said before a datagram socket is bound.
+///
+/// On Windows, `SO_REUSEADDR` lets a port be taken over from others: just what is asked for here, where it is off by default.
+pub(crate) fn prepare_datagrams(socket: &socket2::Socket, options: &DatagramOptions) -> io::Result<()> {
+    if options.reuse_address {
+        socket.set_reuse_address(true)?;
+    }
+    if options.reuse_port {
+        platform::set_reuse_port(socket, true)?;
+    }
+    if let Some(on) = options.only_v6 {
+        socket.set_only_v6(on)?;
+    }
+    if options.broadcast {
+        socket.set_broadcast(true)?;
+    }
+    prepare(socket, options.receive_buffer, options.send_buffer, options.device.as_deref())
+}
+
 /// The sizes come before the handshake, which tells the peer how far the window may grow.
 fn prepare(
     socket: &socket2::Socket,
@@ -121,6 +161,27 @@ fn prepare(
 
 fn keep_alive(socket: &SockRef<'_>) -> io::Result<Option<KeepAlive>> {
     if socket.keepalive()? { platform::probe_times(socket).map(Some) } else { Ok(None) }
+}
+
+/// For IPv4 a device is known by its address, for IPv6 by its number.
+fn set_multicast_interface(socket: &SockRef<'_>, interface: Interface) -> io::Result<()> {
+    match (interface, is_v6(socket)?) {
+        (Interface::Any, false) => socket.set_multicast_if_v4(&Ipv4Addr::UNSPECIFIED),
+        (Interface::Address(own), false) => socket.set_multicast_if_v4(&own),
+        (Interface::Index(_), false) => Err(io::ErrorKind::Unsupported.into()),
+        (Interface::Any, true) => socket.set_multicast_if_v6(0),
+        (Interface::Index(index), true) => socket.set_multicast_if_v6(index),
+        (Interface::Address(_), true) => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+fn multicast_interface(socket: &SockRef<'_>) -> io::Result<Interface> {
+    if is_v6(socket)? {
+        let index = socket.multicast_if_v6()?;
+        return Ok(if index == 0 { Interface::Any } else { Interface::Index(index) });
+    }
+    let own = socket.multicast_if_v4()?;
+    Ok(if own.is_unspecified() { Interface::Any } else { Interface::Address(own) })
 }
 
 /// IPv4 and IPv6 have an option each for the same thing. An IPv6 socket whose packets are of IPv4 takes both, and heeds that

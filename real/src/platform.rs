@@ -3,6 +3,7 @@
 //! No other file of the crate has a `cfg` on the system, but for those in the folder of this one and `sendfile.rs`. Facts are
 //! constants made with `cfg!`, so that every system compiles both sides of each decision.
 
+mod datagrams;
 #[cfg(any(target_os = "android", target_os = "linux"))]
 mod fast_open;
 pub(crate) mod files;
@@ -71,6 +72,10 @@ pub(crate) fn connect_goes_on(error: &io::Error) -> bool {
     return error.kind() == ErrorKind::WouldBlock;
 }
 
+pub(crate) use datagrams::{
+    datagram_socket, hear_joined_groups_only, join_at_index, leave_at_index, receive_datagram,
+    receive_datagrams, send_datagrams,
+};
 pub(crate) use foreign::{AsForeign, ForeignSource};
 pub(crate) use local::Local;
 pub(crate) use options::*;

@@ -10,6 +10,7 @@ use socket2::{Domain, SockRef};
 use twinloop::Address;
 use twinloop::driver::{ConnectOptions, ListenOptions, OsError};
 
+use crate::datagrams::DatagramSocket;
 use crate::{options, platform};
 
 /// A socket of the driver. Never blocks.
@@ -20,6 +21,7 @@ use crate::{options, platform};
 pub(crate) enum Socket {
     Listener(TcpListener),
     Stream(TcpStream),
+    Datagram(DatagramSocket),
 }
 
 impl Socket {
@@ -50,10 +52,12 @@ impl Socket {
         Ok((Socket::Stream(TcpStream::from_std(socket.into())), is_put_off))
     }
 
-    /// The next connection. A socket that does not listen answers `EINVAL`'s kind, as Linux does.
+    /// The next connection. A socket that does not listen answers the kinds of `EINVAL` and `EOPNOTSUPP`, as Linux does.
     pub(crate) fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
-        let Socket::Listener(listener) = self else {
-            return Err(io::ErrorKind::InvalidInput.into());
+        let listener = match self {
+            Socket::Listener(listener) => listener,
+            Socket::Stream(_) => return Err(io::ErrorKind::InvalidInput.into()),
+            Socket::Datagram(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         let (stream, peer) = listener.accept()?;
         if !platform::NO_DELAY_IS_INHERITED && listener_has_no_delay(listener) {
@@ -69,6 +73,14 @@ impl Socket {
         match self {
             Socket::Stream(stream) => Ok(stream),
             Socket::Listener(_) => Err(OsError::without_code(io::ErrorKind::NotConnected)),
+            Socket::Datagram(_) => Err(OsError::without_code(io::ErrorKind::Unsupported)),
+        }
+    }
+
+    pub(crate) fn as_datagram(&self) -> Result<&DatagramSocket, OsError> {
+        match self {
+            Socket::Datagram(socket) => Ok(socket),
+            Socket::Listener(_) | Socket::Stream(_) => Err(OsError::without_code(io::ErrorKind::Unsupported)),
         }
     }
 
@@ -76,6 +88,7 @@ impl Socket {
         match self {
             Socket::Listener(listener) => SockRef::from(listener),
             Socket::Stream(stream) => SockRef::from(stream),
+            Socket::Datagram(socket) => socket.as_sock_ref(),
         }
     }
 
@@ -83,12 +96,16 @@ impl Socket {
         let address = match self {
             Socket::Listener(listener) => listener.local_addr(),
             Socket::Stream(stream) => stream.local_addr(),
+            Socket::Datagram(socket) => socket.local_address(),
         };
         address.map(canonical)
     }
 
     pub(crate) fn remote_address(&self) -> io::Result<SocketAddr> {
-        self.as_stream()?.peer_addr().map(canonical)
+        match self {
+            Socket::Datagram(socket) => socket.remote_address(),
+            Socket::Listener(_) | Socket::Stream(_) => self.as_stream()?.peer_addr().map(canonical),
+        }
     }
 
     /// What to watch, and in which directions it can become ready.
@@ -96,11 +113,12 @@ impl Socket {
         match self {
             Socket::Listener(listener) => (listener, Interest::READABLE),
             Socket::Stream(stream) => (stream, Interest::READABLE | Interest::WRITABLE),
+            Socket::Datagram(socket) => (socket.as_source(), Interest::READABLE | Interest::WRITABLE),
         }
     }
 }
 
-fn ip(address: &Address) -> io::Result<SocketAddr> {
+pub(crate) fn ip(address: &Address) -> io::Result<SocketAddr> {
     address.as_ip().ok_or_else(|| io::ErrorKind::Unsupported.into())
 }
 
@@ -109,7 +127,7 @@ fn listener_has_no_delay(listener: &TcpListener) -> bool {
 }
 
 /// An IPv4 address that an IPv6 socket shows in its own clothes (`::ffff:a.b.c.d`), as what it is (R146).
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => SocketAddr::new(ip.to_canonical(), address.port()),
         _ => address,
@@ -117,7 +135,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// `remote`, or the loopback where it says "any address" and this system can not connect to that (R131).
-fn reachable(remote: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(remote: SocketAddr) -> SocketAddr {
     if !platform::WILDCARD_IS_NO_TARGET || !remote.ip().is_unspecified() {
         return remote;
     }
