@@ -12,6 +12,7 @@
 //! | [`sync`] | what tasks share and wait for: locks, events, queues, semaphores, broadcasts, token buckets |
 //! | [`spawn_thread`], [`Remote`], [`ThreadEvent`] | threads, and what they send each other |
 //! | [`StreamServer`], [`StreamTransport`] | connections |
+//! | [`DatagramTransport`] | datagrams: one peer or many, broadcast, multicast, batches |
 //! | [`File`] | files, and sending them over streams |
 //! | [`resolve`], [`connect_host`], [`connect_any`] | names, and connecting to whichever address answers first |
 //! | [`pipe`], [`standard_input`], [`standard_output`], [`transport::open_fifo`] | pipes and standard streams |
@@ -64,6 +65,7 @@ pub use task::{Idle, JoinError, JoinHandle, Joined, YieldNow, idle, panic_text, 
 pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};
 pub use time::Moment;
 pub use transport::{
-    File, ServeOptions, Serving, StreamServer, StreamTransport, connect, connect_any, connect_host,
-    connect_to, pipe, resolve, resolve_address, standard_error, standard_input, standard_output,
+    DatagramTransport, File, ServeOptions, Serving, StreamServer, StreamTransport, connect, connect_any,
+    connect_host, connect_to, pipe, resolve, resolve_address, standard_error, standard_input,
+    standard_output,
 };

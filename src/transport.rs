@@ -1,4 +1,4 @@
-//! Buffered byte transports over the dispatcher's descriptors. The same code runs on every driver.
+//! Byte and datagram transports over the dispatcher's descriptors. The same code runs on every driver.
 //!
 //! A transport is a key: its state lives in the dispatcher, so the public types are `Send + Sync + Unpin` and their use
 //! on another thread is a clear panic.
@@ -6,6 +6,7 @@
 mod budget;
 mod buffer;
 mod connect;
+mod datagram;
 mod ecosystem;
 mod fallback;
 mod file;
@@ -21,6 +22,9 @@ mod stream;
 mod write;
 
 pub use connect::{Connect, connect, connect_with};
+pub use datagram::{
+    Datagram, DatagramBatch, DatagramTransport, Receive, ReceiveMany, SendDatagram, SendMany,
+};
 #[cfg(feature = "futures-core")]
 pub use ecosystem::Incoming;
 pub use fallback::{ConnectAny, FallbackOptions, connect_any, connect_any_with};

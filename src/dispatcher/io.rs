@@ -1,5 +1,6 @@
 //! The driver's calls on descriptors, made through the latch so that it always knows what the kernel last said.
 
+mod datagrams;
 mod files;
 mod local;
 

@@ -2,7 +2,7 @@
 
 use crate::dispatcher::Core;
 
-/// Bytes that one direction may move, or connections that one listener may accept, within a turn. Who has spent it ends the
+/// Bytes or datagrams that one direction may move, or connections that one listener may accept, within a turn. Who has spent it ends the
 /// turn's further batches: the driver, and with it timers and other sources, are asked first.
 ///
 /// Every stream has two, so they are small. One that sleeps for exactly 2³² turns gives way once too often.
@@ -18,6 +18,8 @@ pub(super) const BYTES_A_TURN: usize = 256 * 1024;
 const OPERATION_MIN: usize = 1024;
 /// A burst of connections can hold up a turn for this many of them.
 pub(super) const ACCEPTS_A_TURN: usize = 64;
+/// As many datagrams may be received, and as many sent.
+pub(super) const DATAGRAMS_A_TURN: usize = 32;
 
 impl Budget {
     /// Whether `limit` is not yet spent in the current turn of `core`.
@@ -38,6 +40,10 @@ impl Budget {
     }
 
     pub(super) fn spend_one(&mut self) {
-        self.spent += 1;
+        self.spend(1);
+    }
+
+    pub(super) fn spend(&mut self, count: usize) {
+        self.spent = self.spent.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
 }

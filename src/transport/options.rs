@@ -229,6 +229,6 @@ impl StreamServer {
 }
 
 /// `value`, which a driver has answered to the question for `name`.
-fn answered<T>(name: OptionName, value: Option<T>) -> T {
+pub(super) fn answered<T>(name: OptionName, value: Option<T>) -> T {
     value.unwrap_or_else(|| panic!("a driver answers {name:?} when it is asked for it"))
 }

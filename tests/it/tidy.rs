@@ -216,6 +216,7 @@ const REEXPORTS: &[(&str, &str)] = &[
     ("BroadcastQueue", "sync"),
     ("Subscriber", "sync"),
     ("ThreadEvent", "sync"),
+    ("DatagramTransport", "transport"),
     ("File", "transport"),
     ("StreamServer", "transport"),
     ("StreamTransport", "transport"),

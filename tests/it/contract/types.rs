@@ -11,14 +11,15 @@ use twinloop::sync::{
     Acquire, AcquirePermits, Consume, EventWait, Next, Pop, Push, Refill, Take, ThreadEventWait,
 };
 use twinloop::transport::{
-    Accept, Buffered, Close, Connect, ConnectAny, ConnectHost, Fill, Read, ReadExactly, ReadLine,
-    ReadLineInto, ReadToEnd, ReadUntil, ReadUntilInto, ReadWith, Resolve, ResolveAddress, Shutdown, Skip,
-    UntilWritable, Write, WriteFile,
+    Accept, Buffered, Close, Connect, ConnectAny, ConnectHost, DatagramBatch, Fill, Read, ReadExactly,
+    ReadLine, ReadLineInto, ReadToEnd, ReadUntil, ReadUntilInto, ReadWith, Receive, ReceiveMany, Resolve,
+    ResolveAddress, SendDatagram, SendMany, Shutdown, Skip, UntilWritable, Write, WriteFile,
 };
 use twinloop::{
-    AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, Completer, Completion, File, Handle,
-    Idle, Interval, JoinHandle, Joined, LockGuard, Moment, Permit, Remote, RemoteJoin, Sleep, StreamServer,
-    StreamTransport, Subscriber, ThreadEvent, Tick, TimerId, TokenBucket, UntilReady, YieldNow,
+    AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, Completer, Completion,
+    DatagramTransport, File, Handle, Idle, Interval, JoinHandle, Joined, LockGuard, Moment, Permit, Remote,
+    RemoteJoin, Sleep, StreamServer, StreamTransport, Subscriber, ThreadEvent, Tick, TimerId, TokenBucket,
+    UntilReady, YieldNow,
 };
 
 fn travels<T: Send + Sync + Unpin>() {}
@@ -65,6 +66,12 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<Shutdown>();
     travels::<Close>();
     travels::<Accept<'_>>();
+    travels::<DatagramTransport>();
+    travels::<DatagramBatch>();
+    travels::<Receive<'_>>();
+    travels::<ReceiveMany<'_>>();
+    travels::<SendDatagram>();
+    travels::<SendMany>();
     travels::<Connect>();
     travels::<ConnectAny>();
     travels::<ConnectHost>();
