@@ -5,6 +5,7 @@ mod bulk;
 mod ends;
 mod files;
 mod handshake;
+mod local;
 mod options;
 mod pair;
 mod ports;
