@@ -17,6 +17,7 @@
 //! | `poller.rs`, `unparker.rs`, `parking.rs` | waiting, and ending a wait from another thread |
 //! | `resolver.rs` | looking up names, on helper threads |
 //! | `clock.rs` | the one place that reads the time |
+//! | `platform/local.rs`, `platform/local/` | Unix sockets, pipes and standard streams, on the systems that have them |
 //! | `platform.rs` | all that differs between systems, the one place with `cfg` on them |
 #![deny(unsafe_code)]
 

@@ -5,6 +5,8 @@ mod name;
 mod pipe;
 mod socket;
 mod standard;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, IoSlice};
 use std::path::Path;

@@ -41,7 +41,11 @@ impl StandardStream {
             Standard::Error => io::stderr().as_fd().try_clone_to_owned()?,
         };
         let interest = if stream == Standard::Input { Interest::READABLE } else { Interest::WRITABLE };
-        Ok(StandardStream { descriptor, interest, is_watched: false, is_ended: false })
+        Ok(StandardStream::on(descriptor, interest))
+    }
+
+    pub(super) fn on(descriptor: OwnedFd, interest: Interest) -> StandardStream {
+        StandardStream { descriptor, interest, is_watched: false, is_ended: false }
     }
 
     pub(super) fn watch(&mut self, poller: &Poller, fd: Fd) -> io::Result<bool> {
