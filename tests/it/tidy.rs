@@ -226,6 +226,10 @@ const REEXPORTS: &[(&str, &str)] = &[
     ("connect_to", "transport"),
     ("resolve", "transport"),
     ("resolve_address", "transport"),
+    ("pipe", "transport"),
+    ("standard_error", "transport"),
+    ("standard_input", "transport"),
+    ("standard_output", "transport"),
 ];
 
 /// The names that a source takes from its crate's root: `crate::name`, and each of `crate::{..}`.
