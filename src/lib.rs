@@ -11,7 +11,7 @@
 //! | [`combine`] | several futures as one: [`join`], [`race`], [`shield`] and more |
 //! | [`sync`] | what tasks share and wait for: locks, events, queues, semaphores, broadcasts, token buckets |
 //! | [`spawn_thread`], [`Remote`], [`ThreadEvent`] | threads, and what they send each other |
-//! | [`StreamServer`], [`StreamTransport`] | connections |
+//! | [`StreamServer`], [`Serving`], [`StreamTransport`] | connections, accepted one by one or each with a task of its own |
 //! | [`DatagramTransport`] | datagrams: one peer or many, broadcast, multicast, batches |
 //! | [`File`] | files, and sending them over streams |
 //! | [`resolve`], [`connect_host`], [`connect_any`] | names, and connecting to whichever address answers first |

@@ -216,7 +216,7 @@ fn a_detached_server_runs_on() {
     });
 }
 
-/// Where panics are contained, one ends its own connection and is counted.
+/// R137: where panics are contained, one ends its own connection and is counted.
 #[test]
 fn a_contained_panic_ends_its_own_connection_alone() {
     run(|| async {

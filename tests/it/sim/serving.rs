@@ -88,7 +88,7 @@ fn the_back_off_doubles_up_to_its_bound() {
     assert_passed(&report);
 }
 
-/// A handler's panic is no secret: unless it is contained, it goes on from its turn.
+/// R137: a handler's panic is no secret: unless it is contained, it goes on from its turn.
 #[test]
 fn a_panic_of_a_handler_fails_the_run() {
     let report = run(|sim| {
