@@ -14,6 +14,9 @@ pub(super) struct Budget {
 
 /// A peer that sends as fast as we read can hold up a turn for this many bytes, some 50 µs of copying.
 pub(super) const BYTES_A_TURN: usize = 256 * 1024;
+/// What the kernel may send of a file in one call. Nothing is copied, so that it takes no longer than the bytes above; with less,
+/// a fast receiver drains the socket's buffer before the next turn comes.
+pub(super) const FILE_BYTES_A_CALL: usize = 1024 * 1024;
 /// What an operation costs at least: so many small ones hold up a turn as long as a few large ones.
 const OPERATION_MIN: usize = 1024;
 /// A burst of connections can hold up a turn for this many of them.

@@ -11,7 +11,7 @@ use crate::dispatcher::Core;
 use crate::driver::{Fd, OsError};
 use crate::shared::Shared;
 use crate::table::Key;
-use crate::transport::budget::BYTES_A_TURN;
+use crate::transport::budget::FILE_BYTES_A_CALL;
 use crate::transport::file::{File, OpenFile};
 use crate::transport::stream::{Stream, StreamTransport};
 use crate::{AsyncCallback, ErrorKind, Handle, Operation, TransportError};
@@ -166,7 +166,7 @@ impl FileSend {
     }
 
     fn send_inside(&mut self, core: &Core, stream: Fd) -> Step {
-        let wanted = self.wanted(BYTES_A_TURN);
+        let wanted = self.wanted(FILE_BYTES_A_CALL);
         match core.send_file(stream, self.fd, self.offset, wanted) {
             Ok(0) => Step::Ended,
             Ok(count) => {
