@@ -235,10 +235,13 @@ fn every_descriptor_is_closed_on_exec() {
     let client = driver.connect(&address, &ConnectOptions::default()).expect("the listener is there");
     let (server, _) = eventually(&mut driver, |driver| driver.accept(listener));
     let file = nameless_file(&mut driver, b"");
-    for fd in [listener, client, server, file] {
+    let datagrams = driver.bind_datagram(&Address::loopback(0), &DatagramOptions::default());
+    let datagrams = datagrams.expect("a free port");
+    for fd in [listener, client, server, file, datagrams] {
         let number = match driver.descriptors.get(fd.key()).expect("it is open") {
             Descriptor::Socket(Socket::Listener(listener)) => listener.as_raw_fd(),
             Descriptor::Socket(Socket::Stream(stream)) => stream.as_raw_fd(),
+            Descriptor::Socket(Socket::Datagram(socket)) => socket.as_sock_ref().as_raw_fd(),
             Descriptor::File(file) => file.with_places().expect("it is a regular file").as_raw_fd(),
             other => unreachable!("{other:?} was not made here"),
         };
@@ -304,6 +307,10 @@ fn a_closed_descriptor_is_bad_in_every_call_and_silent() {
     assert_eq!(driver.set_option(client, SocketOption::NoDelay(true)), Err(bad));
     assert_eq!(driver.local_address(client), Err(bad));
     assert_eq!(driver.remote_address(client), Err(bad));
+    assert_eq!(driver.recv_from(client, &mut [0]), Err(bad));
+    assert_eq!(driver.recv_many(client, &mut [0], 1, &mut Vec::new()), Err(bad));
+    assert_eq!(driver.send_to(client, b"x", None), Err(bad));
+    assert_eq!(driver.send_many(client, &[]), Err(bad));
     let mut told = Vec::new();
     driver.poll(Some(Duration::from_millis(10)), &mut told).expect("a poll");
     assert!(told.iter().all(|event| event.fd != client), "{told:?}");
@@ -317,6 +324,16 @@ fn a_call_that_does_not_fit_the_socket_says_so() {
     assert_eq!(driver.accept(client).map_err(OsError::kind), Err(ErrorKind::InvalidInput));
     assert_eq!(driver.recv(listener, &mut [0]).map_err(OsError::kind), Err(ErrorKind::NotConnected));
     assert_eq!(driver.remote_address(listener).map_err(OsError::kind), Err(ErrorKind::NotConnected));
+
+    let unsupported = ErrorKind::Unsupported;
+    assert_eq!(driver.recv_from(client, &mut [0]).map_err(OsError::kind), Err(unsupported));
+    assert_eq!(driver.send_to(listener, b"x", None).map_err(OsError::kind), Err(unsupported));
+    let datagrams = driver.bind_datagram(&Address::loopback(0), &DatagramOptions::default());
+    let datagrams = datagrams.expect("a free port");
+    assert_eq!(driver.recv(datagrams, &mut [0]).map_err(OsError::kind), Err(unsupported));
+    assert_eq!(driver.send(datagrams, b"x").map_err(OsError::kind), Err(unsupported));
+    assert_eq!(driver.accept(datagrams).map_err(OsError::kind), Err(unsupported));
+    assert_eq!(driver.remote_address(datagrams).map_err(OsError::kind), Err(ErrorKind::NotConnected));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! loopback. Private fields are looked at in one place: the pair's check for leaks.
 
 mod bulk;
+mod datagrams;
 mod ends;
 mod files;
 mod handshake;

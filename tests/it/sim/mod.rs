@@ -1,5 +1,6 @@
 //! What only a simulated world can show.
 
+mod datagrams;
 mod determinism;
 mod faults;
 mod foreign;

@@ -102,3 +102,86 @@ fn header(part: &mut libc::iovec, name: *mut libc::c_void, length: libc::socklen
     header.msg_hdr.msg_iovlen = 1;
     header
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::thread;
+
+    use super::*;
+
+    /// Two sockets at the loopback; the second is connected to the first.
+    fn pair() -> (UdpSocket, UdpSocket) {
+        let [first, second] = [(); 2].map(|()| UdpSocket::bind(([127, 0, 0, 1], 0).into()));
+        let (first, second) = (first.expect("a free port"), second.expect("a free port"));
+        second.connect(first.local_addr().expect("it is bound")).expect("the loopback is there");
+        (first, second)
+    }
+
+    fn receive(
+        socket: &UdpSocket,
+        buffer: &mut [u8],
+        slot: usize,
+    ) -> io::Result<Vec<(usize, bool, SocketAddr)>> {
+        let mut told = Vec::new();
+        receive_datagrams(socket, buffer.chunks_exact_mut(slot), |length, truncated, source| {
+            told.push((length, truncated, source));
+        })?;
+        Ok(told)
+    }
+
+    #[test]
+    fn what_is_there_comes_in_one_call_each_in_its_slot() {
+        let (receiver, sender) = pair();
+        let source = sender.local_addr().expect("it is bound");
+        let sent = send_datagrams(&sender, &[(b"one", None), (b"", None), (b"three", None)]);
+        assert_eq!(sent.expect("the receiver is there"), 3);
+        let mut buffer = [0; 16];
+        let told = receive(&receiver, &mut buffer, 4).expect("datagrams are there");
+        assert_eq!(told, [(3, false, source), (0, false, source), (4, true, source)]);
+        assert_eq!(&buffer, b"one\0\0\0\0\0thre\0\0\0\0");
+        let nothing = receive(&receiver, &mut buffer, 4).expect_err("all were taken");
+        assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn each_datagram_goes_to_its_own_target() {
+        let (first, sender) = pair();
+        let (second, _) = pair();
+        let sender_of_both = UdpSocket::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let targets = [&first, &second].map(|socket| socket.local_addr().ok());
+        let sent = send_datagrams(&sender_of_both, &[(b"a", targets[0]), (b"bb", targets[1])]);
+        assert_eq!(sent.expect("both are there"), 2);
+        for (socket, length) in [(&first, 1), (&second, 2)] {
+            let told = receive(socket, &mut [0; 8], 8).expect("it has one");
+            assert_eq!(told.iter().map(|(length, ..)| *length).collect::<Vec<_>>(), [length]);
+        }
+        drop(sender);
+    }
+
+    #[test]
+    fn a_refused_datagram_ends_the_count_unless_it_is_the_first() {
+        let (_receiver, sender) = pair();
+        let too_large = vec![0; 70_000];
+        assert_eq!(send_datagrams(&sender, &[(b"fits", None), (&too_large, None)]).ok(), Some(1));
+        let refused = send_datagrams(&sender, &[(&too_large, None)]).expect_err("it is too large");
+        assert_eq!(refused.raw_os_error(), Some(libc::EMSGSIZE));
+    }
+
+    /// R154: the kernel tells what an earlier datagram has caused, by either call, and once.
+    #[test]
+    fn a_refusal_by_the_peer_is_told_once() {
+        let (receiver, sender) = pair();
+        drop(receiver);
+        sender.send(b"is anybody there?").expect("it is not known yet");
+        let refused = loop {
+            match receive(&sender, &mut [0; 8], 8) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::yield_now(),
+                outcome => break outcome.expect_err("nobody is there"),
+            }
+        };
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        let nothing = receive(&sender, &mut [0; 8], 8).expect_err("it was told");
+        assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+    }
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use twinloop::driver::{ConnectOptions, Fd, Half, ListenOptions, OsError, Readiness, SocketOption};
 use twinloop::{Address, Moment};
 
-use super::super::{Kernel, Packet, Poller};
+use super::super::{Kernel, Packet, Poller, Route};
 
 /// The two hosts, as indexes.
 pub(super) const A: usize = 0;
@@ -227,8 +227,11 @@ impl Pair {
             self.kernels[host].take_packets(&mut packets);
             self.packets[host] += packets.len();
             for packet in packets.drain(..) {
-                let is_looped = packet.destination.ip() == ip(host) || packet.destination.ip().is_loopback();
-                let to = if is_looped { host } else { 1 - host };
+                let to = match packet.route() {
+                    Route::Back => host,
+                    Route::To(to) if to == ip(host) => host,
+                    Route::To(_) | Route::Others => 1 - host,
+                };
                 let copies = match (self.fate)(host, &packet) {
                     Fate::Pass => 1,
                     Fate::Twice => 2,
@@ -302,6 +305,7 @@ impl Pair {
             assert_eq!(kernel.connections.len(), 0, "connections are left");
             assert!(kernel.by_ends.is_empty(), "ends are left");
             assert!(kernel.listeners.is_empty(), "listeners are left");
+            assert!(kernel.datagrams.is_empty(), "datagram sockets are left");
             assert!(kernel.timers.is_empty(), "timers are left");
             let is_idle = |poller: &Poller| poller.edges.is_empty() && poller.watched == 0;
             assert!(kernel.pollers.iter().all(is_idle), "edges of closed descriptors are left");
