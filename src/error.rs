@@ -73,7 +73,7 @@ pub enum ErrorKind {
     Closed,
     /// The direction of writing was shut down before.
     ShutDown,
-    /// Another read is pending on the same stream.
+    /// Another read is pending on the same stream, or a handler receives the datagrams of this socket.
     Busy,
     /// The process or the system has no descriptor, or no memory, for one more. Trying later may succeed.
     TooManyOpen,

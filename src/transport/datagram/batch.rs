@@ -142,12 +142,11 @@ impl Future for ReceiveMany<'_> {
         let DatagramBatch { bytes, slot, received } = &mut **batch;
         received.clear();
         let room = bytes.len().min(*slot * DATAGRAMS_A_TURN);
-        let polled = turn.poll(
+        turn.poll(
             context,
             |core, fd| core.recv_many(fd, &mut bytes[..room], *slot, received).map(|()| received.len()),
             |count| *count,
-        );
-        polled
+        )
     }
 }
 

@@ -37,10 +37,11 @@ impl Kernel {
     /// Whether a socket may not be bound to `address` because of another one (`inet_rcv_saddr_equal`).
     fn is_datagram_place_taken(&self, address: SocketAddr, options: &Options) -> bool {
         self.datagram_sockets(address.port()).any(|(_, other)| {
-            overlap((address.ip(), options.only_v6), (other.local.ip(), other.options.only_v6))
+            let both_agree = options.reuse_address && other.options.reuse_address
+                || options.reuse_port && other.options.reuse_port;
+            !both_agree
                 && !options.is_apart_from(&other.options)
-                && !(options.reuse_address && other.options.reuse_address)
-                && !(options.reuse_port && other.options.reuse_port)
+                && overlap((address.ip(), options.only_v6), (other.local.ip(), other.options.only_v6))
         })
     }
 
