@@ -9,7 +9,8 @@ use super::support::{clog, drain, kind, pattern, poll_once, settle, turns};
 use twinloop::driver::{ConnectOptions, Half, ListenOptions};
 use twinloop::transport::{connect_with, create_fifo, remove_file};
 use twinloop::{
-    Address, ErrorKind, Operation, StreamServer, StreamTransport, TransportError, connect, spawn,
+    Address, DatagramTransport, ErrorKind, Operation, StreamServer, StreamTransport, TransportError, connect,
+    spawn,
 };
 
 /// A path that no other case has, nor another run of the tests.
@@ -320,6 +321,60 @@ fn a_connection_to_nobody_is_refused() {
         assert_eq!((error.kind(), error.code()), (ErrorKind::Os(io::ErrorKind::NotFound), Some(2)));
         assert_eq!(error.address(), Some(at(&path)));
         assert!(Address::unix("/".repeat(108)).is_err());
+        Ok(())
+    });
+}
+
+/// Datagrams go by path too: with boundaries, sources and batches, and the path goes with its transport.
+#[test]
+fn datagrams_go_by_path() {
+    run(|| async {
+        let (path, own) = (at(&fresh_path("mailbox")), at(&fresh_path("sender")));
+        for _ in 0..2 {
+            let server = DatagramTransport::bind(path)?;
+            let client = DatagramTransport::bind(own)?;
+            assert_eq!(kind(DatagramTransport::bind(path)), ErrorKind::Os(io::ErrorKind::AddrInUse));
+            for text in ["one", "", "three"] {
+                client.send_to(text.as_bytes(), path).await?;
+            }
+            for text in ["one", "", "three"] {
+                let mut buffer = [0; 16];
+                let received = server.recv_from(&mut buffer).await?;
+                assert_eq!((&buffer[..received.length], received.source), (text.as_bytes(), own));
+            }
+            server.send_to(b"answer", own).await?;
+            assert_eq!(client.recv_from(&mut [0; 16]).await?.length, 6);
+        }
+        let nobody = DatagramTransport::bind(Address::UNNAMED)?;
+        assert_eq!(kind(nobody.send_to(b"x", path).await), ErrorKind::Os(io::ErrorKind::NotFound));
+        Ok(())
+    });
+}
+
+/// Nothing of what is sent by path is lost: a sender waits while the receiver's queue is full.
+#[test]
+fn a_datagram_to_a_full_queue_waits_for_room() {
+    run(|| async {
+        const COUNT: u32 = 2000;
+        let server = DatagramTransport::bind(at(&fresh_path("mailbox")))?;
+        let client = DatagramTransport::connect(server.local_address())?;
+        assert_eq!(
+            (client.local_address(), client.remote_address()),
+            (Address::UNNAMED, Some(server.local_address()))
+        );
+        let sending = spawn(async move {
+            for number in 0..COUNT {
+                client.send(&number.to_le_bytes()).await?;
+            }
+            Ok::<_, TransportError>(())
+        });
+        settle().await;
+        for number in 0..COUNT {
+            let mut buffer = [0; 4];
+            assert_eq!(server.recv_from(&mut buffer).await?.source, Address::UNNAMED);
+            assert_eq!(u32::from_le_bytes(buffer), number);
+        }
+        sending.await??;
         Ok(())
     });
 }

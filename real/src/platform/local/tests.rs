@@ -12,9 +12,7 @@ use mio::Interest;
 use rustix::fs::OFlags;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use twinloop::Address;
-use twinloop::driver::{
-    ConnectOptions, DatagramOptions, Driver, Event, Fd, ListenOptions, OsError, Readiness, Standard,
-};
+use twinloop::driver::{ConnectOptions, DatagramOptions, Driver, Fd, ListenOptions, OsError, Standard};
 use twinloop::table::Key;
 
 use super::standard::StandardStream;
@@ -170,6 +168,8 @@ fn datagrams_to_nobody_are_refused() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_queue_tells_its_connected_senders_of_room() {
+    use twinloop::driver::{Event, Readiness};
+
     let folder = Folder::new("full");
     let (mut driver, options) = (driver(), DatagramOptions::default());
     let server = driver.bind_datagram(&folder.at("server"), &options).expect("the path is free");
