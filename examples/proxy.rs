@@ -63,7 +63,8 @@ fn build(sim: &mut Sim) {
         let said = stream.read_to_end(usize::MAX).await?;
         stream.write(format!("{} {:x}", said.len(), checksum(&said)).as_bytes()).await?;
         stream.shutdown().await?;
-        Ok(sleep(Duration::from_secs(3_000)).await)
+        sleep(Duration::from_secs(3_000)).await;
+        Ok(())
     });
     let proxy = sim.host("proxy", 8000, |address| serve_all(address, "server:80".to_owned()));
     sim.links(LinkFaults::default().loss(0.01));

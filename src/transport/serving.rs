@@ -193,10 +193,12 @@ impl Serving {
     /// use std::time::Duration;
     /// use twinloop::{Address, StreamServer, connect, sleep, timeout};
     ///
-    /// let server = StreamServer::listen(Address::loopback(0))?;
-    /// let client = connect(server.local_address());
-    /// let serving = server.serve(|_stream| sleep(Duration::from_secs(3600)));
-    /// let client = client.await?;
+    /// let serving = StreamServer::listen(Address::loopback(0))?.serve(|stream| async move {
+    ///     let _ = stream.write(b"wait").await;
+    ///     sleep(Duration::from_secs(3600)).await;
+    /// });
+    /// let client = connect(serving.local_address()).await?;
+    /// client.read_exactly(&mut [0; 4]).await?;
     /// assert!(timeout(Duration::from_secs(5), serving.close()).await.is_err());
     /// assert_eq!(client.read_to_end(100).await?, b"");
     /// # Ok(()) });
@@ -374,9 +376,8 @@ impl Handlers {
             let task = self.running.borrow_mut().get_mut(key).and_then(Option::take);
             let cancelled = task.map(JoinHandle::cancel);
             // Cancelling drops no future before the next turn, unless it has begun nothing.
-            match self.running.borrow_mut().get_mut(key) {
-                Some(running) => *running = cancelled,
-                None => {}
+            if let Some(running) = self.running.borrow_mut().get_mut(key) {
+                *running = cancelled;
             }
         }
     }
