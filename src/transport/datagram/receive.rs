@@ -80,9 +80,11 @@ impl Future for Receive<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Receive { turn, buffer, from_peer } = &mut *self;
-        let socket = turn.transport.resolve().1;
-        if *from_peer && socket.peer.is_none() {
-            return Poll::Ready(Err(socket.receive_error(NOT_CONNECTED)));
+        if *from_peer {
+            let (_, socket) = turn.transport.resolve();
+            if socket.peer.is_none() {
+                return Poll::Ready(Err(socket.receive_error(NOT_CONNECTED)));
+            }
         }
         turn.poll(context, |core, fd| core.recv_from(fd, buffer), |_| 1)
     }
@@ -212,7 +214,7 @@ impl ReceiveSide {
 fn receive_ready(handle: &Handle, word: usize) {
     let core = handle.core();
     let Some(socket) = core.object::<Socket>(Key::from_word(word)) else { return };
-    handle.remove_reader(socket.fd);
+    core.unwatch(socket.fd, Interest::Read);
     socket.receive.borrow_mut().watching = false;
     socket.receivers.wake_first(&core);
 }
