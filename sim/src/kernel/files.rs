@@ -7,13 +7,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
-use twinloop::driver::{Fd, FileOptions, OsError};
+use twinloop::driver::{Fd, FileOptions, Half, OsError};
 
-use super::errno::{EACCES, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, ENOTDIR, ENXIO, EPERM};
+use super::errno::{EACCES, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, ENOTDIR, EPERM};
+use super::local::Local;
 use super::{Kernel, Socket};
 
 /// What sendfile(2) carries at a time: the pipe inside of it holds no more.
@@ -48,7 +49,13 @@ impl Kernel {
 
     pub(crate) fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
         if self.has_node(&absolute(path)) {
-            return Err(ENXIO);
+            // A FIFO is opened, and a socket is not.
+            let end = match (options.read, options.write) {
+                (true, true) => Half::Both,
+                (false, true) => Half::Write,
+                (_, false) => Half::Read,
+            };
+            return self.open_fifo(path, end, false);
         }
         let file = self.files.open(&absolute(path), options)?;
         Ok(self.open(Socket::File(file)))
@@ -62,11 +69,17 @@ impl Kernel {
     }
 
     pub(crate) fn file_length(&self, fd: Fd) -> Result<u64, OsError> {
+        if self.is_pipe(fd)? {
+            return Ok(0);
+        }
         let contents = self.file_of(fd)?.contents.as_ref();
         Ok(contents.map_or(0, |contents| contents.borrow().len() as u64))
     }
 
-    pub(crate) fn read_file_at(&self, fd: Fd, offset: u64, buffer: &mut [u8]) -> Result<usize, OsError> {
+    pub(crate) fn read_file_at(&mut self, fd: Fd, offset: u64, buffer: &mut [u8]) -> Result<usize, OsError> {
+        if self.is_pipe(fd)? {
+            return self.recv(fd, buffer);
+        }
         let contents = self.file_of(fd)?.to_read()?.borrow();
         let part = part(&contents, offset, buffer.len());
         buffer[..part.len()].copy_from_slice(part);
@@ -74,6 +87,9 @@ impl Kernel {
     }
 
     pub(crate) fn write_file_at(&mut self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<usize, OsError> {
+        if self.is_pipe(fd)? {
+            return self.send_local(fd, &[IoSlice::new(bytes)]);
+        }
         let mut contents = self.file_of(fd)?.to_write(OsError::BAD_DESCRIPTOR)?.borrow_mut();
         let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= LENGTH_MAX).ok_or(EFBIG)?;
         let (start, end) = (offset as usize, end as usize);
@@ -99,6 +115,11 @@ impl Kernel {
         let file = self.file_of(fd).map_err(|_| REFUSED)?;
         let contents = file.to_read().ok().filter(|_| file.sendable).ok_or(REFUSED)?.borrow();
         Ok(part(&contents, offset, count.min(SENT_AT_A_TIME)).to_vec())
+    }
+
+    /// Whether a file is the end of a FIFO, which has no offsets.
+    fn is_pipe(&self, fd: Fd) -> Result<bool, OsError> {
+        Ok(matches!(self.socket(fd)?, Socket::Local(Local::Pipe(_))))
     }
 
     fn file_of(&self, fd: Fd) -> Result<&OpenFile, OsError> {

@@ -18,6 +18,7 @@ mod descriptors;
 mod event;
 mod eyeballs;
 mod fairness;
+mod fifos;
 mod files;
 mod interval;
 mod lock;

@@ -340,7 +340,7 @@ fn a_file_that_was_sent_says_so_after_the_stream_was_dropped() {
 /// R107: a large file is handed over in parts, and gives way to everything else in between.
 #[test]
 fn a_large_file_gives_way() {
-    const TOTAL: usize = 1_500_000;
+    const TOTAL: usize = 6_000_000;
     run(|| async {
         let (stream, peer) = pair().await?;
         let file = file_with(pattern(TOTAL))?;
@@ -350,7 +350,8 @@ fn a_large_file_gives_way() {
         let mut before = 0;
         while poll_once(&mut sending).await.is_pending() {
             let sent = sending.sent();
-            assert!(sent - before <= 512 << 10, "{} bytes were sent within one turn", sent - before);
+            // What a turn may move, and one call more for a file.
+            assert!(sent - before <= (256 + 1024) << 10, "{} bytes were sent within one turn", sent - before);
             before = sent;
             turns(1).await;
         }

@@ -29,7 +29,7 @@ fn create(kernel: &mut Kernel, path: &str) -> Result<Fd, OsError> {
     kernel.open_file(Path::new(path), &FileOptions::create())
 }
 
-fn read(kernel: &Kernel, file: Fd) -> Vec<u8> {
+fn read(kernel: &mut Kernel, file: Fd) -> Vec<u8> {
     let mut buffer = [0; 100];
     let count = kernel.read_file_at(file, 0, &mut buffer).expect("it is open to be read");
     buffer[..count].to_vec()
@@ -40,7 +40,7 @@ fn a_path_is_what_it_leads_to() {
     let mut kernel = host();
     for path in ["/www/index.html", "www/index.html", "/www/./index.html", "/www/../../www/x/../index.html"] {
         let file = open(&mut kernel, path).expect(path);
-        assert_eq!(read(&kernel, file), b"hello world", "{path}");
+        assert_eq!(read(&mut kernel, file), b"hello world", "{path}");
     }
 }
 
@@ -106,7 +106,7 @@ fn files_survive_a_crash_and_descriptors_do_not() {
     kernel.crash();
     assert_eq!(kernel.read_file_at(file, 0, &mut [0]), Err(OsError::BAD_DESCRIPTOR));
     let file = open(&mut kernel, "/var/state").expect("it was kept");
-    assert_eq!(read(&kernel, file), b"kept");
+    assert_eq!(read(&mut kernel, file), b"kept");
 }
 
 #[test]
