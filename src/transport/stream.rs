@@ -28,7 +28,7 @@ use crate::{Address, ErrorKind, Handle, Operation, TransportError};
 /// A stream of which nothing is unread has no receive buffer; a receive borrows one of 16 KiB that all streams of the
 /// dispatcher share. A read that looks for something keeps what has come until it is whole, in at most four times that
 /// plus 64 KiB: its limit is what bounds the memory that a peer can make it take. What is consumed is given back. Without a
-/// buffer, a stream has some 600 bytes beside what the kernel keeps of it.
+/// buffer, a stream has some 500 bytes beside what the kernel keeps of it.
 pub struct StreamTransport {
     handle: Handle,
     key: Key,
