@@ -135,6 +135,13 @@ impl StreamServer {
         Ok((self.handle, server.fd))
     }
 
+    /// As [`close`](Self::close), also from destructors: a dispatcher that closes may have taken the server already.
+    pub(super) fn close_if_there(&self) {
+        let Some(core) = self.handle.try_core() else { return };
+        let Some(server) = core.object::<Server>(self.key) else { return };
+        server.close(&core);
+    }
+
     fn resolve(&self) -> (Rc<Core>, Rc<Server>) {
         let core = self.handle.core();
         let server = core.object(self.key).expect("a server is kept for as long as its owner lives");
@@ -144,10 +151,10 @@ impl StreamServer {
 
 impl Drop for StreamServer {
     fn drop(&mut self) {
-        let Some(core) = self.handle.try_core() else { return };
-        let Some(server) = core.object::<Server>(self.key) else { return };
-        server.close(&core);
-        core.remove_object(self.key);
+        self.close_if_there();
+        if let Some(core) = self.handle.try_core() {
+            core.remove_object(self.key);
+        }
     }
 }
 

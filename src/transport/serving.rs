@@ -49,8 +49,18 @@ impl ServeOptions {
     }
 
     /// These options with [`back_off_min`](ServeOptions::back_off_min) and [`back_off_max`](ServeOptions::back_off_max).
+    /// With [`Duration::MAX`] for both, only the end of a handler has the server try again.
+    ///
+    /// # Panics
+    ///
+    /// If `min` is zero, or more than `max`.
     #[must_use]
     pub fn back_off(mut self, min: Duration, max: Duration) -> Self {
+        assert!(!min.is_zero(), "a server that backs off for no time spins: give it a pause");
+        assert!(
+            min <= max,
+            "a back-off grows from its least, {min:?}, to its most, {max:?}: give the smaller one first"
+        );
         (self.back_off_min, self.back_off_max) = (min, max);
         self
     }
@@ -314,7 +324,7 @@ where
             Err(error) if error.kind() == ErrorKind::TooManyOpen => {
                 drop(permit);
                 handlers.back_off(error, back_off).await;
-                back_off = (back_off * 2).min(handlers.options.back_off_max);
+                back_off = back_off.saturating_mul(2).min(handlers.options.back_off_max);
             }
             Err(error) if error.kind() == ErrorKind::Closed => return Ok(()),
             Err(error) => return Err(error),
@@ -364,7 +374,7 @@ async fn contained(handling: impl Future<Output = ()>, ending: &Ending) {
 impl Handlers {
     fn stop(&self) {
         // The address is free with the call; nobody but the acceptor waits to be told.
-        drop(self.server.close());
+        self.server.close_if_there();
         let acceptor = self.acceptor.take();
         // It may wait for the limit, or back off.
         self.acceptor.replace(acceptor.map(JoinHandle::cancel));
@@ -375,7 +385,7 @@ impl Handlers {
         for key in keys {
             let task = self.running.borrow_mut().get_mut(key).and_then(Option::take);
             let cancelled = task.map(JoinHandle::cancel);
-            // Cancelling drops no future before the next turn, unless it has begun nothing.
+            // A task that was gone at once has taken its entry along; one that is being polled goes after that.
             if let Some(running) = self.running.borrow_mut().get_mut(key) {
                 *running = cancelled;
             }

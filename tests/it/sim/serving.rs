@@ -1,9 +1,11 @@
 //! Servers in handler mode where it takes a simulated world to see it: no descriptor left, and the times of the back-off.
 
+use std::any::Any;
 use std::time::Duration;
 
 use twinloop::{
-    ErrorKind, Moment, ServeOptions, StreamServer, connect, join_all, now, sleep, spawn, timeout,
+    Address, AsyncQueue, ErrorKind, Moment, ServeOptions, StreamServer, connect, join_all, now, sleep, spawn,
+    timeout,
 };
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::Telling;
@@ -84,6 +86,52 @@ fn the_back_off_doubles_up_to_its_bound() {
             Ok(())
         });
         sim.host_faults("server", HostFaults::default().descriptors(1));
+    });
+    assert_passed(&report);
+}
+
+/// R138: without a bound the end of a handler alone has a server try again, as often as it is refused.
+#[test]
+fn a_back_off_without_a_bound_waits_for_the_handlers() {
+    let report = run(|sim| {
+        let address = sim.host("server", 7, |address| async move {
+            let options = ServeOptions::default().back_off(Duration::MAX, Duration::MAX);
+            let serving = StreamServer::listen(address)?.serve_with(&options, |stream| async move {
+                let _ended = stream.read(&mut [0]).await;
+            });
+            sleep(ms(5_000)).await;
+            // After each of the four connections there was nothing left for one more.
+            assert_eq!((serving.connections(), serving.refusals()), (0, 4));
+            serving.close().await?;
+            Ok(())
+        });
+        for client in 0..4 {
+            sim.client(&format!("client {client}"), move || async move {
+                let client = connect(address).await?;
+                assert_eq!(timeout(ms(100), client.read(&mut [0])).await.ok(), None);
+                client.shutdown().await?;
+                assert_eq!(client.read(&mut [0]).await?, 0);
+                Ok(())
+            });
+        }
+        // The listener and one connection.
+        sim.host_faults("server", HostFaults::default().descriptors(2));
+    });
+    assert_passed(&report);
+}
+
+/// R140: a dispatcher that closes may meet the listener, what holds the `Serving`, and the handlers' state in any order.
+#[test]
+fn a_serving_that_is_left_to_its_dispatcher_goes_with_it() {
+    let report = run(|sim| {
+        sim.client("server", || async move {
+            let server = StreamServer::listen(Address::loopback(0))?;
+            // Made between the two others, and kept by what is in it.
+            let holder = AsyncQueue::<Box<dyn Any>>::unbounded();
+            let left = (server.serve(|_stream| async {}), holder.clone());
+            assert!(holder.try_push_back(Box::new(left)).is_ok(), "it has no bound");
+            Ok(())
+        });
     });
     assert_passed(&report);
 }
