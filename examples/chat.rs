@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
-use twinloop::{Address, BroadcastQueue, Either, StreamServer, StreamTransport, connect, race, sleep};
+use twinloop::{Address, BroadcastQueue, Either, StreamServer, StreamTransport};
+use twinloop::{connect, race, sleep, timeout};
 use twinloop_sim::cli::{Cli, Exit};
 use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
 
@@ -15,6 +16,8 @@ use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
 const LINE_MAX: usize = 2_000;
 /// Someone may have so many lines unread, beside what the kernel keeps for it.
 const UNREAD_MAX: usize = 256;
+/// And so long the kernel may have no room for one more.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 type Ended = Result<(), Box<dyn Error>>;
 
@@ -40,7 +43,7 @@ async fn attend(stream: &StreamTransport, name: &str, room: &BroadcastQueue<Rc<s
     let mut said = room.subscribe();
     let listening = async {
         while let Some(line) = said.next().await? {
-            stream.write(line.as_bytes()).await?;
+            timeout(PATIENCE, stream.write(line.as_bytes())).await??;
         }
         Ok(())
     };
@@ -54,18 +57,19 @@ async fn attend(stream: &StreamTransport, name: &str, room: &BroadcastQueue<Rc<s
     ended
 }
 
-/// One speaks, three listen, and one came and never reads.
+/// One speaks, three listen, and one sleeps: it is put out before it wakes up, and nobody waits for it.
 fn build(sim: &mut Sim) {
     const LINES: usize = 1_000;
     let address = sim.host("server", 7, serve_all);
     sim.links(LinkFaults::default().jitter(Duration::from_millis(10)));
     sim.faults(HostFaults::default().short_read(0.1).short_write(0.1).late_event(0.1));
+    let listening = move || async move { timeout(PATIENCE * 5, listen(address, LINES)).await? };
     for number in 0..3 {
-        sim.client(&format!("listener {number}"), move || listen(address, LINES));
+        sim.client(&format!("listener {number}"), listening);
     }
     sim.client("sleeper", move || async move {
         let stream = connect(address).await?;
-        sleep(Duration::from_secs(60)).await;
+        sleep(PATIENCE * 6).await;
         let unread = stream.read_to_end(usize::MAX).await?;
         assert!(unread.len() < LINES * LINE_MAX / 2, "{} bytes were kept for the sleeper", unread.len());
         Ok(())
@@ -77,23 +81,20 @@ fn build(sim: &mut Sim) {
             let line = format!("{number:0>width$}\n", width = LINE_MAX / 2);
             stream.write(line.as_bytes()).await?;
             // Its own line comes back, like everyone's.
-            while !stream
-                .read_line(LINE_MAX)
-                .await?
-                .ok_or("the room has closed")?
-                .ends_with(line.trim().as_bytes())
-            {}
+            let is_own = |heard: Vec<u8>| heard.ends_with(line.trim().as_bytes());
+            while !is_own(stream.read_line(LINE_MAX).await?.ok_or("the room has closed")?) {}
         }
         Ok(())
     });
 }
 
-/// Hears every line, and each in its turn.
+/// Hears every line, each in its turn, and that the sleeper was put out.
 async fn listen(address: Address, lines: usize) -> Ended {
     let stream = connect(address).await?;
-    let mut next = 0;
-    while next < lines {
+    let (mut next, mut is_sleeper_out) = (0, false);
+    while next < lines || !is_sleeper_out {
         let line = String::from_utf8(stream.read_line(LINE_MAX).await?.ok_or("the listener was put out")?)?;
+        is_sleeper_out |= line.contains(" goes (");
         if let Some((_, said)) = line.split_once(": ") {
             assert_eq!(said.parse(), Ok(next), "a line was lost");
             next += 1;
@@ -106,7 +107,7 @@ fn serve(args: &[String]) -> Exit {
     let [address] = args else { return Exit::Usage };
     let address = address.parse::<Address>();
     let served = twinloop_real::run(async { serve_all(address?).await });
-    eprintln!("chat: {served:?}");
+    eprintln!("chat: {}", served.unwrap_or_else(|error| Err(error.into())).expect_err("nobody stops it"));
     Exit::CouldNotRun
 }
 
