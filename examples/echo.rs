@@ -61,7 +61,7 @@ fn serve(args: &[String]) -> Exit {
     let [address] = args else { return Exit::Usage };
     let address = address.parse::<Address>();
     let served = twinloop_real::run(async { Ok::<(), Box<dyn Error>>(serve_all(address?).await?) });
-    eprintln!("echo: {served:?}");
+    eprintln!("echo: {}", served.unwrap_or_else(|error| Err(error.into())).expect_err("nobody stops it"));
     Exit::CouldNotRun
 }
 

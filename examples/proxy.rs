@@ -5,7 +5,9 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use twinloop::{Address, StreamServer, StreamTransport, TransportError, connect, connect_to, join, sleep};
+use twinloop::{
+    Address, ErrorKind, StreamServer, StreamTransport, TransportError, connect, connect_to, join, sleep,
+};
 use twinloop_sim::cli::{Cli, Exit};
 use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
 
@@ -38,8 +40,11 @@ async fn forward(client: &StreamTransport, target: &str) -> Result<(), Transport
         }
         copied
     };
-    let (there, back) = join(direction(client, &upstream), direction(&upstream, client)).await;
-    there.and(back)
+    match join(direction(client, &upstream), direction(&upstream, client)).await {
+        // It was ended by the other direction, which alone knows why.
+        (Err(error), back) if error.kind() == ErrorKind::Closed => back,
+        (there, back) => there.and(back),
+    }
 }
 
 /// Carries bytes until the end of `from`, and the end too. Each part is written before the next is read.
@@ -94,7 +99,7 @@ fn serve(args: &[String]) -> Exit {
     let [address, target] = args else { return Exit::Usage };
     let (address, target) = (address.parse::<Address>(), target.clone());
     let served = twinloop_real::run(async { serve_all(address?, target).await });
-    eprintln!("proxy: {served:?}");
+    eprintln!("proxy: {}", served.unwrap_or_else(|error| Err(error.into())).expect_err("nobody stops it"));
     Exit::CouldNotRun
 }
 
