@@ -182,7 +182,7 @@ impl Server {
             }
             self.accepting.borrow_mut().budget.spend_one();
             match core.handle.accept(self.fd) {
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if is_of_one_connection(error) => {}
                 other => return other,
             }
         }
@@ -204,6 +204,19 @@ impl Server {
         let watched = core.watch(self.fd, Interest::Read, callback, place);
         watched.expect("a server's descriptor is read through the server alone");
     }
+}
+
+/// Whether an error is that of a connection which ended before it was accepted (accept(2)): the next one may be well.
+fn is_of_one_connection(error: OsError) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::TimedOut
+    )
 }
 
 /// There may be a connection: wakes the first who waits. Each accept that succeeds passes the wake on.

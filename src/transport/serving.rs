@@ -327,7 +327,11 @@ where
                 back_off = back_off.saturating_mul(2).min(handlers.options.back_off_max);
             }
             Err(error) if error.kind() == ErrorKind::Closed => return Ok(()),
-            Err(error) => return Err(error),
+            Err(error) => {
+                // Nobody will accept any more: clients are to be refused, and not to wait.
+                handlers.server.close_if_there();
+                return Err(error);
+            }
         }
     }
 }
