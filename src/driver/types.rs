@@ -209,8 +209,15 @@ impl OsError {
 
 impl From<io::Error> for OsError {
     fn from(error: io::Error) -> Self {
-        OsError { kind: error.kind(), code: error.raw_os_error() }
+        OsError { kind: nameable(error.kind()), code: error.raw_os_error() }
     }
+}
+
+/// What std has no public name for is `Other`: on every driver the same, and one can match on it.
+fn nameable(kind: io::ErrorKind) -> io::ErrorKind {
+    // No system gives this number, so that std can not know it.
+    let nameless = io::Error::from_raw_os_error(i32::MAX).kind();
+    if kind == nameless { io::ErrorKind::Other } else { kind }
 }
 
 impl From<OsError> for io::Error {
