@@ -123,7 +123,13 @@ mod probes {
         if let Some(count) = keep_alive.count {
             times = times.with_retries(count);
         }
-        socket.set_tcp_keepalive(&times)
+        let was_on = socket.keepalive()?;
+        let set = socket.set_tcp_keepalive(&times);
+        if set.is_err() && !was_on {
+            // It is switched on before its times are set: a refused option must not be half in force.
+            socket.set_keepalive(false)?;
+        }
+        set
     }
 
     /// The times that are in force, where the system tells them. Windows tells the count alone.

@@ -65,6 +65,20 @@ fn small_segments_go_out_at_once_unless_told_otherwise() {
     });
 }
 
+/// Probes with times that the system refuses stay off altogether.
+#[test]
+fn probes_that_are_refused_stay_off() {
+    run(|| async {
+        let (stream, _peer) = pair().await?;
+        // Twelve days, where systems that have a bound have one of some hours.
+        let too_long = KeepAlive::default().idle(Duration::from_secs(1 << 20));
+        if stream.set_keep_alive(Some(too_long)).is_err() {
+            assert_eq!(stream.keep_alive()?, None);
+        }
+        Ok(())
+    });
+}
+
 /// Probes are off, and have the system's times where nothing else was said; times are rounded up to whole seconds.
 #[test]
 fn probes_have_the_times_that_were_asked_for() {
