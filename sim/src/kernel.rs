@@ -207,7 +207,7 @@ impl Kernel {
             return Err(ENETUNREACH);
         }
         let local = match &options.local {
-            Some(local) => self.bind(ports::ip_of(local)?, &socket)?,
+            Some(local) => self.bind(ports::of_family(ports::ip_of(local)?, remote)?, &socket)?,
             None => SocketAddr::new(own, self.pick_connecting_port(own, remote)?),
         };
         let local = if local.ip().is_unspecified() { SocketAddr::new(own, local.port()) } else { local };

@@ -8,7 +8,7 @@ use twinloop::driver::OsError;
 use twinloop::table::Key;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::errno::{EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENETUNREACH};
+use super::errno::{EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH};
 use super::options::Options;
 use super::{Kernel, Listener};
 
@@ -120,6 +120,16 @@ impl Kernel {
 pub(super) fn ip_of(address: &Address) -> Result<SocketAddr, OsError> {
     let address = address.as_ip().ok_or(EINVAL)?;
     Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
+}
+
+/// `local`, if a socket that is to connect to `remote` can be bound to it.
+pub(super) fn of_family(local: SocketAddr, remote: SocketAddr) -> Result<SocketAddr, OsError> {
+    match (local, remote) {
+        (SocketAddr::V6(_), SocketAddr::V4(_)) => Err(EAFNOSUPPORT),
+        // An IPv4 address is too short for such a socket.
+        (SocketAddr::V4(_), SocketAddr::V6(_)) => Err(EINVAL),
+        _ => Ok(local),
+    }
 }
 
 /// Whether two sockets at one port would hear the same peers. Each is given with whether it takes IPv6 alone.

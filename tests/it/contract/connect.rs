@@ -81,6 +81,17 @@ fn a_local_address_is_bound_first() {
     });
 }
 
+/// A local address of the other family is refused before anything is sent.
+#[test]
+fn a_local_address_of_the_other_family_is_refused() {
+    run(|| async {
+        let server = StreamServer::listen(Address::loopback(0))?;
+        let options = ConnectOptions::default().local("[::1]:0".parse()?);
+        assert!(connect_with(server.local_address(), &options).await.is_err());
+        Ok(())
+    });
+}
+
 /// R129: a local port that listens already is an error, and not a panic.
 #[test]
 fn a_local_port_in_use_is_an_error() {
