@@ -510,6 +510,34 @@ impl FileOptions {
     pub fn create() -> FileOptions {
         FileOptions { write: true, create: true, truncate: true, ..FileOptions::default() }
     }
+
+    /// These options with [`read`](FileOptions::read).
+    #[must_use]
+    pub fn read(mut self, on: bool) -> Self {
+        self.read = on;
+        self
+    }
+
+    /// These options with [`write`](FileOptions::write).
+    #[must_use]
+    pub fn write(mut self, on: bool) -> Self {
+        self.write = on;
+        self
+    }
+
+    /// These options with [`create_new`](FileOptions::create_new).
+    #[must_use]
+    pub fn create_new(mut self, on: bool) -> Self {
+        self.create_new = on;
+        self
+    }
+
+    /// These options with [`truncate`](FileOptions::truncate).
+    #[must_use]
+    pub fn truncate(mut self, on: bool) -> Self {
+        self.truncate = on;
+        self
+    }
 }
 
 impl Default for FileOptions {

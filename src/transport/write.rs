@@ -36,7 +36,8 @@ impl StreamTransport {
     /// stops the writer.
     ///
     /// Dropping the future withdraws the write if none of its bytes has left yet; otherwise it is finished in the
-    /// background (R115). [`Write::detach`] leaves it queued in any case.
+    /// background, while the transport lives (R115). [`Write::detach`] leaves it queued in any case. Closing or dropping the
+    /// transport ends both where they are: [`shutdown`](Self::shutdown) first has everything sent.
     ///
     /// # Errors
     ///

@@ -48,6 +48,9 @@ impl Kernel {
     }
 
     pub(crate) fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
+        if path.as_os_str().is_empty() {
+            return Err(ENOENT);
+        }
         if self.has_node(&absolute(path)) {
             // A FIFO is opened, and a socket is not.
             let end = match (options.read, options.write) {

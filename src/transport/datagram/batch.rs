@@ -26,10 +26,12 @@ impl DatagramBatch {
     ///
     /// # Panics
     ///
-    /// If there is no room: both numbers must be above 0.
+    /// If there is no room: both numbers must be above 0, and their product a length.
     pub fn new(count: usize, slot: usize) -> DatagramBatch {
         assert!(count > 0 && slot > 0, "a batch needs room: give it at least one slot of at least one byte");
-        DatagramBatch { bytes: vec![0; count * slot], slot, received: Vec::with_capacity(count) }
+        let length =
+            count.checked_mul(slot).expect("a batch is kept in memory: give it fewer or smaller slots");
+        DatagramBatch { bytes: vec![0; length], slot, received: Vec::with_capacity(count) }
     }
 
     /// How many datagrams were received last.
