@@ -119,12 +119,17 @@ impl StreamServer {
     }
 
     /// As [`serve`](Self::serve), with options.
+    ///
+    /// # Panics
+    ///
+    /// As [`serve`](Self::serve), and if [`ServeOptions::connections_max`] is zero.
     #[track_caller]
     pub fn serve_with<H, F>(self, options: &ServeOptions, handler: H) -> Serving
     where
         H: Fn(StreamTransport) -> F + 'static,
         F: Future<Output = ()> + 'static,
     {
+        assert!(options.connections_max != Some(0), "nothing would ever be accepted: allow one connection");
         let local = self.local_address();
         let handlers = Shared::new(Handlers {
             limit: options.connections_max.map(AsyncSemaphore::new),
