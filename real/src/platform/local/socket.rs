@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 
 use mio::Interest;
 use mio::net::{UnixDatagram, UnixListener, UnixStream};
@@ -82,7 +83,7 @@ impl Listener {
     }
 
     pub(super) fn local_address(&self) -> io::Result<UnixAddress> {
-        Ok(name::from_system(rustix::net::getsockname(&self.socket)?))
+        own_address(&self.socket)
     }
 }
 
@@ -169,14 +170,11 @@ impl Stream {
     }
 
     pub(super) fn local_address(&self) -> io::Result<UnixAddress> {
-        Ok(name::from_system(rustix::net::getsockname(&self.socket)?))
+        own_address(&self.socket)
     }
 
     pub(super) fn remote_address(&self) -> io::Result<UnixAddress> {
-        match rustix::net::getpeername(&self.socket)? {
-            Some(address) => Ok(name::from_system(address)),
-            None => Ok(UnixAddress::UNNAMED),
-        }
+        peer_address(&self.socket)
     }
 }
 
@@ -234,11 +232,19 @@ impl Datagrams {
     }
 
     pub(super) fn local_address(&self) -> io::Result<UnixAddress> {
-        Ok(name::from_system(rustix::net::getsockname(&self.socket)?))
+        own_address(&self.socket)
     }
 
     pub(super) fn remote_address(&self) -> io::Result<UnixAddress> {
-        let peer = rustix::net::getpeername(&self.socket)?;
-        Ok(peer.map_or(UnixAddress::UNNAMED, name::from_system))
+        peer_address(&self.socket)
     }
+}
+
+fn own_address(socket: impl AsFd) -> io::Result<UnixAddress> {
+    Ok(name::from_system(rustix::net::getsockname(socket)?))
+}
+
+fn peer_address(socket: impl AsFd) -> io::Result<UnixAddress> {
+    let peer = rustix::net::getpeername(socket)?;
+    Ok(peer.map_or(UnixAddress::UNNAMED, name::from_system))
 }
