@@ -10,7 +10,7 @@ use std::time::Duration;
 use twinloop::{Address, BroadcastQueue, Either, StreamServer, StreamTransport};
 use twinloop::{connect, race, sleep, timeout};
 use twinloop_sim::cli::{Cli, Exit};
-use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
+use twinloop_sim::{Scenario, Sim};
 
 /// A line may be so long.
 const LINE_MAX: usize = 2_000;
@@ -61,8 +61,8 @@ async fn attend(stream: &StreamTransport, name: &str, room: &BroadcastQueue<Rc<s
 fn build(sim: &mut Sim) {
     const LINES: usize = 1_000;
     let address = sim.host("server", 7, serve_all);
-    sim.links(LinkFaults::default().jitter(Duration::from_millis(10)));
-    sim.faults(HostFaults::default().short_read(0.1).short_write(0.1).late_event(0.1));
+    sim.links().jitter(Duration::from_millis(10));
+    sim.faults().short_read(0.1).short_write(0.1).late_event(0.1);
     let listening = move || async move { timeout(PATIENCE * 5, listen(address, LINES)).await? };
     for number in 0..3 {
         sim.client(&format!("listener {number}"), listening);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use twinloop::{Address, StreamServer, StreamTransport, TransportError, connect};
 use twinloop_sim::cli::{Cli, Exit};
-use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
+use twinloop_sim::{Scenario, Sim};
 
 type Ended = Result<(), Box<dyn Error>>;
 
@@ -36,8 +36,8 @@ async fn echo(stream: &StreamTransport) -> Result<(), TransportError> {
 /// Three clients that each want their own bytes back.
 fn build(sim: &mut Sim) {
     let address = sim.host("server", 7, |address| async move { Ok(serve_all(address).await?) });
-    sim.links(LinkFaults::default().loss(0.05));
-    sim.faults(HostFaults::default().short_read(0.2).short_write(0.2).spurious(0.1).late_event(0.1));
+    sim.links().loss(0.05);
+    sim.faults().short_read(0.2).short_write(0.2).spurious(0.1).late_event(0.1);
     for client in 0..3 {
         sim.client(&format!("client {client}"), move || converse(address, client));
     }

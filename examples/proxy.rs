@@ -9,7 +9,7 @@ use twinloop::{
     Address, ErrorKind, StreamServer, StreamTransport, TransportError, connect, connect_to, join, sleep,
 };
 use twinloop_sim::cli::{Cli, Exit};
-use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
+use twinloop_sim::{Scenario, Sim};
 
 /// All that the proxy keeps of a direction: what it has read and not written yet.
 const PART: usize = 16 * 1024;
@@ -72,8 +72,8 @@ fn build(sim: &mut Sim) {
         Ok(())
     });
     let proxy = sim.host("proxy", 8000, |address| serve_all(address, "server:80".to_owned()));
-    sim.links(LinkFaults::default().loss(0.01));
-    sim.faults(HostFaults::default().short_read(0.1).short_write(0.1).spurious(0.05));
+    sim.links().loss(0.01);
+    sim.faults().short_read(0.1).short_write(0.1).spurious(0.05);
     sim.client("client", move || async move {
         let said: Vec<u8> = (0..SAID as u32).map(|at| (at % 251) as u8).collect();
         let stream = connect(proxy).await?;

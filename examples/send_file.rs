@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use twinloop::{Address, ErrorKind, File, StreamServer, StreamTransport, connect};
 use twinloop_sim::cli::{Cli, Exit};
-use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
+use twinloop_sim::{Scenario, Sim};
 
 const HEAD_MAX: usize = 8 * 1024;
 type Ended = Result<(), Box<dyn Error>>;
@@ -84,8 +84,8 @@ fn build(sim: &mut Sim) {
     let address =
         sim.host("server", 80, |address| async move { serve_all(address, PathBuf::from("/www")).await });
     sim.file("server", "/www/page", page.clone());
-    sim.links(LinkFaults::default().loss(0.02));
-    sim.faults(HostFaults::default().short_read(0.1).short_write(0.1).spurious(0.05));
+    sim.links().loss(0.02);
+    sim.faults().short_read(0.1).short_write(0.1).spurious(0.05);
     sim.client("client", move || fetch(address, page.clone()));
 }
 

@@ -44,6 +44,7 @@ mod sim;
 mod small;
 mod state;
 pub mod story;
+mod units;
 mod verdict;
 mod world;
 
@@ -55,4 +56,5 @@ pub use scenario::Scenario;
 pub use script::At;
 pub use sim::Sim;
 pub use small::{run, run_pair, run_world};
+pub use units::Units;
 pub use verdict::{Report, Verdict};

@@ -107,6 +107,7 @@ pub(crate) mod item {
     pub(crate) const LATE: u8 = 73;
     pub(crate) const RESOLVED: u8 = 74;
     pub(crate) const NAMED: u8 = 75;
+    pub(crate) const CHANGED: u8 = 76;
     pub(crate) const WRITTEN: u8 = 80;
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::Sim;
 use crate::fabric::HostIndex;
-use crate::fault::CutWays;
+use crate::fault::{CutWays, HostFaults, LinkFaults};
 use crate::names::{Answer, NameFailure};
 
 /// One step of the script.
@@ -22,6 +22,8 @@ pub(crate) enum Act {
     Heal { a: HostIndex, b: HostIndex },
     Reset { host: HostIndex },
     Name { name: String, answer: Answer },
+    Link { from: HostIndex, to: HostIndex, both_ways: bool, faults: Box<LinkFaults> },
+    Host { host: HostIndex, faults: Box<HostFaults> },
 }
 
 /// What is to happen at a time, from [`Sim::at`]. Steps at one time happen in the order in which they were written.
@@ -34,7 +36,18 @@ pub struct At<'a> {
     pub(crate) at: Duration,
 }
 
-impl At<'_> {
+impl Act {
+    /// Whether from then on something is drawn in each period.
+    pub(crate) fn draws_faults(&self) -> bool {
+        match self {
+            Act::Link { faults, .. } => faults.draws_cuts(),
+            Act::Host { faults, .. } => faults.draws_crashes(),
+            _ => false,
+        }
+    }
+}
+
+impl<'a> At<'a> {
     /// The host is gone without a word, until it is restarted.
     pub fn crash(self, host: &str) -> Self {
         let host = self.sim.index(host);
@@ -69,6 +82,27 @@ impl At<'_> {
         self.step(Act::Reset { host })
     }
 
+    /// The link between `a` and `b` behaves so from then on, in both directions: as from the beginning, and what is changed
+    /// here.
+    pub fn link(self, a: &str, b: &str) -> &'a mut LinkFaults {
+        self.change_link(a, b, true)
+    }
+
+    /// As [`At::link`], for one direction.
+    pub fn one_way(self, from: &str, to: &str) -> &'a mut LinkFaults {
+        self.change_link(from, to, false)
+    }
+
+    /// The host behaves so from then on: as from the beginning, and what is changed here.
+    pub fn host_faults(self, host: &str) -> &'a mut HostFaults {
+        let host = self.sim.index(host);
+        let faults = Box::new(self.sim.faults_of(host).clone());
+        match self.push(Act::Host { host, faults }) {
+            Act::Host { faults, .. } => faults,
+            _ => unreachable!("it was pushed above"),
+        }
+    }
+
     /// Lookups of `name` are answered by `addresses`, as [`Sim::name`] says it from the beginning.
     pub fn name(self, name: &str, addresses: impl IntoIterator<Item: Into<IpAddr>>) -> Self {
         let answer = Ok(addresses.into_iter().map(Into::into).collect());
@@ -85,9 +119,23 @@ impl At<'_> {
         self.step(Act::Cut { from, to, ways })
     }
 
+    fn change_link(self, from: &str, to: &str, both_ways: bool) -> &'a mut LinkFaults {
+        let (from, to) = (self.sim.index(from), self.sim.index(to));
+        let faults = Box::new(self.sim.faults_between(from, to).clone());
+        match self.push(Act::Link { from, to, both_ways, faults }) {
+            Act::Link { faults, .. } => faults,
+            _ => unreachable!("it was pushed above"),
+        }
+    }
+
     fn step(self, act: Act) -> Self {
-        let at = self.at;
-        self.sim.script.push(Step { at, act });
+        self.sim.script.push(Step { at: self.at, act });
         self
+    }
+
+    fn push(self, act: Act) -> &'a mut Act {
+        let script = &mut self.sim.script;
+        script.push(Step { at: self.at, act });
+        &mut script.last_mut().expect("it was pushed above").act
     }
 }

@@ -38,10 +38,10 @@ type Check = Box<dyn FnOnce() -> Result<(), String>>;
 /// use twinloop::{StreamServer, connect};
 /// use twinloop_sim::choice::Choices;
 /// use twinloop_sim::story::Telling;
-/// use twinloop_sim::{LinkFaults, Scenario};
+/// use twinloop_sim::{Scenario, Units};
 ///
 /// let scenario = Scenario::new("greeting", "a greeting over a slow link", |sim| {
-///     sim.links(LinkFaults::default().latency(Duration::from_millis(30)));
+///     sim.links().latency(30.ms());
 ///     let address = sim.host("server", 7, |address| async move {
 ///         let server = StreamServer::listen(address)?;
 ///         loop {
@@ -56,7 +56,7 @@ type Check = Box<dyn FnOnce() -> Result<(), String>>;
 /// });
 /// let report = scenario.run(&Choices::Seeded(1), Telling::Silent);
 /// assert!(report.verdict.is_passed());
-/// assert!(report.virtual_time >= Duration::from_millis(90));
+/// assert!(report.virtual_time >= 90.ms());
 /// ```
 pub struct Sim {
     chooser: Chooser,
@@ -65,7 +65,7 @@ pub struct Sim {
     host_faults: HostFaults,
     own_host_faults: Vec<(HostIndex, HostFaults)>,
     link_faults: LinkFaults,
-    own_link_faults: Vec<(HostIndex, HostIndex, LinkFaults)>,
+    own_link_faults: Vec<OwnLinkFaults>,
     files: Vec<(HostIndex, PathBuf, Vec<u8>)>,
     inputs: Vec<(HostIndex, Vec<u8>)>,
     outputs: Vec<(HostIndex, Output)>,
@@ -142,35 +142,66 @@ impl Sim {
         self.add(name, Program::new(true, program));
     }
 
-    /// How every link behaves that was not told otherwise.
-    pub fn links(&mut self, faults: LinkFaults) {
-        self.link_faults = faults;
+    /// How every link behaves that is not told otherwise, to be changed in place.
+    ///
+    /// ```
+    /// use twinloop_sim::Units;
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::story::Telling;
+    ///
+    /// let report = twinloop_sim::run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     sim.client("a", || async { Ok(()) });
+    ///     sim.client("b", || async { Ok(()) });
+    ///     sim.client("c", || async { Ok(()) });
+    ///     sim.links().latency(2.ms()).jitter(5.ms());
+    ///     sim.link("a", "b").loss(0.02);
+    ///     sim.one_way("c", "a").loss(0.5);
+    ///     sim.at(3.s()).link("a", "b").loss(0.0);
+    /// });
+    /// assert!(report.verdict.is_passed());
+    /// ```
+    pub fn links(&mut self) -> &mut LinkFaults {
+        &mut self.link_faults
     }
 
-    /// How the link between `a` and `b` behaves, in both directions.
+    /// How the link between `a` and `b` behaves, in both directions: at first as [`Sim::links`] has it by then.
     ///
     /// # Panics
     ///
     /// If a host of that name was not added before.
-    pub fn link(&mut self, a: &str, b: &str, faults: LinkFaults) {
+    pub fn link(&mut self, a: &str, b: &str) -> &mut LinkFaults {
         let (a, b) = (self.index(a), self.index(b));
-        self.own_link_faults.push((a, b, faults.clone()));
-        self.own_link_faults.push((b, a, faults));
+        self.own_link((a, b), true)
     }
 
-    /// How every host behaves that was not told otherwise.
-    pub fn faults(&mut self, faults: HostFaults) {
-        self.host_faults = faults;
-    }
-
-    /// How `host` behaves.
+    /// How one direction of a link behaves: at first as [`Sim::link`] or [`Sim::links`] has it by then.
     ///
     /// # Panics
     ///
     /// If a host of that name was not added before.
-    pub fn host_faults(&mut self, host: &str, faults: HostFaults) {
+    pub fn one_way(&mut self, from: &str, to: &str) -> &mut LinkFaults {
+        let (from, to) = (self.index(from), self.index(to));
+        self.own_link((from, to), false)
+    }
+
+    /// How every host behaves that is not told otherwise, to be changed in place.
+    pub fn faults(&mut self) -> &mut HostFaults {
+        &mut self.host_faults
+    }
+
+    /// How `host` behaves: at first as [`Sim::faults`] has it by then.
+    ///
+    /// # Panics
+    ///
+    /// If a host of that name was not added before.
+    pub fn host_faults(&mut self, host: &str) -> &mut HostFaults {
         let host = self.index(host);
-        self.own_host_faults.push((host, faults));
+        let own = &mut self.own_host_faults;
+        let at = own.iter().position(|(index, _)| *index == host).unwrap_or_else(|| {
+            own.push((host, self.host_faults.clone()));
+            own.len() - 1
+        });
+        &mut own[at].1
     }
 
     /// Has `host` begin with a file at `path`. What its programs make of it survives their crashes.
@@ -327,18 +358,33 @@ impl Sim {
         found.unwrap_or_else(|| panic!("no host is called {name:?}: add hosts before what concerns them"))
     }
 
+    /// What was said of a link last; of all of them, if nothing was said of this one.
+    pub(crate) fn faults_between(&self, from: HostIndex, to: HostIndex) -> &LinkFaults {
+        let own = self.own_link_faults.iter().rev().find(|own| own.concerns(from, to));
+        own.map_or(&self.link_faults, |own| &own.faults)
+    }
+
+    pub(crate) fn faults_of(&self, host: HostIndex) -> &HostFaults {
+        let own = self.own_host_faults.iter().find(|(index, _)| *index == host);
+        own.map_or(&self.host_faults, |(_, faults)| faults)
+    }
+
+    fn own_link(&mut self, ends: (HostIndex, HostIndex), both_ways: bool) -> &mut LinkFaults {
+        let faults = self.faults_between(ends.0, ends.1).clone();
+        self.own_link_faults.push(OwnLinkFaults { ends, both_ways, faults });
+        &mut self.own_link_faults.last_mut().expect("it was pushed above").faults
+    }
+
     /// Runs the world to its end, and looks at what it leaves.
-    pub(crate) fn run(self) -> Report {
-        let Sim { mut chooser, hosts, script, checks, budget, .. } = self;
+    pub(crate) fn run(mut self) -> Report {
+        let (script, checks) = (std::mem::take(&mut self.script), std::mem::take(&mut self.checks));
+        let link_faults: Vec<Vec<LinkFaults>> = (0..self.hosts.len())
+            .map(|from| (0..self.hosts.len()).map(|to| self.faults_between(from, to).clone()).collect())
+            .collect();
+        let host_faults: Vec<HostFaults> =
+            (0..self.hosts.len()).map(|host| self.faults_of(host).clone()).collect();
+        let Sim { mut chooser, hosts, budget, .. } = self;
         let names: Vec<String> = hosts.iter().map(|(name, _)| name.clone()).collect();
-        let host_faults = |host: HostIndex| {
-            let own = self.own_host_faults.iter().rev().find(|(index, _)| *index == host);
-            own.map_or(&self.host_faults, |(_, faults)| faults).clone()
-        };
-        let link_faults = |from: HostIndex, to: HostIndex| {
-            let own = self.own_link_faults.iter().rev().find(|(a, b, _)| (*a, *b) == (from, to));
-            own.map_or(&self.link_faults, |(_, _, faults)| faults).clone()
-        };
         let mut outputs = vec![Output::default(); names.len()];
         for (host, output) in self.outputs {
             outputs[host] = output;
@@ -349,7 +395,7 @@ impl Sim {
             machines.push(Machine {
                 name: name.clone(),
                 kernel: Kernel::new(host_ip(host)),
-                rule: HostRule::new(&mut chooser, name, host_faults(host)),
+                rule: HostRule::new(&mut chooser, name, host_faults[host].clone()),
                 entropy: chooser.site(&format!("{name}: entropy")),
                 overdue: Vec::new(),
                 up: false,
@@ -357,7 +403,7 @@ impl Sim {
                 life: 0,
             });
             let rule = |(to, other): (HostIndex, &String)| {
-                Link::new(LinkRule::new(&mut chooser, name, other, link_faults(host, to)))
+                Link::new(LinkRule::new(&mut chooser, name, other, link_faults[host][to].clone()))
             };
             links.push(names.iter().enumerate().map(rule).collect());
         }
@@ -384,6 +430,19 @@ impl Sim {
             verdict = run_checks(checks);
         }
         report(state, verdict, turns)
+    }
+}
+
+/// What was said of one link.
+struct OwnLinkFaults {
+    ends: (HostIndex, HostIndex),
+    both_ways: bool,
+    faults: LinkFaults,
+}
+
+impl OwnLinkFaults {
+    fn concerns(&self, from: HostIndex, to: HostIndex) -> bool {
+        self.ends == (from, to) || (self.both_ways && self.ends == (to, from))
     }
 }
 

@@ -10,7 +10,7 @@ use twinloop::driver::{Event, Fd, Standard, ThreadMain};
 use crate::choice::{Chooser, Site};
 use crate::console::Output;
 use crate::fabric::{Due, Fabric, HostIndex, host_of};
-use crate::fault::{CutWays, HostRule, LinkRule, PacketVerdict};
+use crate::fault::{CutWays, HostFaults, HostRule, LinkFaults, LinkRule, PacketVerdict};
 use crate::kernel::{Kernel, Packet, Route};
 use crate::names::{Answer, NameFailure, Names};
 use crate::record::{Record, fd_number, item};
@@ -269,6 +269,20 @@ impl State {
             return;
         }
         self.note_fault(item::HEALED, from, to, |receiver| format!("link to {receiver} healed"));
+    }
+
+    /// From now on this direction behaves so.
+    pub(crate) fn change_link(&mut self, from: HostIndex, to: HostIndex, faults: LinkFaults) {
+        self.links[from][to].rule.set(faults);
+        self.note_fault(item::CHANGED, from, to, |receiver| format!("link to {receiver} changed"));
+    }
+
+    /// From now on the host behaves so.
+    pub(crate) fn change_host(&mut self, host: HostIndex, faults: HostFaults) {
+        let machine = &mut self.machines[host];
+        machine.rule.set(faults);
+        self.record.item(item::CHANGED, self.now, host, &[]);
+        self.record.tell(self.now, &machine.name, LineKind::Fault, || "behaves otherwise".to_owned());
     }
 
     /// The host is gone without a word: no FIN, no reset, nothing flushed.

@@ -95,8 +95,9 @@ impl World {
     ) -> World {
         let mut state = state;
         let host_order = state.chooser.site("world: host order");
-        let draws_faults = state.links.iter().flatten().any(|link| link.rule.draws_cuts())
-            || state.machines.iter().any(|machine| machine.rule.draws_crashes());
+        let draws_faults = state.links.iter().flatten().any(|link| link.rule.faults().draws_cuts())
+            || state.machines.iter().any(|machine| machine.rule.faults().draws_crashes())
+            || script.iter().any(|step| step.act.draws_faults());
         for (number, step) in script.iter().enumerate() {
             state.fabric.schedule(Moment::ORIGIN + step.at, Due::Script(number));
         }
@@ -420,6 +421,14 @@ impl World {
             }
             Act::Reset { host } => self.state.borrow_mut().reset_connections(host),
             Act::Name { name, answer } => self.state.borrow_mut().rename(&name, answer),
+            Act::Link { from, to, both_ways, faults } => {
+                let mut state = self.state.borrow_mut();
+                if both_ways {
+                    state.change_link(to, from, (*faults).clone());
+                }
+                state.change_link(from, to, *faults);
+            }
+            Act::Host { host, faults } => self.state.borrow_mut().change_host(host, *faults),
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ where
     for seed in 0..SEEDS {
         let [once, again] = [(); 2].map(|()| {
             let report = twinloop_sim::run_world(&Choices::Seeded(seed), Telling::Silent, |sim| {
-                sim.faults(freedoms());
+                freedoms(sim.faults());
                 sim.client("host", case.clone());
             });
             assert!(report.verdict.is_passed(), "seed {seed}: {}", report.verdict);
@@ -40,14 +40,8 @@ where
     }
 }
 
-fn freedoms() -> HostFaults {
-    HostFaults::default()
-        .short_read(0.2)
-        .short_write(0.2)
-        .spurious(0.1)
-        .late_event(0.1)
-        .event_order(0.3)
-        .late_timer(0.1)
+fn freedoms(faults: &mut HostFaults) {
+    faults.short_read(0.2).short_write(0.2).spurious(0.1).late_event(0.1).event_order(0.3).late_timer(0.1);
 }
 
 /// The two ends of a connection: the one that connected, the one that was accepted.

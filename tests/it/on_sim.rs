@@ -64,7 +64,7 @@ where
     let mut hashes = Vec::new();
     for choices in worlds {
         let report = twinloop_sim::run_world(&choices, Telling::Events, |sim| {
-            sim.faults(freedoms());
+            freedoms(sim.faults());
             sim.client("host", case.clone());
         });
         let story = report.story.expect("a story was asked for");
@@ -82,15 +82,15 @@ fn assert_same(forwards: Vec<u128>, mut backwards: Vec<u128>) {
 }
 
 /// Everything that a driver may do by its contract, often.
-fn freedoms() -> HostFaults {
-    HostFaults::default()
+fn freedoms(faults: &mut HostFaults) {
+    faults
         .short_read(0.2)
         .short_write(0.2)
         .spurious(0.1)
         .late_event(0.1)
         .event_order(0.3)
         .late_timer(0.1)
-        .late_wake(0.1)
+        .late_wake(0.1);
 }
 
 /// The check itself: a case that knows what ran before it is told.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use twinloop::StreamServer;
-use twinloop_sim::{HostFaults, LinkFaults, Scenario, Sim};
+use twinloop_sim::{HostFaults, Scenario, Sim};
 
 use crate::history::History;
 use crate::server::{Options, serve};
@@ -38,25 +38,23 @@ fn build(sim: &mut Sim, options: Options) {
             let workload = Rc::clone(&workload);
             async move { workload.run(address).await }
         });
-        sim.host_faults(&name, rough().crash(0.002));
+        rough(sim.host_faults(&name)).crash(0.002);
     }
-    sim.host_faults("server", rough());
-    sim.links(
-        LinkFaults::default()
-            .latency(Duration::from_micros(500))
-            .jitter(Duration::from_millis(5))
-            .loss(0.005)
-            .reset(0.002)
-            .cut(0.002)
-            .cut_for(Duration::from_millis(50)..Duration::from_secs(1)),
-    );
+    rough(sim.host_faults("server"));
+    sim.links()
+        .latency(Duration::from_micros(500))
+        .jitter(Duration::from_millis(5))
+        .loss(0.005)
+        .reset(0.002)
+        .cut(0.002)
+        .cut_for(Duration::from_millis(50)..Duration::from_secs(1));
     sim.time_budget(Duration::from_secs(600));
     sim.check("history", move || history.borrow().check());
 }
 
 /// A kernel that uses every freedom it has.
-fn rough() -> HostFaults {
-    HostFaults::default()
+fn rough(faults: &mut HostFaults) -> &mut HostFaults {
+    faults
         .short_read(0.02)
         .short_write(0.02)
         .spurious(0.01)

@@ -11,7 +11,7 @@ use twinloop::transport::DatagramBatch;
 use twinloop::{Address, DatagramTransport, TransportError, sleep, timeout};
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::{LineKind, Telling};
-use twinloop_sim::{HostFaults, LinkFaults, Report, Sim, run_world};
+use twinloop_sim::{LinkFaults, Report, Sim, run_world};
 
 const PORT: u16 = 7;
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
@@ -101,10 +101,10 @@ fn a_group_has_members_on_several_hosts() {
 }
 
 /// Sends `count` datagrams to a host that notes them.
-fn send_over(links: LinkFaults, count: usize) -> (Report, Vec<String>) {
+fn send_over(set: impl Fn(&mut LinkFaults), count: usize) -> (Report, Vec<String>) {
     let heard = Heard::default();
     let report = run(3, |sim| {
-        sim.links(links);
+        set(sim.links());
         let address = listener(sim, "server", None, &heard);
         sim.client("client", move || async move {
             let transport = DatagramTransport::connect(address)?;
@@ -121,7 +121,7 @@ fn send_over(links: LinkFaults, count: usize) -> (Report, Vec<String>) {
 
 #[test]
 fn a_lost_datagram_is_gone_and_told() {
-    let (report, heard) = send_over(LinkFaults::default().loss(0.3), 100);
+    let (report, heard) = send_over(|links| _ = links.loss(0.3), 100);
     let lost = faults(&report);
     assert!((40..100).contains(&heard.len()), "{} arrived", heard.len());
     assert_eq!(lost.len(), 100 - heard.len());
@@ -133,13 +133,13 @@ fn a_lost_datagram_is_gone_and_told() {
 /// There is no connection that a middlebox could reset.
 #[test]
 fn a_datagram_is_never_reset() {
-    let (report, heard) = send_over(LinkFaults::default().reset(1.0), 20);
+    let (report, heard) = send_over(|links| _ = links.reset(1.0), 20);
     assert_eq!((heard.len(), faults(&report).len()), (20, 0));
 }
 
 #[test]
 fn the_same_seed_loses_the_same_datagrams() {
-    let [first, second] = [(); 2].map(|()| send_over(LinkFaults::default().loss(0.3), 50));
+    let [first, second] = [(); 2].map(|()| send_over(|links| _ = links.loss(0.3), 50));
     assert_eq!((first.0.hash, first.1), (second.0.hash, second.1));
 }
 
@@ -147,7 +147,7 @@ fn the_same_seed_loses_the_same_datagrams() {
 #[test]
 fn a_kernel_that_always_has_senders_wait_takes_everything() {
     run(1, |sim| {
-        sim.faults(HostFaults::default().short_write(1.0));
+        sim.faults().short_write(1.0);
         sim.client("host", || async {
             let receiver = DatagramTransport::bind(Address::loopback(0))?;
             let sender = DatagramTransport::connect(receiver.local_address())?;
@@ -218,7 +218,7 @@ proptest! {
     #[test]
     fn boundaries_are_kept(calls in calls(), slots in 1_usize..6, room in 1_usize..3000, seed in 0_u64..1000) {
         run(seed, |sim| {
-            sim.faults(HostFaults::default().short_write(0.3).spurious(0.2).late_event(0.2).event_order(0.3));
+            sim.faults().short_write(0.3).spurious(0.2).late_event(0.2).event_order(0.3);
             sim.client("host", move || {
                 let calls = calls.clone();
                 async move {

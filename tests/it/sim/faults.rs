@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use twinloop::{
-    Address, ErrorKind, Moment, StreamServer, StreamTransport, TransportError, connect, now, sleep, spawn,
-    timeout,
+    Address, ErrorKind, Moment, StreamServer, StreamTransport, TransportError, connect, now, sleep,
+    sleep_until, spawn, timeout,
 };
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::{LineKind, Telling};
-use twinloop_sim::{HostFaults, LinkFaults, Report, Sim, run_world};
+use twinloop_sim::{HostFaults, Report, Sim, run_world};
 
 const PORT: u16 = 7;
 
@@ -74,7 +74,7 @@ async fn round_trip(address: Address, count: usize) -> Result<(), Box<dyn std::e
 #[test]
 fn latency_is_paid_on_every_way() {
     let report = run(1, |sim| {
-        sim.links(LinkFaults::default().latency(ms(30)));
+        sim.links().latency(ms(30));
         let address = echo_server(sim);
         sim.client("client", move || async move {
             let start = now();
@@ -95,7 +95,7 @@ fn jitter_varies_the_way_and_keeps_the_order() {
     for seed in 0..10 {
         let took = Rc::clone(&took);
         let report = run(seed, |sim| {
-            sim.links(LinkFaults::default().latency(ms(1)).jitter(ms(50)));
+            sim.links().latency(ms(1)).jitter(ms(50));
             let address = echo_server(sim);
             sim.client("client", move || {
                 let took = Rc::clone(&took);
@@ -119,7 +119,7 @@ fn loss_delays_a_stream_and_loses_nothing_of_it() {
     let mut lost = 0;
     for seed in 0..20 {
         let report = run(seed, |sim| {
-            sim.links(LinkFaults::default().loss(0.1));
+            sim.links().loss(0.1);
             let address = echo_server(sim);
             sim.client("client", move || round_trip(address, 50_000));
         });
@@ -133,16 +133,14 @@ fn loss_delays_a_stream_and_loses_nothing_of_it() {
 fn everything_at_once_loses_and_doubles_nothing() {
     for seed in 0..40 {
         let report = run(seed, |sim| {
-            sim.links(LinkFaults::default().jitter(ms(20)).loss(0.05).cut(0.02).cut_for(ms(50)..ms(900)));
-            sim.faults(
-                HostFaults::default()
-                    .short_read(0.2)
-                    .short_write(0.2)
-                    .spurious(0.1)
-                    .late_event(0.1)
-                    .event_order(0.5)
-                    .late_timer(0.1),
-            );
+            sim.links().jitter(ms(20)).loss(0.05).cut(0.02).cut_for(ms(50)..ms(900));
+            sim.faults()
+                .short_read(0.2)
+                .short_write(0.2)
+                .spurious(0.1)
+                .late_event(0.1)
+                .event_order(0.5)
+                .late_timer(0.1);
             let address = echo_server(sim);
             for client in ["client-0", "client-1", "client-2"] {
                 sim.client(client, move || round_trip(address, 100_000));
@@ -157,7 +155,7 @@ fn a_reset_reaches_both_ends() {
     let ends = Rc::new(RefCell::new(Vec::new()));
     let told = Rc::clone(&ends);
     let report = run(1, move |sim| {
-        sim.links(LinkFaults::default().reset(1.0));
+        sim.links().reset(1.0);
         let server_told = Rc::clone(&told);
         let address = sim.host("server", PORT, move |address| {
             let told = Rc::clone(&server_told);
@@ -211,7 +209,7 @@ fn a_partition_holds_a_stream_until_it_heals() {
 fn a_partition_outlasts_the_cuts_that_were_drawn() {
     for seed in 0..20 {
         let report = run(seed, |sim| {
-            sim.links(LinkFaults::default().cut(1.0).cut_for(ms(10)..ms(10)));
+            sim.links().cut(1.0).cut_for(ms(10)..ms(10));
             let address = echo_server(sim);
             sim.client("client", move || async move {
                 sleep(ms(70)).await;
@@ -305,7 +303,7 @@ fn a_scripted_crash_outlasts_the_restart_of_an_earlier_one() {
                 sleep(ms(2000)).await;
                 Ok(())
             });
-            sim.host_faults("server", HostFaults::default().crash(0.1).down_for(ms(1000)..ms(1000)));
+            sim.host_faults("server").crash(0.1).down_for(ms(1000)..ms(1000));
             sim.at(ms(400)).restart("server");
             sim.at(ms(400)).crash("server");
         });
@@ -353,9 +351,32 @@ fn reset_connections_resets_those_of_the_host() {
     pass(&report);
 }
 
-/// Runs an echo under `faults` of the client's host, and says how often `site` chose something unusual.
-fn unusual_at(site: &str, faults: HostFaults) -> usize {
-    let report = run(1, move |sim| {
+/// Links and hosts change their ways at a time: what was said of them before holds on.
+#[test]
+fn faults_change_at_a_time() {
+    let report = run(1, |sim| {
+        let address = echo_server(sim);
+        sim.client("client", move || async move {
+            for (second, latency) in [(0, 10), (1, 40), (2, 10)] {
+                let began = now();
+                round_trip(address, 1).await?;
+                // A handshake, and one byte there and back.
+                assert_eq!((second, now() - began), (second, 4 * ms(latency)));
+                sleep_until(Moment::ORIGIN + ms(1000 * (second + 1))).await;
+            }
+            Ok(())
+        });
+        sim.links().latency(ms(10));
+        sim.at(ms(1000)).link("client", "server").latency(ms(40));
+        sim.at(ms(2000)).link("client", "server");
+    });
+    pass(&report);
+    assert_eq!(faults_told(&report).len(), 4, "{:?}", faults_told(&report));
+}
+
+/// Runs an echo on hosts that behave as `set` says, and says how often `site` chose something unusual.
+fn unusual_at(site: &str, set: impl Fn(&mut HostFaults)) -> usize {
+    let report = run(1, |sim| {
         let address = echo_server(sim);
         for client in ["client", "other"] {
             sim.client(client, move || async move {
@@ -365,9 +386,9 @@ fn unusual_at(site: &str, faults: HostFaults) -> usize {
                 }
                 Ok(())
             });
-            sim.host_faults(client, faults.clone());
+            set(sim.host_faults(client));
         }
-        sim.host_faults("server", faults);
+        set(sim.host_faults("server"));
     });
     pass(&report);
     report.unusual.iter().filter(|pick| pick.site == site).count()
@@ -375,15 +396,14 @@ fn unusual_at(site: &str, faults: HostFaults) -> usize {
 
 #[test]
 fn host_faults_happen_where_they_are_asked_for_and_nowhere_else() {
-    let kind = HostFaults::default();
-    assert!(unusual_at("server: short read", kind.clone().short_read(0.5)) > 10);
-    assert!(unusual_at("server: short write", kind.clone().short_write(0.5)) > 10);
-    assert!(unusual_at("server: spurious event", kind.clone().spurious(0.5)) > 10);
-    assert!(unusual_at("server: late event", kind.clone().late_event(0.5)) > 10);
-    assert!(unusual_at("server: event order", kind.clone().event_order(1.0)) > 0);
-    assert!(unusual_at("client: late timer", kind.clone().late_timer(0.5)) > 5);
+    assert!(unusual_at("server: short read", |faults| _ = faults.short_read(0.5)) > 10);
+    assert!(unusual_at("server: short write", |faults| _ = faults.short_write(0.5)) > 10);
+    assert!(unusual_at("server: spurious event", |faults| _ = faults.spurious(0.5)) > 10);
+    assert!(unusual_at("server: late event", |faults| _ = faults.late_event(0.5)) > 10);
+    assert!(unusual_at("server: event order", |faults| _ = faults.event_order(1.0)) > 0);
+    assert!(unusual_at("client: late timer", |faults| _ = faults.late_timer(0.5)) > 5);
     for site in ["short read", "short write", "spurious event", "late event", "event order", "late timer"] {
-        assert_eq!(unusual_at(&format!("server: {site}"), kind.clone()), 0);
+        assert_eq!(unusual_at(&format!("server: {site}"), |_| ()), 0);
     }
 }
 
@@ -392,7 +412,7 @@ fn a_late_timer_is_late_and_never_early() {
     let lateness = Rc::new(RefCell::new(Vec::new()));
     let noted = Rc::clone(&lateness);
     let report = run(1, move |sim| {
-        sim.faults(HostFaults::default().late_timer(0.5));
+        sim.faults().late_timer(0.5);
         sim.client("client", move || {
             let noted = Rc::clone(&noted);
             async move {
@@ -417,7 +437,7 @@ fn a_late_timer_is_late_and_never_early() {
 fn a_late_event_comes_although_every_event_is_late() {
     for probability in [0.5, 0.9, 1.0] {
         let report = run(3, |sim| {
-            sim.faults(HostFaults::default().late_event(probability));
+            sim.faults().late_event(probability);
             let address = echo_server(sim);
             sim.client("client", move || round_trip(address, 10));
         });
@@ -431,9 +451,9 @@ fn drawn_crashes_and_cuts_begin_and_end() {
     let (mut crashes, mut starts, mut cuts, mut heals) = (0, 0, 0, 0);
     for seed in 0..20 {
         let report = run(seed, |sim| {
-            sim.links(LinkFaults::default().cut(0.05));
+            sim.links().cut(0.05);
             let address = echo_server(sim);
-            sim.host_faults("server", HostFaults::default().crash(0.02));
+            sim.host_faults("server").crash(0.02);
             sim.client("client", move || async move {
                 for _ in 0..20 {
                     // A crash of the server ends the attempt; the next one may succeed.

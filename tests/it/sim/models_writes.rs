@@ -11,9 +11,9 @@ use std::task::Poll;
 use proptest::prelude::*;
 use twinloop::transport::{Write, WriteFile};
 use twinloop::{Address, File, StreamServer, StreamTransport, TransportError, connect, spawn, yield_now};
+use twinloop_sim::ProgramResult;
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::Telling;
-use twinloop_sim::{HostFaults, ProgramResult};
 
 /// How long the files of the world are.
 const FILE: usize = 150_000;
@@ -240,7 +240,7 @@ fn the_peer_gets_what_was_promised() {
     let config = ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(seed in any::<u64>(), steps in steps())| {
         let report = twinloop_sim::run_world(&Choices::Seeded(seed), Telling::Silent, |sim| {
-            sim.faults(HostFaults::default().short_write(0.3).short_read(0.2).spurious(0.1).late_event(0.1));
+            sim.faults().short_write(0.3).short_read(0.2).spurious(0.1).late_event(0.1);
             sim.client("host", move || use_queue(steps.clone()));
             for (path, name) in PATHS.iter().enumerate() {
                 sim.file("host", name, file_contents(path));

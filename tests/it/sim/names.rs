@@ -12,7 +12,7 @@ use twinloop::{
 };
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::Telling;
-use twinloop_sim::{HostFaults, LinkFaults, NameFailure, ProgramResult, Report, Sim, run_world};
+use twinloop_sim::{NameFailure, ProgramResult, Report, Sim, run_world};
 
 const NOT_FOUND: ErrorKind = ErrorKind::Os(io::ErrorKind::NotFound);
 const NO_ANSWER: ErrorKind = ErrorKind::Os(io::ErrorKind::TimedOut);
@@ -56,8 +56,7 @@ fn servers(sim: &mut Sim, latencies: &[u64]) -> Vec<Address> {
 /// The latencies, once the client is there too.
 fn set_latencies(sim: &mut Sim, latencies: &[u64]) {
     for (number, latency) in latencies.iter().enumerate() {
-        let faults = LinkFaults::default().latency(ms(*latency));
-        sim.link("client", &format!("server{number}"), faults);
+        sim.link("client", &format!("server{number}")).latency(ms(*latency));
     }
 }
 
@@ -125,7 +124,7 @@ fn a_lookup_takes_its_time() {
             assert!(timeout(ms(39), resolve("client")).await.is_err());
             Ok(())
         });
-        sim.faults(HostFaults::default().lookup_latency(ms(40)));
+        sim.faults().lookup_latency(ms(40));
     });
     assert_eq!(report.virtual_time, ms(119));
 }
@@ -137,7 +136,7 @@ fn answers_are_lost_and_late_by_the_seed() {
         let seen = Rc::new(RefCell::new(Vec::new()));
         let log = Rc::clone(&seen);
         let report = run_world(&Choices::Seeded(seed), Telling::Silent, move |sim| {
-            sim.faults(HostFaults::default().lookup_jitter(ms(30)).lookup_loss(0.5));
+            sim.faults().lookup_jitter(ms(30)).lookup_loss(0.5);
             sim.client("client", move || {
                 let log = Rc::clone(&log);
                 async move {
@@ -169,7 +168,7 @@ fn answers_are_lost_and_late_by_the_seed() {
 #[test]
 fn a_crash_forgets_what_was_looked_up() {
     run(|sim| {
-        sim.faults(HostFaults::default().lookup_latency(ms(40)));
+        sim.faults().lookup_latency(ms(40));
         let mut lives = 0;
         sim.client("client", move || {
             lives += 1;
@@ -331,7 +330,7 @@ fn all_attempts_have_failed_when_an_error_is_told() {
 fn a_timeout_bounds_lookup_and_attempts_together() {
     let report = run(|sim| {
         sim.name("db", [ip(1), ip(2), ip(3)]);
-        sim.faults(HostFaults::default().lookup_latency(ms(100)));
+        sim.faults().lookup_latency(ms(100));
         sim.client("client", || async {
             for limit in [50, 150, 400, 900] {
                 assert!(timeout(ms(limit), connect_host("db", 7)).await.is_err());

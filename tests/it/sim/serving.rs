@@ -9,7 +9,7 @@ use twinloop::{
 };
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::Telling;
-use twinloop_sim::{HostFaults, Report, Sim, run_world};
+use twinloop_sim::{Report, Sim, run_world};
 
 fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
@@ -60,7 +60,7 @@ fn a_server_out_of_descriptors_goes_on_when_a_handler_ends() {
             Ok(())
         });
         // The listener and three connections.
-        sim.host_faults("server", HostFaults::default().descriptors(4));
+        sim.host_faults("server").descriptors(4);
     });
     assert_passed(&report);
 }
@@ -85,7 +85,7 @@ fn the_back_off_doubles_up_to_its_bound() {
             sleep(ms(500)).await;
             Ok(())
         });
-        sim.host_faults("server", HostFaults::default().descriptors(1));
+        sim.host_faults("server").descriptors(1);
     });
     assert_passed(&report);
 }
@@ -115,7 +115,7 @@ fn a_back_off_without_a_bound_waits_for_the_handlers() {
             });
         }
         // The listener and one connection.
-        sim.host_faults("server", HostFaults::default().descriptors(2));
+        sim.host_faults("server").descriptors(2);
     });
     assert_passed(&report);
 }

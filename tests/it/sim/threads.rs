@@ -9,7 +9,7 @@ use std::time::Duration;
 use twinloop::{Handle, sleep, spawn, spawn_thread, yield_now};
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::Telling;
-use twinloop_sim::{HostFaults, Report, Sim, Verdict, run_world};
+use twinloop_sim::{Report, Sim, Verdict, run_world};
 
 const KIND: Choices = Choices::Replayed { seed: 0, picks: Vec::new() };
 
@@ -193,9 +193,9 @@ fn a_crash_takes_all_threads_along() {
 /// A thread that was woken may go on late: virtual time passes between the wake and its effect.
 #[test]
 fn a_woken_thread_may_go_on_late() {
-    let time = |faults: HostFaults| {
+    let time = |probability| {
         let report = run_world(&Choices::Seeded(3), Telling::Silent, |sim| {
-            sim.faults(faults);
+            sim.faults().late_wake(probability);
             sim.client("host", || async {
                 spawn_thread("worker", || async {})?.await?;
                 Ok(())
@@ -204,8 +204,8 @@ fn a_woken_thread_may_go_on_late() {
         assert!(report.verdict.is_passed(), "{}", report.verdict);
         report.virtual_time
     };
-    assert_eq!(time(HostFaults::default()), Duration::ZERO);
-    assert!(time(HostFaults::default().late_wake(1.0)) > Duration::ZERO);
+    assert_eq!(time(0.0), Duration::ZERO);
+    assert!(time(1.0) > Duration::ZERO);
 }
 
 /// A thread that is asked for when the run is over never begins. What it was to run is user code, and a panic of that is the
@@ -263,7 +263,7 @@ fn threads_that_start_threads_repeat_from_their_seed() {
         })
     }
     let build = |sim: &mut Sim| {
-        sim.faults(HostFaults::default().late_wake(0.3));
+        sim.faults().late_wake(0.3);
         for name in ["one", "two"] {
             sim.client(name, || async {
                 assert_eq!(family(4).await, 31);

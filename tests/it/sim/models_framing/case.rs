@@ -10,7 +10,7 @@ use twinloop::transport::Buffered;
 use twinloop::{Address, ErrorKind, StreamServer, StreamTransport, connect, sleep, spawn, yield_now};
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::Telling;
-use twinloop_sim::{HostFaults, ProgramResult, Verdict, run_world};
+use twinloop_sim::{ProgramResult, Verdict, run_world};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -48,8 +48,7 @@ impl Case {
     /// Reads as the case says, in a world of its seed in which counts are short and events late.
     pub(crate) fn run(self) -> Verdict {
         let report = run_world(&Choices::Seeded(self.seed), Telling::Silent, |sim| {
-            let faults = HostFaults::default().short_read(0.3).short_write(0.2).spurious(0.1).late_event(0.1);
-            sim.faults(faults);
+            sim.faults().short_read(0.3).short_write(0.2).spurious(0.1).late_event(0.1);
             sim.client("host", move || run_case(self.clone()));
         });
         report.verdict

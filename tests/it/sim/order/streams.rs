@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use twinloop::{Address, StreamServer, connect, sleep, spawn, yield_now};
-use twinloop_sim::LinkFaults;
 
 use super::{MS, order, pair, say, table, words};
 
@@ -12,7 +11,7 @@ use super::{MS, order, pair, say, table, words};
 #[test]
 fn a_request_and_its_reply() {
     insta::assert_snapshot!(table(|sim| {
-        sim.links(LinkFaults::default().latency(10 * MS));
+        sim.links().latency(10 * MS);
         let address = sim.host("server", 7, |address| async move {
             let server = StreamServer::listen(address)?;
             let stream = server.accept().await?;

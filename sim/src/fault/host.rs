@@ -1,0 +1,291 @@
+//! How hosts misbehave: what a kernel and its clock may do to programs, how often, and the verdict on each call and poll.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use twinloop::driver::Event;
+
+use super::{STEPS, checked, draw_duration};
+use crate::choice::{Chooser, Site};
+
+/// How long an event or a timer may be late.
+const LATE_MAX: Duration = Duration::from_millis(20);
+
+/// How a host's kernel and clock treat its programs. [`HostFaults::default`] is a kind host: nothing unusual.
+///
+/// A scenario changes those of its world in place: [`Sim::faults`](crate::Sim::faults),
+/// [`Sim::host_faults`](crate::Sim::host_faults).
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostFaults {
+    short_read: f64,
+    short_write: f64,
+    spurious: f64,
+    late_event: f64,
+    event_order: f64,
+    late_timer: f64,
+    late_wake: f64,
+    lookup_latency: Duration,
+    lookup_jitter: Duration,
+    lookup_loss: f64,
+    descriptors: Option<usize>,
+    crash: f64,
+    down_for: Range<Duration>,
+}
+
+impl Default for HostFaults {
+    fn default() -> Self {
+        HostFaults {
+            short_read: 0.0,
+            short_write: 0.0,
+            spurious: 0.0,
+            late_event: 0.0,
+            event_order: 0.0,
+            late_timer: 0.0,
+            late_wake: 0.0,
+            lookup_latency: Duration::from_millis(1),
+            lookup_jitter: Duration::ZERO,
+            lookup_loss: 0.0,
+            descriptors: None,
+            crash: 0.0,
+            down_for: Duration::from_millis(100)..Duration::from_secs(3),
+        }
+    }
+}
+
+impl HostFaults {
+    /// The probability that a receive gives fewer bytes than there are.
+    pub fn short_read(&mut self, probability: f64) -> &mut Self {
+        self.short_read = checked(probability);
+        self
+    }
+
+    /// The probability that a send takes fewer bytes than there is room for, or has a datagram wait.
+    pub fn short_write(&mut self, probability: f64) -> &mut Self {
+        self.short_write = checked(probability);
+        self
+    }
+
+    /// The probability that a poll tells an event with nothing behind it.
+    pub fn spurious(&mut self, probability: f64) -> &mut Self {
+        self.spurious = checked(probability);
+        self
+    }
+
+    /// How many descriptors the host's programs may have open together: what would open one more is refused with `EMFILE`,
+    /// as under `ulimit -n`. Default: no limit.
+    ///
+    /// ```
+    /// use twinloop::{Address, ErrorKind, StreamServer};
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::story::Telling;
+    ///
+    /// let report = twinloop_sim::run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     sim.faults().descriptors(1);
+    ///     sim.client("host", || async {
+    ///         let _first = StreamServer::listen(Address::loopback(0))?;
+    ///         let second = StreamServer::listen(Address::loopback(0));
+    ///         assert_eq!(second.unwrap_err().kind(), ErrorKind::TooManyOpen);
+    ///         Ok(())
+    ///     });
+    /// });
+    /// assert!(report.verdict.is_passed());
+    /// ```
+    pub fn descriptors(&mut self, limit: usize) -> &mut Self {
+        self.descriptors = Some(limit);
+        self
+    }
+
+    /// The probability that an event is told only after some time, up to 20 ms.
+    pub fn late_event(&mut self, probability: f64) -> &mut Self {
+        self.late_event = checked(probability);
+        self
+    }
+
+    /// The probability that a poll with several events tells them in another order, or keeps some for the next poll.
+    pub fn event_order(&mut self, probability: f64) -> &mut Self {
+        self.event_order = checked(probability);
+        self
+    }
+
+    /// The probability that a deadline is noticed late, up to 20 ms.
+    pub fn late_timer(&mut self, probability: f64) -> &mut Self {
+        self.late_timer = checked(probability);
+        self
+    }
+
+    /// The probability that a thread goes on late, up to 20 ms, after another one has woken it.
+    pub fn late_wake(&mut self, probability: f64) -> &mut Self {
+        self.late_wake = checked(probability);
+        self
+    }
+
+    /// Each lookup of a name takes at least this long; 1 ms if nothing is said.
+    pub fn lookup_latency(&mut self, least: Duration) -> &mut Self {
+        self.lookup_latency = least;
+        self
+    }
+
+    /// Each lookup of a name may take up to this much longer.
+    pub fn lookup_jitter(&mut self, most: Duration) -> &mut Self {
+        self.lookup_jitter = most;
+        self
+    }
+
+    /// The probability that nobody answers a lookup of a name: it fails as with [`NameFailure::NoAnswer`](crate::NameFailure::NoAnswer).
+    pub fn lookup_loss(&mut self, probability: f64) -> &mut Self {
+        self.lookup_loss = checked(probability);
+        self
+    }
+
+    /// The probability, in each 50 ms, that the host crashes: its programs and connections are gone without a word, and
+    /// after a time it starts again.
+    pub fn crash(&mut self, probability: f64) -> &mut Self {
+        self.crash = checked(probability);
+        self
+    }
+
+    /// How long a crashed host stays down.
+    pub fn down_for(&mut self, range: Range<Duration>) -> &mut Self {
+        self.down_for = range;
+        self
+    }
+
+    /// Whether something is drawn in each period.
+    pub(crate) fn draws_crashes(&self) -> bool {
+        self.crash > 0.0
+    }
+}
+
+/// One host's faults, with the sites that draw for them.
+pub(crate) struct HostRule {
+    faults: HostFaults,
+    short_read: Site,
+    short_write: Site,
+    spurious: Site,
+    late_event: Site,
+    event_order: Site,
+    late_timer: Site,
+    late_wake: Site,
+    lookup_jitter: Site,
+    lookup_loss: Site,
+    crash: Site,
+    down_for: Site,
+}
+
+impl HostRule {
+    pub(crate) fn new(chooser: &mut Chooser, host: &str, faults: HostFaults) -> HostRule {
+        let mut site = |what: &str| chooser.site(&format!("{host}: {what}"));
+        HostRule {
+            faults,
+            short_read: site("short read"),
+            short_write: site("short write"),
+            spurious: site("spurious event"),
+            late_event: site("late event"),
+            event_order: site("event order"),
+            late_timer: site("late timer"),
+            late_wake: site("late wake"),
+            lookup_jitter: site("lookup jitter"),
+            lookup_loss: site("lookup loss"),
+            crash: site("crash"),
+            down_for: site("down for"),
+        }
+    }
+
+    pub(crate) fn faults(&self) -> &HostFaults {
+        &self.faults
+    }
+
+    /// From now on the host behaves so.
+    pub(crate) fn set(&mut self, faults: HostFaults) {
+        self.faults = faults;
+    }
+
+    /// How many of `wanted` bytes a receive may give; `wanted` when nothing unusual happens.
+    pub(crate) fn read_length(&self, chooser: &mut Chooser, wanted: usize) -> usize {
+        shorten(chooser, self.short_read, self.faults.short_read, wanted)
+    }
+
+    /// As [`HostRule::read_length`] for a send.
+    pub(crate) fn write_length(&self, chooser: &mut Chooser, wanted: usize) -> usize {
+        shorten(chooser, self.short_write, self.faults.short_write, wanted)
+    }
+
+    /// Whether a host that has `open` descriptors may have `more`.
+    pub(crate) fn may_open(&self, open: usize, more: usize) -> bool {
+        self.faults.descriptors.is_none_or(|limit| open + more <= limit)
+    }
+
+    /// Whether a datagram has to wait although there is room.
+    pub(crate) fn draw_wait(&self, chooser: &mut Chooser) -> bool {
+        chooser.chance(self.short_write, self.faults.short_write)
+    }
+
+    /// Which of `live` descriptors is told of although nothing happened.
+    pub(crate) fn draw_spurious(&self, chooser: &mut Chooser, live: usize) -> Option<usize> {
+        if live == 0 || !chooser.chance(self.spurious, self.faults.spurious) {
+            return None;
+        }
+        Some(chooser.pick(self.spurious, live))
+    }
+
+    /// How late an event is told; not at all late when nothing unusual happens.
+    pub(crate) fn draw_late_event(&self, chooser: &mut Chooser) -> Option<Duration> {
+        draw_late(chooser, self.late_event, self.faults.late_event)
+    }
+
+    /// How late a deadline is noticed.
+    pub(crate) fn draw_late_timer(&self, chooser: &mut Chooser) -> Option<Duration> {
+        draw_late(chooser, self.late_timer, self.faults.late_timer)
+    }
+
+    /// How late a thread notices that another one has woken it.
+    pub(crate) fn draw_late_wake(&self, chooser: &mut Chooser) -> Option<Duration> {
+        draw_late(chooser, self.late_wake, self.faults.late_wake)
+    }
+
+    /// Perhaps puts the events of a poll in another order; says how many of them, from the front, are told now.
+    pub(crate) fn order_events(&self, chooser: &mut Chooser, events: &mut [Event]) -> usize {
+        let count = events.len();
+        if count < 2 || !chooser.chance(self.event_order, self.faults.event_order) {
+            return count;
+        }
+        for at in 0..count - 1 {
+            let other = at + chooser.pick(self.event_order, count - at);
+            events.swap(at, other);
+        }
+        count - chooser.pick(self.event_order, count)
+    }
+
+    /// How long a lookup takes, and whether nobody answers it.
+    pub(crate) fn judge_lookup(&self, chooser: &mut Chooser) -> (Duration, bool) {
+        let (least, jitter) = (self.faults.lookup_latency, self.faults.lookup_jitter);
+        let lost = chooser.chance(self.lookup_loss, self.faults.lookup_loss);
+        if jitter.is_zero() {
+            return (least, lost);
+        }
+        (draw_duration(chooser, self.lookup_jitter, &(least..least + jitter)), lost)
+    }
+
+    /// Whether the host crashes now, and how long it stays down.
+    pub(crate) fn draw_crash(&self, chooser: &mut Chooser) -> Option<Duration> {
+        if !chooser.chance(self.crash, self.faults.crash) {
+            return None;
+        }
+        Some(draw_duration(chooser, self.down_for, &self.faults.down_for))
+    }
+}
+
+fn shorten(chooser: &mut Chooser, site: Site, probability: f64, wanted: usize) -> usize {
+    if wanted < 2 || !chooser.chance(site, probability) {
+        return wanted;
+    }
+    // The log keeps what is cut off, so that the smallest unusual pick is the smallest cut.
+    wanted - 1 - chooser.pick(site, wanted - 1)
+}
+
+fn draw_late(chooser: &mut Chooser, site: Site, probability: f64) -> Option<Duration> {
+    if !chooser.chance(site, probability) {
+        return None;
+    }
+    Some(draw_duration(chooser, site, &(LATE_MAX / STEPS as u32..LATE_MAX)))
+}
