@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{iter, thread};
 
 use crate::choice::Choices;
@@ -34,6 +34,8 @@ pub struct Campaign {
     pub check: bool,
     /// Whether the campaign ends at the first seed that fails, or whose two runs differ.
     pub stop_at_first: bool,
+    /// How long, in wall time, seeds are begun. What a campaign finds then depends on the machine; each finding does not.
+    pub time: Option<Duration>,
 }
 
 /// What a campaign found.
@@ -95,7 +97,7 @@ impl Campaign {
     /// The campaign over `seeds` that ends at the first failure, on as many threads as the machine runs at once.
     pub fn new(seeds: Range<u64>) -> Campaign {
         let jobs = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Campaign { seeds, jobs, check: false, stop_at_first: true }
+        Campaign { seeds, jobs, check: false, stop_at_first: true, time: None }
     }
 
     /// Runs the seeds of `scenario`.
@@ -111,6 +113,7 @@ impl Campaign {
             next_counted: self.seeds.start,
             ended_by: None,
             waiting: BTreeMap::new(),
+            ends_at: self.time.and_then(|time| wall_clock().checked_add(time)),
             findings: Findings::default(),
         });
         let desk_of = || desk.lock().expect("nothing panics at the desk");
@@ -143,6 +146,12 @@ impl Campaign {
     }
 }
 
+/// The campaign's own clock, for its budget: no run sees it.
+#[expect(clippy::disallowed_methods, reason = "a budget of wall time")]
+fn wall_clock() -> Instant {
+    Instant::now()
+}
+
 /// One seed's run.
 struct Ran {
     report: Report,
@@ -164,13 +173,16 @@ struct Desk<'a> {
     ended_by: Option<u64>,
     /// Runs of seeds that are not counted yet, because a lower one is not.
     waiting: BTreeMap<u64, Ran>,
+    /// When no further seed is begun.
+    ends_at: Option<Instant>,
     findings: Findings,
 }
 
 impl Desk<'_> {
     fn take(&mut self) -> Option<u64> {
         // Seeds are handed out in order, so every seed below the one that ends the campaign has been.
-        if self.ended_by.is_some() { None } else { self.to_run.next() }
+        let is_over = self.ended_by.is_some() || self.ends_at.is_some_and(|at| wall_clock() >= at);
+        if is_over { None } else { self.to_run.next() }
     }
 
     fn deliver(&mut self, seed: u64, ran: Ran, progress: &dyn Fn(&Findings)) {

@@ -1,12 +1,12 @@
 //! The command line of a program that has scenarios: explore, replay, show, and what the program adds. It knows no
 //! driver but the simulated one; the program brings the real one.
 
-mod args;
-mod explore;
-mod failure;
+pub(crate) mod args;
+pub(crate) mod explore;
+pub(crate) mod failure;
 mod meter;
 mod replay;
-mod screen;
+pub(crate) mod screen;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +19,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+pub(crate) use args::parse_seeds;
 use args::{COMMANDS, Request, Target};
 use replay::Source;
 use screen::Screen;
@@ -97,17 +98,54 @@ struct Command {
 }
 
 /// What is explored and replayed: a scenario, seen as a name and a function.
-struct Subject<'a> {
-    name: &'a str,
-    run: Run<'a>,
-    /// How the program was called.
-    program: &'a str,
+pub(crate) struct Subject<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) run: Run<'a>,
+    pub(crate) called: Called<'a>,
+}
+
+/// How a scenario was run, for lines to copy.
+#[derive(Clone, Copy)]
+pub(crate) enum Called<'a> {
+    /// By this program.
+    Program(&'a str),
+    /// As a test, which these words of cargo run.
+    Test(&'a str),
+}
+
+impl Called<'_> {
+    /// The line that runs the replay file at `path`.
+    pub(crate) fn again_from(self, path: &str) -> String {
+        let path = shell_word(path);
+        match self {
+            Called::Program(program) => format!("{} replay {path}", shell_word(program)),
+            Called::Test(cargo) => format!("TWINLOOP_REPLAY={path} {cargo}"),
+        }
+    }
+
+    /// What tells a story that was cut short.
+    fn tells_all(self) -> &'static str {
+        match self {
+            Called::Program(_) => "`show` tells all",
+            Called::Test(_) => "its replay tells all",
+        }
+    }
+
+    /// The line that runs the seed as it is.
+    fn again(self, seed: u64, scenario: &str) -> String {
+        match self {
+            Called::Program(program) => {
+                format!("{} replay {seed} {}", shell_word(program), shell_word(scenario))
+            }
+            Called::Test(cargo) => format!("TWINLOOP_SEED={seed} {cargo}"),
+        }
+    }
 }
 
 /// Why a request is not even begun.
-struct Refusal {
+pub(crate) struct Refusal {
     exit: Exit,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Refusal {
@@ -342,10 +380,10 @@ same differ, 75 could not run.
 
 fn with_subject<T>(scenario: &Scenario, program: &str, act: impl FnOnce(&Subject<'_>) -> T) -> T {
     let run = |choices: &_, telling| scenario.run(choices, telling);
-    act(&Subject { name: scenario.name(), run: &run, program })
+    act(&Subject { name: scenario.name(), run: &run, called: Called::Program(program) })
 }
 
-fn read(path: &Path) -> Result<ReplayFile, Refusal> {
+pub(crate) fn read(path: &Path) -> Result<ReplayFile, Refusal> {
     let refusal = |text| Refusal { exit: Exit::CouldNotRun, text };
     let text = fs::read_to_string(path)
         .map_err(|error| refusal(format!("cannot read the replay file {}: {error}", path.display())))?;

@@ -68,9 +68,9 @@ impl ReplayFile {
         }
     }
 
-    /// `{scenario}-{seed}.replay`: the name under which a campaign leaves it.
+    /// `{scenario}-{seed}.replay`: the name under which a campaign leaves it. A test's path has dots in it for `::`.
     pub fn file_name(&self) -> String {
-        format!("{}-{}.replay", self.scenario, self.seed)
+        format!("{}{}.replay", file_prefix(&self.scenario), self.seed)
     }
 
     /// What decides the run.
@@ -83,6 +83,11 @@ impl ReplayFile {
     pub fn keeps(&self, verdict: &Verdict) -> bool {
         signature_of(&self.verdict) == verdict.signature()
     }
+}
+
+/// What the names of a scenario's files begin with.
+pub(crate) fn file_prefix(scenario: &str) -> String {
+    format!("{}-", scenario.replace("::", "."))
 }
 
 /// The text of the file. Line breaks inside the verdict or the story become ` / `: each is one line here.

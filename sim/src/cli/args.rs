@@ -166,7 +166,7 @@ fn parse_target(word: OsString) -> Result<Target, Error> {
 }
 
 /// `A..B`, where B is excluded.
-fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
+pub(crate) fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
     let form = "seeds are given as A..B, for example 0..1000, where B is excluded";
     let (start, end) = text.split_once("..").ok_or(form)?;
     let bound = |digits: &str| digits.parse::<u64>().map_err(|error| format!("{error} ({form})"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::HumanCount;
 
 use super::args::ExploreOptions;
-use super::failure::pursue;
+use super::failure::{Pursuit, pursue};
 use super::meter::SeedMeter;
 use super::screen::Screen;
 use super::{Exit, Subject};
@@ -19,6 +19,7 @@ pub(super) fn explore(subject: &Subject<'_>, options: &ExploreOptions, screen: &
         jobs: options.jobs,
         check: options.check,
         stop_at_first: !options.all,
+        time: None,
     };
     let meter = SeedMeter::new(subject.name, options.seeds.end - options.seeds.start, screen.watched);
     let findings = campaign.explore_with(subject.run, &|findings| meter.show(findings));
@@ -34,14 +35,15 @@ pub(super) fn explore(subject: &Subject<'_>, options: &ExploreOptions, screen: &
         if findings.nondeterminism.as_ref().is_some_and(|found| found.seed == failure.seed) {
             continue;
         }
-        exit = exit.max(pursue(subject, failure, options, screen));
+        let pursuit = Pursuit { budget_runs: options.budget_runs, replays: &options.replays };
+        exit = exit.max(pursue(subject, failure, &pursuit, screen));
     }
     screen.say(summary(subject.name, &findings, wall_time));
     exit
 }
 
 /// Says that two runs of a seed differ, and in what.
-pub(super) fn tell_nondeterminism(name: &str, found: &Nondeterminism, screen: &mut Screen<'_>) {
+pub(crate) fn tell_nondeterminism(name: &str, found: &Nondeterminism, screen: &mut Screen<'_>) {
     let Nondeterminism { seed, first: (first, first_hash), second: (second, second_hash) } = found;
     screen.say(format_args!("{name}: two runs of seed {seed} differ; mend this before anything else"));
     screen.say(format_args!("  first:  hash {first_hash:032x}, {}", one_line(first)));

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use indicatif::HumanCount;
 
-use super::args::ExploreOptions;
 use super::meter::ShrinkMeter;
 use super::screen::Screen;
-use super::{Exit, Subject, shell_word};
+use super::{Called, Exit, Subject};
 use crate::campaign::Failure;
 use crate::choice::{Choices, Pick};
 use crate::replay_file::{ReadError, ReplayFile};
@@ -28,15 +27,23 @@ const PICKS_TOLD: usize = 20;
 /// How many characters of a line are told.
 const WIDTH: usize = 100;
 
+/// What a failure is worth.
+pub(crate) struct Pursuit<'a> {
+    /// How many runs shrinking it may take.
+    pub(crate) budget_runs: usize,
+    /// The folder in which it is kept.
+    pub(crate) replays: &'a Path,
+}
+
 /// Shrinks `failure`, tells it and keeps it.
-pub(super) fn pursue(
+pub(crate) fn pursue(
     subject: &Subject<'_>,
     failure: &Failure,
-    options: &ExploreOptions,
+    pursuit: &Pursuit<'_>,
     screen: &mut Screen<'_>,
 ) -> Exit {
     tell_found(subject.name, failure, screen);
-    let shrunk = match shrink_found(subject, failure, options.budget_runs, screen.watched) {
+    let shrunk = match shrink_found(subject, failure, pursuit.budget_runs, screen.watched) {
         Ok(shrunk) => shrunk,
         Err(error) => {
             screen.say(format_args!("  {}\n", error.to_string().replace('\n', "\n  ")));
@@ -45,11 +52,11 @@ pub(super) fn pursue(
     };
     let choices = Choices::Replayed { seed: failure.seed, picks: shrunk.picks.clone() };
     let story = (subject.run)(&choices, Telling::Events).story.unwrap_or_default();
-    tell_shrunk(failure, &shrunk, &story, screen);
+    tell_shrunk(failure, &shrunk, &story, subject.called, screen);
 
     let headline = headline(subject.name, &shrunk.report, &story);
     let file = ReplayFile::new(subject.name, failure.seed, &shrunk.report, &headline);
-    let kept = keep(&file, &options.replays).and_then(|path| prove(subject, &file, &path).map(|()| path));
+    let kept = keep(&file, pursuit.replays).and_then(|path| prove(subject, &file, &path).map(|()| path));
     tell_kept(subject, failure.seed, &kept, screen);
     match kept {
         Ok(_) => Exit::FailuresFound,
@@ -81,7 +88,13 @@ fn tell_found(name: &str, failure: &Failure, screen: &mut Screen<'_>) {
     screen.say(format_args!("  {}\n", one_line(&failure.report.verdict.to_string())));
 }
 
-fn tell_shrunk(failure: &Failure, shrunk: &Shrunk, story: &Story, screen: &mut Screen<'_>) {
+fn tell_shrunk(
+    failure: &Failure,
+    shrunk: &Shrunk,
+    story: &Story,
+    called: Called<'_>,
+    screen: &mut Screen<'_>,
+) {
     let (before, after) = (failure.report.unusual.len(), shrunk.picks.len());
     screen.say(format_args!(
         "  Shrunk in {} runs: {after} of {} unusual picks are left.",
@@ -92,7 +105,7 @@ fn tell_shrunk(failure: &Failure, shrunk: &Shrunk, story: &Story, screen: &mut S
         screen.say(format_args!("  {}", one_line(&shrunk.report.verdict.to_string())));
     }
     tell_picks(&shrunk.picks, PICKS_TOLD, screen);
-    tell_heart_of(story, screen);
+    tell_heart_of(story, called, screen);
 }
 
 /// Lists the first `count` of `picks`, and says how many more there are.
@@ -106,7 +119,8 @@ pub(super) fn tell_picks(picks: &[Pick], count: usize, screen: &mut Screen<'_>) 
 }
 
 /// Tells what faults and programs did around the last fault: most failures are the answer to it.
-fn tell_heart_of(story: &Story, screen: &mut Screen<'_>) {
+fn tell_heart_of(story: &Story, called: Called<'_>, screen: &mut Screen<'_>) {
+    let all = called.tells_all();
     let mut heart = story.clone();
     heart.lines.retain(|line| matches!(line.kind, LineKind::Fault | LineKind::Note));
     if heart.lines.is_empty() {
@@ -118,8 +132,8 @@ fn tell_heart_of(story: &Story, screen: &mut Screen<'_>) {
     heart.lines.drain(..start.min(latest_start));
     heart.lines.truncate(STORY_LINES);
     screen.say(match last_fault {
-        Some(_) => "\n  What faults and programs do, around the last fault (`show` tells all):",
-        None => "\n  What programs do last (`show` tells all):",
+        Some(_) => format!("\n  What faults and programs do, around the last fault ({all}):"),
+        None => format!("\n  What programs do last ({all}):"),
     });
     for line in heart.to_string().lines() {
         screen.say(clipped(&format!("  {line}"), WIDTH));
@@ -139,19 +153,18 @@ fn headline(name: &str, report: &Report, story: &Story) -> String {
 }
 
 fn tell_kept(subject: &Subject<'_>, seed: u64, kept: &Result<PathBuf, KeepError>, screen: &mut Screen<'_>) {
-    let program = shell_word(subject.program);
     match kept {
         Ok(path) => {
             let path = path.display();
             screen.say(format_args!("\n  Kept in {path} and replayed from there: same verdict, same hash."));
             screen.say("  To see it again:\n");
-            screen.say(format_args!("{program} replay {}\n", shell_word(&path.to_string())));
+            screen.say(format_args!("{}\n", subject.called.again_from(&path.to_string())));
         }
         Err(error) => {
             screen.flush();
-            screen.complain(format_args!("{program}: {error}"));
+            screen.complain(format_args!("{}: {error}", subject.name));
             screen.say("\n  To see the seed's whole run again:\n");
-            screen.say(format_args!("{program} replay {seed} {}\n", shell_word(subject.name)));
+            screen.say(format_args!("{}\n", subject.called.again(seed, subject.name)));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::Exit;
 
 /// The two streams of a command line.
-pub(super) struct Screen<'a> {
+pub(crate) struct Screen<'a> {
     out: Stream<'a>,
     err: Stream<'a>,
     /// Whether a person or a log may be watching, and progress is worth showing.
@@ -15,7 +15,7 @@ pub(super) struct Screen<'a> {
 }
 
 impl<'a> Screen<'a> {
-    pub(super) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, watched: bool) -> Screen<'a> {
+    pub(crate) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, watched: bool) -> Screen<'a> {
         Screen { out: Stream { to: out, ended: None }, err: Stream { to: err, ended: None }, watched }
     }
 

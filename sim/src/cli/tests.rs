@@ -59,7 +59,8 @@ fn print_line(cli: &Cli, line: &str) -> Printed {
 /// A command on the scenario `toy` of the program `kv`, whose runs are those of `run`.
 fn with_toy(run: Run<'_>, act: impl FnOnce(&Subject<'_>, &mut Screen<'_>) -> Exit) -> Printed {
     print(|mut screen| {
-        let exit = act(&Subject { name: "toy", run, program: "target/debug/kv" }, &mut screen);
+        let exit =
+            act(&Subject { name: "toy", run, called: Called::Program("target/debug/kv") }, &mut screen);
         screen.finish(exit)
     })
 }
@@ -157,7 +158,7 @@ fn a_file_that_cannot_be_written_hides_no_failure() {
     let options = ExploreOptions { replays: PathBuf::from(&in_the_way), ..ExploreOptions::default() };
     let Printed { exit, out, err } = explore_toy(&toy::forgetful, &options);
     assert_eq!(exit, Exit::FailuresFound);
-    assert!(err.starts_with(&format!("target/debug/kv: cannot create the folder {in_the_way}: ")), "{err}");
+    assert!(err.starts_with(&format!("toy: cannot create the folder {in_the_way}: ")), "{err}");
     let copy = out.lines().find(|line| line.starts_with("target/debug/kv replay ")).expect("a line to copy");
     assert!(copy.ends_with(" toy"), "{copy}");
 }

@@ -1,5 +1,6 @@
 //! What only a simulated world can show.
 
+mod attribute;
 mod datagrams;
 mod determinism;
 mod faults;

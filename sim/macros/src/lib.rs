@@ -1,0 +1,81 @@
+//! The attribute `#[twinloop_sim::test]`. It writes a call of `twinloop_sim::Test` and knows nothing of what that does.
+#![forbid(unsafe_code)]
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{Error, Expr, ExprLit, Ident, ItemFn, Lit, Token};
+
+/// Makes a test of an async program, or of a function that builds a world. `twinloop_sim::Test` says what it does.
+#[proc_macro_attribute]
+pub fn test(
+    arguments: proc_macro::TokenStream,
+    function: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    let function: TokenStream = function.into();
+    match expand(arguments.into(), function.clone()) {
+        Ok(test) => test.into(),
+        Err(error) => {
+            // With the function still there, an editor goes on to understand what is in it.
+            let error = error.into_compile_error();
+            quote!(#error #function).into()
+        }
+    }
+}
+
+fn expand(arguments: TokenStream, function: TokenStream) -> syn::Result<TokenStream> {
+    let Arguments(settings) = syn::parse2(arguments)?;
+    let mut function: ItemFn = syn::parse2(function)?;
+    let attributes = std::mem::take(&mut function.attrs);
+    let signature = &function.sig;
+    let name = &signature.ident;
+    let run = match (signature.asyncness.is_some(), signature.inputs.len()) {
+        (true, 0) => quote!(program),
+        (false, 1) => quote!(world),
+        _ => {
+            let forms =
+                "a test is an `async fn` without arguments, or an `fn(sim: &mut Sim)` that builds a world";
+            return Err(Error::new_spanned(signature, forms));
+        }
+    };
+    Ok(quote! {
+        #(#attributes)*
+        #[::core::prelude::v1::test]
+        fn #name() {
+            #function
+            ::twinloop_sim::Test::new(::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)))
+                .package(::core::env!("CARGO_PKG_NAME"), ::core::env!("CARGO_MANIFEST_DIR"))
+                #(#settings)*
+                .#run(#name);
+        }
+    })
+}
+
+/// What stands in the attribute's brackets, as calls of the builder.
+struct Arguments(Vec<TokenStream>);
+
+impl Parse for Arguments {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Arguments> {
+        let settings = Punctuated::<Setting, Token![,]>::parse_terminated(input)?;
+        Ok(Arguments(settings.into_iter().map(|setting| setting.0).collect()))
+    }
+}
+
+struct Setting(TokenStream);
+
+impl Parse for Setting {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Setting> {
+        let name: Ident = input.parse()?;
+        if name == "check" {
+            return Ok(Setting(quote!(.check())));
+        }
+        if name != "seeds" {
+            return Err(Error::new_spanned(&name, "there are `seeds = 256`, `seeds = 100..200` and `check`"));
+        }
+        input.parse::<Token![=]>()?;
+        let seeds: Expr = input.parse()?;
+        let is_count = matches!(&seeds, Expr::Lit(ExprLit { lit: Lit::Int(_), .. }));
+        Ok(Setting(if is_count { quote!(.seeds(0..#seeds)) } else { quote!(.seeds(#seeds)) }))
+    }
+}

@@ -1,0 +1,326 @@
+//! A scenario as an ordinary test: replays that were kept come first, then seeds; a failure is shrunk, kept and told.
+//!
+//! It reads the environment and the folder of replays, since whoever runs a test has no other way to say what is wanted.
+
+use std::env;
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::Sim;
+use crate::campaign::{Campaign, Findings, Run};
+use crate::choice::Choices;
+use crate::cli::explore::tell_nondeterminism;
+use crate::cli::failure::{Pursuit, pursue};
+use crate::cli::screen::Screen;
+use crate::cli::{self, Called, Subject};
+use crate::program::ProgramResult;
+use crate::replay_file::{ReplayFile, file_prefix};
+use crate::small::run_world;
+use crate::story::Telling;
+use crate::verdict::one_line;
+
+/// How many seeds a test runs, if nothing is said.
+const SEEDS: u64 = 64;
+/// How many runs shrinking a failure may take.
+const SHRINK_BUDGET: usize = 3000;
+/// How many lines of a story are told of a replay that fails and was not asked for.
+const STORY_LINES: usize = 20;
+
+/// A scenario as a test. [`test`](macro@crate::test) writes this for a function; the builder is for what has no function of
+/// its own, such as a test in a loop over settings.
+///
+/// A run of it tries, in this order, until something fails:
+///
+/// 1. every replay of this test in the folder `replays` beside the package's `Cargo.toml`: a failure that was found once is
+///    looked for first, as long as its file is there;
+/// 2. the seeds.
+///
+/// A failure is shrunk and its replay is written into that folder. The test panics with what failed, the seed, the picks
+/// that it takes, the story around the last fault, and the line that runs it again.
+///
+/// The environment can say what to run instead:
+///
+/// | variable | effect |
+/// | --- | --- |
+/// | `TWINLOOP_SEED=17` | this seed alone |
+/// | `TWINLOOP_SEEDS=1000..2000` | these seeds |
+/// | `TWINLOOP_TIME=90` | seeds, from the first one on, for so many seconds of wall time |
+/// | `TWINLOOP_REPLAY=FILE` | this replay alone; tests that it is not of pass at once |
+/// | `TWINLOOP_JOBS=1` | on so many threads; if nothing is said, on as many as the machine runs at once |
+/// | `TWINLOOP_REPLAYS=FOLDER` | where replays are read and written |
+///
+/// ```
+/// use twinloop::{StreamServer, connect};
+/// use twinloop_sim::{Test, Units};
+///
+/// for latency in [1, 40] {
+///     Test::new("docs::a-greeting").seeds(0..20).world(move |sim| {
+///         sim.links().latency(latency.ms()).loss(0.1);
+///         let address = sim.host("server", 7, |address| async move {
+///             let server = StreamServer::listen(address)?;
+///             loop {
+///                 server.accept().await?.write(b"hello").await?;
+///             }
+///         });
+///         sim.client("client", move || async move {
+///             assert_eq!(connect(address).await?.read_to_end(100).await?, b"hello");
+///             Ok(())
+///         });
+///     });
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a test does nothing until it is given a world or a program"]
+pub struct Test {
+    name: &'static str,
+    /// The package and its folder.
+    package: Option<(&'static str, &'static str)>,
+    seeds: Range<u64>,
+    check: bool,
+}
+
+/// What a test program may end with: nothing, or an error that fails the run.
+pub trait Outcome {
+    /// As the simulation has it.
+    fn into_result(self) -> ProgramResult;
+}
+
+impl Outcome for () {
+    fn into_result(self) -> ProgramResult {
+        Ok(())
+    }
+}
+
+impl<E: Into<Box<dyn Error>>> Outcome for Result<(), E> {
+    fn into_result(self) -> ProgramResult {
+        self.map_err(Into::into)
+    }
+}
+
+impl Test {
+    /// The test `name`. Replays know it by that name, so no two tests of a package should share one.
+    pub fn new(name: &'static str) -> Test {
+        Test { name, package: None, seeds: 0..SEEDS, check: false }
+    }
+
+    /// The package that the test belongs to, and the folder of its manifest: where replays are kept, and what to call again.
+    /// Without it they are those of the working folder.
+    pub fn package(mut self, name: &'static str, folder: &'static str) -> Test {
+        self.package = Some((name, folder));
+        self
+    }
+
+    /// Which seeds to run; 0..64 if nothing is said.
+    pub fn seeds(mut self, seeds: Range<u64>) -> Test {
+        self.seeds = seeds;
+        self
+    }
+
+    /// Runs every seed twice, to see that both runs are the same. Without it, only the first seed and those that fail are.
+    pub fn check(mut self) -> Test {
+        self.check = true;
+        self
+    }
+
+    /// Runs the test of the worlds that `build` builds, one for each seed.
+    ///
+    /// # Panics
+    ///
+    /// If a run fails, if two runs of a seed differ, or if the environment asks for something that is not there.
+    #[track_caller]
+    pub fn world(self, build: impl Fn(&mut Sim) + Sync) {
+        let run = |choices: &Choices, telling| run_world(choices, telling, |sim| build(sim));
+        let wishes = Wishes::of(|name| env::var_os(name));
+        if let Err(told) = wishes.and_then(|wishes| self.attempt(&run, &wishes)) {
+            panic!("{}\n", told.trim_end());
+        }
+    }
+
+    /// As [`Test::world`], for a program alone on one host: every run begins it anew. Hosts, links and faults need a
+    /// [`world`](Test::world).
+    #[track_caller]
+    pub fn program<F>(self, program: impl Fn() -> F + Copy + Sync + 'static)
+    where
+        F: Future<Output: Outcome> + 'static,
+    {
+        self.world(move |sim| {
+            sim.client("main", move || {
+                let program = program();
+                async move { program.await.into_result() }
+            });
+        });
+    }
+
+    fn attempt(&self, run: Run<'_>, wishes: &Wishes) -> Result<(), String> {
+        let cargo = self.cargo();
+        let subject = Subject { name: self.name, run, called: Called::Test(&cargo) };
+        if let Some(path) = &wishes.replay {
+            let file = cli::read(path).map_err(|refusal| refusal.text)?;
+            return if file.scenario == self.name {
+                replay(&subject, path, &file, usize::MAX)
+            } else {
+                Ok(())
+            };
+        }
+        let folder = self.folder(wishes);
+        if wishes.seeds.is_none() {
+            for path in self.kept(&folder)? {
+                let file = cli::read(&path).map_err(|refusal| refusal.text)?;
+                replay(&subject, &path, &file, STORY_LINES)?;
+            }
+        }
+        self.explore(&subject, wishes, &folder)
+    }
+
+    fn explore(&self, subject: &Subject<'_>, wishes: &Wishes, folder: &Path) -> Result<(), String> {
+        let mut campaign = Campaign { check: self.check, ..Campaign::new(self.seeds.clone()) };
+        campaign.time = wishes.time;
+        if wishes.time.is_some() {
+            campaign.seeds.end = u64::MAX;
+        }
+        if let Some(seeds) = &wishes.seeds {
+            campaign.seeds = seeds.clone();
+        }
+        if let Some(jobs) = wishes.jobs {
+            campaign.jobs = jobs;
+        }
+        let findings = campaign.explore_with(subject.run, &|_| {});
+        let told = tell(subject, &findings, folder);
+        if told.is_empty() { Ok(()) } else { Err(told) }
+    }
+
+    /// The files of this test in `folder`, by name. There need be no folder.
+    fn kept(&self, folder: &Path) -> Result<Vec<PathBuf>, String> {
+        let prefix = file_prefix(self.name);
+        let is_ours = |path: &Path| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let seed = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".replay"));
+            seed.is_some_and(|seed| seed.parse::<u64>().is_ok())
+        };
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(format!("cannot list the replays in {}: {error}", folder.display())),
+        };
+        let paths: Result<Vec<PathBuf>, io::Error> =
+            entries.map(|entry| entry.map(|entry| entry.path())).collect();
+        let mut paths =
+            paths.map_err(|error| format!("cannot list the replays in {}: {error}", folder.display()))?;
+        paths.retain(|path| is_ours(path));
+        paths.sort();
+        Ok(paths)
+    }
+
+    /// Relative to where cargo runs a package's tests: the line to copy is short, and true on another machine.
+    fn folder(&self, wishes: &Wishes) -> PathBuf {
+        if let Some(folder) = &wishes.replays {
+            return folder.clone();
+        }
+        match self.package {
+            Some((_, folder)) if env::current_dir().is_ok_and(|current| current != Path::new(folder)) => {
+                Path::new(folder).join("replays")
+            }
+            _ => PathBuf::from("replays"),
+        }
+    }
+
+    /// What runs this test alone. The harness knows it by its path inside the crate.
+    fn cargo(&self) -> String {
+        let path = self.name.split_once("::").map_or(self.name, |(_, path)| path);
+        match self.package {
+            Some((package, _)) => format!("cargo test -p {package} {path}"),
+            None => format!("cargo test {path}"),
+        }
+    }
+}
+
+/// What the findings come to, in the words of the command line; nothing if all is well.
+fn tell(subject: &Subject<'_>, findings: &Findings, folder: &Path) -> String {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut screen = Screen::new(&mut out, &mut err, false);
+    if let Some(found) = &findings.nondeterminism {
+        tell_nondeterminism(subject.name, found, &mut screen);
+    } else if let Some(failure) = findings.failures.first() {
+        pursue(subject, failure, &Pursuit { budget_runs: SHRINK_BUDGET, replays: folder }, &mut screen);
+    }
+    drop(screen);
+    out.append(&mut err);
+    String::from_utf8(out).expect("a screen is given text")
+}
+
+/// Runs a file. What it keeps was a failure once, and has to pass. `lines`: how many of the story are told if it does not.
+fn replay(subject: &Subject<'_>, path: &Path, file: &ReplayFile, lines: usize) -> Result<(), String> {
+    let report = (subject.run)(&file.choices(), Telling::Events);
+    let path = path.display();
+    if report.verdict.is_passed() {
+        if let Some(pick) = report.stale.first() {
+            // It may pass because it does not apply any more. A test can only say so: the harness shows it on request.
+            println!("{path} passes, but its pick {pick} finds nothing to apply to");
+        }
+        return Ok(());
+    }
+    let again = if file.keeps(&report.verdict) { "still fails" } else { "fails in another way now" };
+    let story = report.story.unwrap_or_default().tail(lines);
+    let verdict = one_line(&report.verdict.to_string());
+    let line = subject.called.again_from(&path.to_string());
+    Err(format!("{path} {again} (seed {}): {verdict}\n\n{story}\n  To see it again:\n\n{line}", file.seed))
+}
+
+/// What the environment asks for.
+#[derive(Debug, Default, PartialEq)]
+struct Wishes {
+    seeds: Option<Range<u64>>,
+    time: Option<Duration>,
+    replay: Option<PathBuf>,
+    jobs: Option<NonZeroUsize>,
+    replays: Option<PathBuf>,
+}
+
+impl Wishes {
+    /// The wishes that the variables hold which `read` reads.
+    fn of(read: impl Fn(&str) -> Option<OsString>) -> Result<Wishes, String> {
+        let text = |name: &str| match read(name) {
+            None => Ok(None),
+            Some(value) => match value.into_string() {
+                Ok(value) => Ok(Some(value)),
+                Err(value) => Err(format!("{name}={} is not text", value.to_string_lossy())),
+            },
+        };
+        let seed = parsed(text("TWINLOOP_SEED")?, "TWINLOOP_SEED", |text| {
+            text.parse().map_err(|error| format!("{error}"))
+        })?;
+        let seeds = parsed(text("TWINLOOP_SEEDS")?, "TWINLOOP_SEEDS", cli::parse_seeds)?;
+        let time = parsed(text("TWINLOOP_TIME")?, "TWINLOOP_TIME", |text| {
+            let seconds: f64 = text.parse().map_err(|error| format!("{error} (in seconds)"))?;
+            Duration::try_from_secs_f64(seconds).map_err(|error| format!("{error}"))
+        })?;
+        let jobs = parsed(text("TWINLOOP_JOBS")?, "TWINLOOP_JOBS", |text| {
+            text.parse().map_err(|error| format!("{error}"))
+        })?;
+        Ok(Wishes {
+            seeds: seed.map(|seed: u64| seed..seed.saturating_add(1)).or(seeds),
+            time,
+            replay: read("TWINLOOP_REPLAY").map(PathBuf::from),
+            jobs,
+            replays: read("TWINLOOP_REPLAYS").map(PathBuf::from),
+        })
+    }
+}
+
+fn parsed<T>(
+    text: Option<String>,
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    let Some(text) = text else { return Ok(None) };
+    parse(&text).map(Some).map_err(|error| format!("{name}={text}: {error}"))
+}
+
+#[cfg(test)]
+mod tests;
