@@ -26,12 +26,15 @@ pub(crate) struct Program {
 
 impl Program {
     /// `make` is called at each start of the host, in the scope of its dispatcher.
-    #[track_caller]
-    pub(crate) fn new<F>(is_client: bool, mut make: impl FnMut() -> F + 'static) -> Program
+    pub(crate) fn new<F>(
+        is_client: bool,
+        place: &'static Location<'static>,
+        mut make: impl FnMut() -> F + 'static,
+    ) -> Program
     where
         F: Future<Output = ProgramResult> + 'static,
     {
-        Program { make: Box::new(move || Box::pin(make())), is_client, place: Location::caller() }
+        Program { make: Box::new(move || Box::pin(make())), is_client, place }
     }
 
     /// Whether the run waits for it to end.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -125,7 +126,7 @@ impl Sim {
         F: Future<Output = ProgramResult> + 'static,
     {
         let address = Address::Ip((host_ip(self.hosts.len()), port).into());
-        self.add(name, Program::new(false, move || program(address)));
+        self.add(name, Program::new(false, Location::caller(), move || program(address)));
         address
     }
 
@@ -139,7 +140,7 @@ impl Sim {
     where
         F: Future<Output = ProgramResult> + 'static,
     {
-        self.add(name, Program::new(true, program));
+        self.client_at(name, Location::caller(), program);
     }
 
     /// How every link behaves that is not told otherwise, to be changed in place.
@@ -346,6 +347,18 @@ impl Sim {
     /// Ends a run after so much virtual time; an hour if nothing is said.
     pub fn time_budget(&mut self, time: Duration) {
         self.budget.time = time;
+    }
+
+    /// As [`Sim::client`], for a program that stands at `place`.
+    pub(crate) fn client_at<F>(
+        &mut self,
+        name: &str,
+        place: &'static Location<'static>,
+        program: impl FnMut() -> F + 'static,
+    ) where
+        F: Future<Output = ProgramResult> + 'static,
+    {
+        self.add(name, Program::new(true, place, program));
     }
 
     fn add(&mut self, name: &str, program: Program) {

@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -149,8 +150,9 @@ impl Test {
     where
         F: Future<Output: Outcome> + 'static,
     {
+        let place = Location::caller();
         self.world(move |sim| {
-            sim.client("main", move || {
+            sim.client_at("main", place, move || {
                 let program = program();
                 async move { program.await.into_result() }
             });
