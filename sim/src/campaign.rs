@@ -1,8 +1,13 @@
 //! Many seeds of one scenario on several threads, with findings that do not depend on how the threads ran. It keeps
 //! failures and does not shrink them; it knows no terminal.
 
+pub(crate) mod ledger;
+mod shard;
 #[cfg(test)]
 pub(crate) mod toy;
+
+pub use shard::Shard;
+pub(crate) use shard::{Detected, detect};
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -105,8 +110,8 @@ impl Campaign {
         self.explore_with(&|choices, telling| scenario.run(choices, telling), &|_| {})
     }
 
-    /// Runs the seeds by `run`. After each seed `progress` is given the findings so far; it holds up all threads.
-    pub(crate) fn explore_with(&self, run: Run<'_>, progress: &(dyn Fn(&Findings) + Sync)) -> Findings {
+    /// Runs the seeds by `run`. `progress` is told of each, in the order of the seeds; it holds up all threads.
+    pub(crate) fn explore_with(&self, run: Run<'_>, progress: &(dyn Fn(&Counted<'_>) + Sync)) -> Findings {
         let desk = Mutex::new(Desk {
             campaign: self,
             to_run: self.seeds.clone(),
@@ -152,6 +157,15 @@ fn wall_clock() -> Instant {
     Instant::now()
 }
 
+/// A seed that was counted.
+pub(crate) struct Counted<'a> {
+    pub(crate) seed: u64,
+    pub(crate) report: &'a Report,
+    pub(crate) nondeterminism: Option<&'a Nondeterminism>,
+    /// With this seed in them.
+    pub(crate) findings: &'a Findings,
+}
+
 /// One seed's run.
 struct Ran {
     report: Report,
@@ -185,32 +199,53 @@ impl Desk<'_> {
         if is_over { None } else { self.to_run.next() }
     }
 
-    fn deliver(&mut self, seed: u64, ran: Ran, progress: &dyn Fn(&Findings)) {
+    fn deliver(&mut self, seed: u64, ran: Ran, progress: &dyn Fn(&Counted<'_>)) {
         if self.campaign.stop_at_first && ran.is_remarkable() {
             self.ended_by = Some(self.ended_by.map_or(seed, |lowest| lowest.min(seed)));
         }
         self.waiting.insert(seed, ran);
         while self.ended_by.is_none_or(|last| self.next_counted <= last) {
             let Some(ran) = self.waiting.remove(&self.next_counted) else { return };
-            self.findings.count(self.next_counted, ran);
+            let seed = self.next_counted;
             self.next_counted += 1;
-            progress(&self.findings);
+            self.findings.count(seed, &ran);
+            let Ran { report, nondeterminism } = &ran;
+            let nondeterminism = nondeterminism.as_ref();
+            progress(&Counted { seed, report, nondeterminism, findings: &self.findings });
         }
     }
 }
 
 impl Findings {
+    /// These and the findings of later seeds.
+    pub(crate) fn and(mut self, later: Findings) -> Findings {
+        self.passed += later.passed;
+        self.failed += later.failed;
+        self.nondeterminism = self.nondeterminism.or(later.nondeterminism);
+        self.virtual_time += later.virtual_time;
+        self.turns += later.turns;
+        self.callbacks += later.callbacks;
+        for failure in later.failures {
+            let signature = failure.report.verdict.signature();
+            match self.failures.iter_mut().find(|known| known.report.verdict.signature() == signature) {
+                Some(known) => known.seeds += failure.seeds,
+                None => self.failures.push(failure),
+            }
+        }
+        self
+    }
+
     /// How many seeds were run.
     pub fn seeds(&self) -> u64 {
         self.passed + self.failed
     }
 
-    fn count(&mut self, seed: u64, ran: Ran) {
+    fn count(&mut self, seed: u64, ran: &Ran) {
         let Ran { report, nondeterminism } = ran;
         self.virtual_time += report.virtual_time;
         self.turns += report.turns;
         self.callbacks += report.callbacks;
-        self.nondeterminism = self.nondeterminism.take().or(nondeterminism);
+        self.nondeterminism = self.nondeterminism.take().or_else(|| nondeterminism.clone());
         if report.verdict.is_passed() {
             self.passed += 1;
         } else {
@@ -219,11 +254,11 @@ impl Findings {
         }
     }
 
-    fn count_failure(&mut self, seed: u64, report: Report) {
+    fn count_failure(&mut self, seed: u64, report: &Report) {
         let signature = report.verdict.signature();
         match self.failures.iter_mut().find(|failure| failure.report.verdict.signature() == signature) {
             Some(failure) => failure.seeds += 1,
-            None => self.failures.push(Failure { seed, report, seeds: 1 }),
+            None => self.failures.push(Failure { seed, report: report.clone(), seeds: 1 }),
         }
     }
 }
@@ -290,8 +325,9 @@ mod tests {
     #[test]
     fn progress_counts_seeds_in_order() {
         let last = AtomicU64::new(0);
-        let progress = |findings: &Findings| {
-            assert_eq!(findings.seeds(), last.fetch_add(1, Ordering::Relaxed) + 1);
+        let progress = |counted: &Counted<'_>| {
+            let before = last.fetch_add(1, Ordering::Relaxed);
+            assert_eq!((counted.seed, counted.findings.seeds()), (before, before + 1));
         };
         let findings = campaign(0..300, 4).explore_with(&failing_at(|_| false), &progress);
         assert_eq!((findings.passed, last.into_inner()), (300, 300));

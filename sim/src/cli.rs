@@ -4,6 +4,7 @@
 pub(crate) mod args;
 pub(crate) mod explore;
 pub(crate) mod failure;
+mod merge;
 mod meter;
 mod replay;
 pub(crate) mod screen;
@@ -19,8 +20,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(crate) use args::parse_seeds;
 use args::{COMMANDS, Request, Target};
+pub(crate) use args::{parse_seconds, parse_seeds};
 use replay::Source;
 use screen::Screen;
 
@@ -233,7 +234,10 @@ impl Cli {
         match request {
             Request::Explore { scenario, options } => {
                 let scenario = self.chosen(scenario.as_deref())?;
-                Ok(with_subject(scenario, program, |subject| explore::explore(subject, &options, screen)))
+                let environment = |name: &str| env::var_os(name)?.into_string().ok();
+                with_subject(scenario, program, |subject| {
+                    explore::explore(subject, &options, &environment, screen)
+                })
             }
             Request::Replay { target, scenario } => {
                 let (scenario, source) = self.source(target, scenario.as_deref())?;
@@ -243,6 +247,7 @@ impl Cli {
                 let (scenario, source) = self.source(target, scenario.as_deref())?;
                 Ok(with_subject(scenario, program, |subject| replay::show(subject, &source, telling, screen)))
             }
+            Request::Merge { folder } => merge::merge(&folder, screen),
             Request::Real { args } => self.run_real(&args, program, screen),
             Request::Other { command, args } => self.run_command(&command, &args, screen),
             Request::List => {
@@ -361,11 +366,17 @@ Commands:
     --all                   go on after the first failure; tell one of each kind
     --replays DIR           keep failures in DIR (replays)
     --budget N              spend N runs on shrinking each failure (3000)
+    --time SECONDS          begin no seed after that
+    --shard I/N             the I-th of N parts of the seeds; if nothing is said,
+                            what Slurm, Kubernetes, GitLab and the like have set
+    --out DIR               keep a ledger in DIR: for going on later, and for merge
+    --json                  results as JSON lines, text to standard error
   replay FILE|SEED [SCENARIO]
                           run it twice; say whether the failure is still there
   show FILE|SEED [SCENARIO]
                           tell what happens in the run, line by line
     --everything            with every callback
+  merge DIR               put the ledgers of all shards together; write DIR/summary.html
   list                    list the scenarios
   help                    show this page (also --help, -h)
   --version               show the version

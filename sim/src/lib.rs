@@ -37,6 +37,7 @@ mod panics;
 mod program;
 mod record;
 pub mod replay_file;
+mod replays;
 mod scenario;
 mod script;
 pub mod shrink;

@@ -5,8 +5,6 @@
 use std::env;
 use std::error::Error;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::panic::Location;
@@ -21,7 +19,8 @@ use crate::cli::failure::{Pursuit, pursue};
 use crate::cli::screen::Screen;
 use crate::cli::{self, Called, Subject};
 use crate::program::ProgramResult;
-use crate::replay_file::{ReplayFile, file_prefix};
+use crate::replay_file::ReplayFile;
+use crate::replays::kept;
 use crate::small::run_world;
 use crate::story::Telling;
 use crate::verdict::one_line;
@@ -172,7 +171,7 @@ impl Test {
         }
         let folder = self.folder(wishes);
         if wishes.seeds.is_none() {
-            for path in self.kept(&folder)? {
+            for path in kept(&folder, self.name)? {
                 let file = cli::read(&path).map_err(|refusal| refusal.text)?;
                 replay(&subject, &path, &file, STORY_LINES)?;
             }
@@ -195,28 +194,6 @@ impl Test {
         let findings = campaign.explore_with(subject.run, &|_| {});
         let told = tell(subject, &findings, folder);
         if told.is_empty() { Ok(()) } else { Err(told) }
-    }
-
-    /// The files of this test in `folder`, by name. There need be no folder.
-    fn kept(&self, folder: &Path) -> Result<Vec<PathBuf>, String> {
-        let prefix = file_prefix(self.name);
-        let is_ours = |path: &Path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let seed = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".replay"));
-            seed.is_some_and(|seed| seed.parse::<u64>().is_ok())
-        };
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(format!("cannot list the replays in {}: {error}", folder.display())),
-        };
-        let paths: Result<Vec<PathBuf>, io::Error> =
-            entries.map(|entry| entry.map(|entry| entry.path())).collect();
-        let mut paths =
-            paths.map_err(|error| format!("cannot list the replays in {}: {error}", folder.display()))?;
-        paths.retain(|path| is_ours(path));
-        paths.sort();
-        Ok(paths)
     }
 
     /// Relative to where cargo runs a package's tests: the line to copy is short, and true on another machine.
@@ -298,10 +275,7 @@ impl Wishes {
             text.parse().map_err(|error| format!("{error}"))
         })?;
         let seeds = parsed(text("TWINLOOP_SEEDS")?, "TWINLOOP_SEEDS", cli::parse_seeds)?;
-        let time = parsed(text("TWINLOOP_TIME")?, "TWINLOOP_TIME", |text| {
-            let seconds: f64 = text.parse().map_err(|error| format!("{error} (in seconds)"))?;
-            Duration::try_from_secs_f64(seconds).map_err(|error| format!("{error}"))
-        })?;
+        let time = parsed(text("TWINLOOP_TIME")?, "TWINLOOP_TIME", cli::parse_seconds)?;
         let jobs = parsed(text("TWINLOOP_JOBS")?, "TWINLOOP_JOBS", |text| {
             text.parse().map_err(|error| format!("{error}"))
         })?;

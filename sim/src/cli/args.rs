@@ -5,14 +5,16 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use lexopt::prelude::*;
 use lexopt::{Error, Parser};
 
+use crate::campaign::Shard;
 use crate::story::Telling;
 
 /// The names of the commands that every program has.
-pub(super) const COMMANDS: [&str; 6] = ["explore", "replay", "show", "real", "list", "help"];
+pub(super) const COMMANDS: [&str; 7] = ["explore", "replay", "show", "merge", "real", "list", "help"];
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request {
@@ -28,6 +30,10 @@ pub(super) enum Request {
         target: Target,
         scenario: Option<String>,
         telling: Telling,
+    },
+    /// Put together what several shards wrote.
+    Merge {
+        folder: PathBuf,
     },
     Real {
         args: Vec<String>,
@@ -50,6 +56,12 @@ pub(super) struct ExploreOptions {
     pub(super) all: bool,
     pub(super) replays: PathBuf,
     pub(super) budget_runs: usize,
+    pub(super) time: Option<Duration>,
+    /// The part of the seeds that is run here; if nothing is said, what the environment says.
+    pub(super) shard: Option<Shard>,
+    /// Where ledgers are kept.
+    pub(super) out: Option<PathBuf>,
+    pub(super) json: bool,
 }
 
 impl Default for ExploreOptions {
@@ -61,6 +73,10 @@ impl Default for ExploreOptions {
             all: false,
             replays: PathBuf::from("replays"),
             budget_runs: 3000,
+            time: None,
+            shard: None,
+            out: None,
+            json: false,
         }
     }
 }
@@ -89,6 +105,7 @@ fn parse_command(command: String, parser: &mut Parser) -> Result<Request, Error>
         "explore" => parse_explore(parser),
         "replay" => parse_replay(parser),
         "show" => parse_show(parser),
+        "merge" => parse_merge(parser),
         "list" => parse_alone(parser, Request::List),
         // `help COMMAND` shows the same page, which has every command.
         "help" => Ok(Request::Help),
@@ -108,6 +125,10 @@ fn parse_explore(parser: &mut Parser) -> Result<Request, Error> {
             Long("all") => options.all = true,
             Long("replays") => options.replays = parser.value()?.into(),
             Long("budget") => options.budget_runs = parser.value()?.parse()?,
+            Long("time") => options.time = Some(parser.value()?.parse_with(parse_seconds)?),
+            Long("shard") => options.shard = Some(parser.value()?.parse()?),
+            Long("out") => options.out = Some(parser.value()?.into()),
+            Long("json") => options.json = true,
             Short('h') | Long("help") => return Ok(Request::Help),
             Value(name) if scenario.is_none() => scenario = Some(name.string()?),
             other => return Err(other.unexpected()),
@@ -144,6 +165,18 @@ fn parse_show(parser: &mut Parser) -> Result<Request, Error> {
     Ok(Request::Show { target: target.ok_or("show needs a FILE or a SEED")?, scenario, telling })
 }
 
+fn parse_merge(parser: &mut Parser) -> Result<Request, Error> {
+    let mut folder = None;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(Request::Help),
+            Value(word) if folder.is_none() => folder = Some(PathBuf::from(word)),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Request::Merge { folder: folder.ok_or("merge needs the FOLDER that `explore --out` wrote to")? })
+}
+
 fn parse_alone(parser: &mut Parser, request: Request) -> Result<Request, Error> {
     match parser.next()? {
         None => Ok(request),
@@ -174,6 +207,12 @@ pub(crate) fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
     if seeds.is_empty() { Err(format!("there is no seed in it ({form})")) } else { Ok(seeds) }
 }
 
+/// A length of wall time in seconds.
+pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|error| format!("{error} (a time is given in seconds)"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,8 +230,8 @@ mod tests {
 
     #[test]
     fn explore_takes_every_option_in_any_order() {
-        let line =
-            "explore --jobs=3 --check kv --all --seeds 5..18446744073709551615 --replays a/b --budget 7";
+        let line = "explore --jobs=3 --check kv --all --seeds 5..18446744073709551615 --replays a/b --budget 7 \
+             --time 1.5 --shard 2/3 --out c --json";
         let options = ExploreOptions {
             seeds: 5..u64::MAX,
             jobs: NonZeroUsize::new(3).expect("3 is not 0"),
@@ -200,6 +239,10 @@ mod tests {
             all: true,
             replays: PathBuf::from("a/b"),
             budget_runs: 7,
+            time: Some(Duration::from_millis(1500)),
+            shard: Some("2/3".parse().expect("a shard")),
+            out: Some(PathBuf::from("c")),
+            json: true,
         };
         assert_eq!(parse_line(line), Ok(Request::Explore { scenario: Some("kv".to_owned()), options }));
     }

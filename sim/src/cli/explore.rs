@@ -1,31 +1,40 @@
 //! The command that runs many seeds: the campaign, what it found, and one line that sums it up.
 
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::HumanCount;
+use serde::Serialize;
 
 use super::args::ExploreOptions;
 use super::failure::{Pursuit, pursue};
 use super::meter::SeedMeter;
 use super::screen::Screen;
-use super::{Exit, Subject};
-use crate::campaign::{Campaign, Findings, Nondeterminism};
+use super::{Exit, Refusal, Subject, read};
+use crate::campaign::ledger::{Ledger, Writer};
+use crate::campaign::{Campaign, Detected, Failure, Findings, Nondeterminism, Shard, detect};
+use crate::choice::Choices;
+use crate::replays::kept;
+use crate::story::Telling;
 use crate::verdict::one_line;
 
-/// Runs the seeds, then shrinks, keeps and tells each failure.
-pub(super) fn explore(subject: &Subject<'_>, options: &ExploreOptions, screen: &mut Screen<'_>) -> Exit {
-    let campaign = Campaign {
-        seeds: options.seeds.clone(),
-        jobs: options.jobs,
-        check: options.check,
-        stop_at_first: !options.all,
-        time: None,
-    };
-    let meter = SeedMeter::new(subject.name, options.seeds.end - options.seeds.start, screen.watched);
-    let findings = campaign.explore_with(subject.run, &|findings| meter.show(findings));
-    let wall_time = meter.finish();
-
-    let mut exit = Exit::Passed;
+/// Runs what is known to have failed, then the seeds; then shrinks, keeps and tells each failure. `environment` reads a
+/// variable: a scheduler may have said which part of the seeds is meant.
+pub(super) fn explore(
+    subject: &Subject<'_>,
+    options: &ExploreOptions,
+    environment: &dyn Fn(&str) -> Option<String>,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Refusal> {
+    if options.json {
+        screen.speak_json();
+    }
+    let shard = shard_of(options, environment, screen)?;
+    let seeds = shard.part_of(&options.seeds);
+    let mut exit = run_known(subject, &options.replays, screen)?;
+    let (findings, wall_time) = run_seeds(subject, options, seeds, shard, screen)?;
     if let Some(found) = &findings.nondeterminism {
         tell_nondeterminism(subject.name, found, screen);
         exit = Exit::Nondeterminism;
@@ -37,9 +46,184 @@ pub(super) fn explore(subject: &Subject<'_>, options: &ExploreOptions, screen: &
         }
         let pursuit = Pursuit { budget_runs: options.budget_runs, replays: &options.replays };
         exit = exit.max(pursue(subject, failure, &pursuit, screen));
+        screen.emit(&Outcome::Failure(FailureResult::of(failure)));
     }
     screen.say(summary(subject.name, &findings, wall_time));
-    exit
+    screen.emit(&Outcome::Summary(SummaryResult::of(subject.name, &findings, wall_time)));
+    Ok(exit)
+}
+
+fn shard_of(
+    options: &ExploreOptions,
+    environment: &dyn Fn(&str) -> Option<String>,
+    screen: &mut Screen<'_>,
+) -> Result<Shard, Refusal> {
+    if let Some(shard) = options.shard {
+        return Ok(shard);
+    }
+    let detected = detect(environment).map_err(Refusal::usage)?;
+    let Some(Detected { shard, source }) = detected else { return Ok(Shard::WHOLE) };
+    screen.say(format_args!("shard {shard}, by {source}"));
+    Ok(shard)
+}
+
+/// Runs the scenario's replays in `folder`: failures that were found once are looked for first.
+fn run_known(subject: &Subject<'_>, folder: &Path, screen: &mut Screen<'_>) -> Result<Exit, Refusal> {
+    let mut exit = Exit::Passed;
+    for path in kept(folder, subject.name).map_err(|text| Refusal { exit: Exit::CouldNotRun, text })? {
+        let file = read(&path)?;
+        let report = (subject.run)(&file.choices(), Telling::Silent);
+        let path = path.display();
+        match (report.verdict.is_passed(), file.keeps(&report.verdict)) {
+            (true, _) => screen.say(format_args!("{path}: passes now")),
+            (false, true) => screen.say(format_args!("{path}: known, still fails: {}", file.verdict)),
+            (false, false) => {
+                let verdict = one_line(&report.verdict.to_string());
+                screen.say(format_args!("{path}: fails in another way now: {verdict}"));
+            }
+        }
+        if !report.verdict.is_passed() {
+            exit = Exit::FailuresFound;
+        }
+    }
+    Ok(exit)
+}
+
+/// The findings, with those of a ledger that is gone on with, and the wall time that the rest took.
+fn run_seeds(
+    subject: &Subject<'_>,
+    options: &ExploreOptions,
+    seeds: Range<u64>,
+    shard: Shard,
+    screen: &mut Screen<'_>,
+) -> Result<(Findings, Duration), Refusal> {
+    let could_not = |text| Refusal { exit: Exit::CouldNotRun, text };
+    let mut campaign = Campaign {
+        seeds: seeds.clone(),
+        jobs: options.jobs,
+        check: options.check,
+        stop_at_first: !options.all,
+        time: options.time,
+    };
+    let mut before = Findings::default();
+    let mut writer = None;
+    if let Some(folder) = &options.out {
+        let (opened, ledger) =
+            Writer::open(folder, subject.name, &seeds, &shard.to_string()).map_err(could_not)?;
+        campaign.seeds.start = ledger.counts.seed;
+        // It ended at a failure, and nobody asked for more.
+        if ledger.is_over && campaign.stop_at_first {
+            campaign.seeds.end = ledger.counts.seed;
+        }
+        if ledger.counts.seed > seeds.start {
+            screen.say(format_args!("{}: goes on at seed {}", subject.name, ledger.counts.seed));
+        }
+        before = recall(subject, &ledger);
+        writer = Some(Mutex::new(opened));
+    }
+    let meter = SeedMeter::new(subject.name, campaign.seeds.end - campaign.seeds.start, screen.watched);
+    let broken = Mutex::new(None);
+    let findings = campaign.explore_with(subject.run, &|counted| {
+        meter.show(counted.findings);
+        if let Some(writer) = &writer {
+            let noted = writer.lock().expect("nothing panics while it writes").note(counted);
+            let mut broken = broken.lock().expect("nothing panics while it looks");
+            *broken = broken.take().or(noted.err());
+        }
+    });
+    let wall_time = meter.finish();
+    if let Some(error) = broken.into_inner().expect("nothing panics while it looks") {
+        return Err(could_not(error));
+    }
+    let next = campaign.seeds.start + findings.seeds();
+    let stopped = campaign.stop_at_first && (findings.failed > 0 || findings.nondeterminism.is_some());
+    if let Some(writer) = writer {
+        // A campaign that time has ended is not over: it can go on.
+        if next == campaign.seeds.end || stopped {
+            let writer = writer.into_inner().expect("nothing panics while it writes");
+            writer.end(next).map_err(could_not)?;
+        }
+    }
+    Ok((before.and(findings), wall_time))
+}
+
+/// What a ledger says, with a report for each failure: its first seed runs again.
+fn recall(subject: &Subject<'_>, ledger: &Ledger) -> Findings {
+    let mut findings = ledger.counts.to_findings();
+    for failed in &ledger.failures {
+        let known = findings
+            .failures
+            .iter_mut()
+            .find(|failure| failure.report.verdict.signature() == failed.signature);
+        match known {
+            Some(failure) => failure.seeds += 1,
+            None => {
+                let report = (subject.run)(&Choices::Seeded(failed.seed), Telling::Silent);
+                findings.failures.push(Failure { seed: failed.seed, report, seeds: 1 });
+            }
+        }
+    }
+    // A program that was mended since does not fail there any more.
+    findings.failures.retain(|failure| !failure.report.verdict.is_passed());
+    findings
+}
+
+/// A line of results for programs.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Failure(FailureResult),
+    Summary(SummaryResult),
+}
+
+#[derive(Serialize)]
+struct FailureResult {
+    seed: u64,
+    /// How many seeds failed so.
+    seeds: u64,
+    verdict: String,
+    signature: String,
+    hash: String,
+}
+
+impl FailureResult {
+    fn of(failure: &Failure) -> FailureResult {
+        let Failure { seed, report, seeds } = failure;
+        FailureResult {
+            seed: *seed,
+            seeds: *seeds,
+            verdict: one_line(&report.verdict.to_string()),
+            signature: report.verdict.signature(),
+            hash: format!("{:032x}", report.hash),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SummaryResult {
+    scenario: String,
+    passed: u64,
+    failed: u64,
+    is_deterministic: bool,
+    virtual_seconds: f64,
+    wall_seconds: f64,
+    turns: u64,
+    callbacks: u64,
+}
+
+impl SummaryResult {
+    fn of(scenario: &str, findings: &Findings, wall_time: Duration) -> SummaryResult {
+        SummaryResult {
+            scenario: scenario.to_owned(),
+            passed: findings.passed,
+            failed: findings.failed,
+            is_deterministic: findings.nondeterminism.is_none(),
+            virtual_seconds: findings.virtual_time.as_secs_f64(),
+            wall_seconds: wall_time.as_secs_f64(),
+            turns: findings.turns,
+            callbacks: findings.callbacks,
+        }
+    }
 }
 
 /// Says that two runs of a seed differ, and in what.

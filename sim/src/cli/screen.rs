@@ -4,6 +4,8 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use super::Exit;
 
 /// The two streams of a command line.
@@ -12,16 +14,31 @@ pub(crate) struct Screen<'a> {
     err: Stream<'a>,
     /// Whether a person or a log may be watching, and progress is worth showing.
     pub(super) watched: bool,
+    /// Whether results go to programs; then what is said to people goes to the other stream.
+    for_programs: bool,
 }
 
 impl<'a> Screen<'a> {
     pub(crate) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, watched: bool) -> Screen<'a> {
-        Screen { out: Stream { to: out, ended: None }, err: Stream { to: err, ended: None }, watched }
+        let [out, err] = [out, err].map(|to| Stream { to, ended: None });
+        Screen { out, err, watched, for_programs: false }
     }
 
-    /// Prints a line of results.
+    /// Leaves the results to [`Screen::emit`]: a program reads them.
+    pub(super) fn speak_json(&mut self) {
+        self.for_programs = true;
+    }
+
+    /// Prints a line of results for people.
     pub(super) fn say(&mut self, line: impl fmt::Display) {
-        self.out.write(&line);
+        if self.for_programs { self.err.write(&line) } else { self.out.write(&line) }
+    }
+
+    /// Prints a line of results for programs, where they are asked for.
+    pub(super) fn emit(&mut self, result: &impl Serialize) {
+        if self.for_programs {
+            self.out.write(&serde_json::to_string(result).expect("counts and texts are JSON"));
+        }
     }
 
     /// Prints a line about something that went wrong.

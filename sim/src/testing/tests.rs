@@ -1,5 +1,6 @@
 //! What a test does with replays and seeds, and what it says of a failure.
 
+use std::fs;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 

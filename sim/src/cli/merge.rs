@@ -1,0 +1,209 @@
+//! What the shards of campaigns have come to together: the ledgers of a folder as one text and one page.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use indicatif::HumanCount;
+
+use super::explore::seconds;
+use super::screen::Screen;
+use super::{Exit, Refusal};
+use crate::campaign::ledger::{Differed, Failed, Ledger};
+
+/// The page, with a place for each part.
+const PAGE: &str = include_str!("page.html");
+
+/// Everything that the ledgers say of one scenario.
+#[derive(Default)]
+struct Sum {
+    /// In the order of their seeds.
+    ledgers: Vec<Ledger>,
+    /// By signature.
+    failures: BTreeMap<String, Vec<Failed>>,
+    nondeterminism: Vec<Differed>,
+}
+
+/// Tells what is in `folder`, and writes the page.
+pub(super) fn merge(folder: &Path, screen: &mut Screen<'_>) -> Result<Exit, Refusal> {
+    let could_not = |text| Refusal { exit: Exit::CouldNotRun, text };
+    let sums = read_all(folder).map_err(could_not)?;
+    if sums.is_empty() {
+        return Err(could_not(format!("there is no ledger in {}", folder.display())));
+    }
+    let mut exit = Exit::Passed;
+    for (scenario, sum) in &sums {
+        exit = exit.max(sum.tell(scenario, screen));
+    }
+    let page = folder.join("summary.html");
+    fs::write(&page, page_of(&sums))
+        .map_err(|error| could_not(format!("cannot write {}: {error}", page.display())))?;
+    screen.say(format_args!("\n{}", page.display()));
+    Ok(exit)
+}
+
+fn read_all(folder: &Path) -> Result<BTreeMap<String, Sum>, String> {
+    let failed = |error: io::Error| format!("cannot list {}: {error}", folder.display());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.retain(|path: &PathBuf| path.extension().is_some_and(|extension| extension == "jsonl"));
+    paths.sort();
+    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+    for path in paths {
+        let text =
+            fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let (ledger, _) = Ledger::parse(&text).map_err(|error| format!("{}:{error}", path.display()))?;
+        sums.entry(ledger.head.scenario.clone()).or_default().add(ledger);
+    }
+    Ok(sums)
+}
+
+impl Sum {
+    fn add(&mut self, mut ledger: Ledger) {
+        for failed in ledger.failures.drain(..) {
+            self.failures.entry(failed.signature.clone()).or_default().push(failed);
+        }
+        self.nondeterminism.append(&mut ledger.nondeterminism);
+        self.ledgers.push(ledger);
+        self.ledgers.sort_by_key(|ledger| ledger.head.seeds);
+        for failed in self.failures.values_mut() {
+            failed.sort_by_key(|failed| failed.seed);
+        }
+    }
+
+    fn passed(&self) -> u64 {
+        self.ledgers.iter().map(|ledger| ledger.counts.passed).sum()
+    }
+
+    fn failed(&self) -> u64 {
+        self.ledgers.iter().map(|ledger| ledger.counts.failed).sum()
+    }
+
+    /// The seeds that nobody has run: what shards left out, and what lies between them.
+    fn missing(&self) -> Vec<Range<u64>> {
+        let mut missing: Vec<Range<u64>> = Vec::new();
+        let mut next = self.ledgers.first().map_or(0, |ledger| ledger.head.seeds[0]);
+        for ledger in &self.ledgers {
+            let [start, end] = ledger.head.seeds;
+            let ran = ledger.counts.seed;
+            missing.extend([next..start, ran.max(next)..end].into_iter().filter(|range| !range.is_empty()));
+            next = next.max(end);
+        }
+        missing
+    }
+
+    /// Failures, those that most seeds have first.
+    fn ranked(&self) -> Vec<&Vec<Failed>> {
+        let mut ranked: Vec<&Vec<Failed>> = self.failures.values().collect();
+        ranked.sort_by_key(|failed| (std::cmp::Reverse(failed.len()), failed[0].seed));
+        ranked
+    }
+
+    fn tell(&self, scenario: &str, screen: &mut Screen<'_>) -> Exit {
+        let (passed, failed) = (HumanCount(self.passed()), HumanCount(self.failed()));
+        let virtual_time = self.ledgers.iter().map(|ledger| ledger.counts.to_findings().virtual_time).sum();
+        let (virtual_time, shards) = (seconds(virtual_time), self.ledgers.len());
+        screen.say(format_args!(
+            "{scenario}: {passed} passed, {failed} failed in {shards} ledgers; {virtual_time} s of virtual time"
+        ));
+        for differed in &self.nondeterminism {
+            let Differed { seed, first, second } = differed;
+            screen.say(format_args!("  two runs of seed {seed} differ\n    {first}\n    {second}"));
+        }
+        for failed in self.ranked() {
+            let Failed { seed, verdict, .. } = &failed[0];
+            let seeds = HumanCount(failed.len() as u64);
+            screen.say(format_args!("  {seeds} failed so, the first of them seed {seed}\n    {verdict}"));
+        }
+        let missing = self.missing();
+        for range in &missing {
+            screen.say(format_args!("  not run: seeds {}..{}", range.start, range.end));
+        }
+        if !self.nondeterminism.is_empty() {
+            Exit::Nondeterminism
+        } else if !self.failures.is_empty() {
+            Exit::FailuresFound
+        } else if !missing.is_empty() {
+            Exit::CouldNotRun
+        } else {
+            Exit::Passed
+        }
+    }
+
+    fn section(&self, scenario: &str) -> String {
+        let mut html = format!("<h2>{}</h2>\n", escaped(scenario));
+        let (passed, failed) = (HumanCount(self.passed()), HumanCount(self.failed()));
+        let kinds = self.failures.len();
+        // Writing to a string cannot fail, here and below.
+        let _ = writeln!(
+            html,
+            "<p><b>{passed}</b> seeds passed, <b class=\"bad\">{failed}</b> failed in {kinds} ways.</p>"
+        );
+        html.push_str(&self.bar());
+        for differed in &self.nondeterminism {
+            let (first, second) = (escaped(&differed.first), escaped(&differed.second));
+            let _ = writeln!(
+                html,
+                "<p class=\"bad\">Two runs of seed {} differ:<br><code>{first}</code><br><code>{second}</code></p>",
+                differed.seed
+            );
+        }
+        if !self.failures.is_empty() {
+            html.push_str("<table>\n<tr><th>seeds</th><th>first</th><th>how it failed</th></tr>\n");
+        }
+        for failed in self.ranked() {
+            let Failed { seed, verdict, hash, .. } = &failed[0];
+            let _ = writeln!(
+                html,
+                "<tr><td class=\"number\">{}</td><td class=\"number\">{seed}</td><td>{}<br>\
+                 <code>replay {seed} {}</code> <small>hash {hash}</small></td></tr>",
+                failed.len(),
+                escaped(verdict),
+                escaped(scenario)
+            );
+        }
+        if !self.failures.is_empty() {
+            html.push_str("</table>\n");
+        }
+        for range in self.missing() {
+            let _ = writeln!(html, "<p class=\"bad\">Not run: seeds {}..{}</p>", range.start, range.end);
+        }
+        html
+    }
+
+    /// The shards as parts of a bar: how far each came, and where seeds failed.
+    fn bar(&self) -> String {
+        let first = self.ledgers.first().map_or(0, |ledger| ledger.head.seeds[0]);
+        let last = self.ledgers.iter().map(|ledger| ledger.head.seeds[1]).max().unwrap_or(first);
+        let percent = |seed: u64| (seed - first) as f64 / ((last - first).max(1)) as f64 * 100.0;
+        let mut html = String::from("<div class=\"bar\">\n");
+        for ledger in &self.ledgers {
+            let [start, end] = ledger.head.seeds;
+            let (left, width) = (percent(start), percent(ledger.counts.seed) - percent(start));
+            let _ = writeln!(
+                html,
+                "<span style=\"left:{left:.3}%;width:{width:.3}%\" title=\"shard {}: seeds {start}..{end}\"></span>",
+                escaped(&ledger.head.shard)
+            );
+        }
+        for failed in self.failures.values().flatten() {
+            let (left, seed) = (percent(failed.seed), failed.seed);
+            let _ = writeln!(html, "<i style=\"left:{left:.3}%\" title=\"seed {seed}\"></i>");
+        }
+        html + "</div>\n"
+    }
+}
+
+fn page_of(sums: &BTreeMap<String, Sum>) -> String {
+    let sections: String = sums.iter().map(|(scenario, sum)| sum.section(scenario)).collect();
+    PAGE.replace("<!-- sections -->", &sections)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
