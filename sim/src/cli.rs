@@ -367,16 +367,16 @@ Commands:
     --replays DIR           keep failures in DIR (replays)
     --budget N              spend N runs on shrinking each failure (3000)
     --time SECONDS          begin no seed after that
-    --shard I/N             the I-th of N parts of the seeds; if nothing is said,
-                            what Slurm, Kubernetes, GitLab and the like have set
-    --out DIR               keep a ledger in DIR: for going on later, and for merge
+    --shard I/N             the I-th of N parts of the seeds; without it, what
+                            Slurm, Kubernetes, GitLab and the like have set
+    --out DIR               keep a ledger in DIR: to go on later, and to merge
     --json                  results as JSON lines, text to standard error
   replay FILE|SEED [SCENARIO]
                           run it twice; say whether the failure is still there
   show FILE|SEED [SCENARIO]
                           tell what happens in the run, line by line
     --everything            with every callback
-  merge DIR               put the ledgers of all shards together; write DIR/summary.html
+  merge DIR               put the ledgers of DIR together, and write a page
   list                    list the scenarios
   help                    show this page (also --help, -h)
   --version               show the version
