@@ -4,28 +4,27 @@
 //! is due and jumps to the next thing that is. A turn takes no time, so that a program's times come out exact; but a thread
 //! that turns and turns at one moment pays a microsecond for each further turn, so that even one that spins lets time go on.
 
+mod faults;
+mod threads;
+
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use twinloop::driver::ThreadMain;
-use twinloop::observe::{ObservedCallback, Observer};
-use twinloop::{Dispatcher, Handle, Moment, NextWork, panic_text};
+use twinloop::{Moment, panic_text};
 
-use crate::choice::{Chooser, Site};
-use crate::driver::{SimDriver, Wake};
+use crate::choice::Site;
 use crate::fabric::{Due, HostIndex};
-use crate::fault::{FAULT_PERIOD, HostRule};
+use crate::fault::FAULT_PERIOD;
 use crate::kernel::ThreadIndex;
 use crate::panics;
 use crate::program::{Exit, Program};
 use crate::script::Step;
 use crate::state::State;
-use crate::story::LineKind;
 use crate::verdict::Verdict;
+use threads::Host;
 
 /// How many turns a thread may make at one moment, and what each further one takes it.
 const FREE_TURNS: u32 = 100;
@@ -58,32 +57,6 @@ struct Planned {
     at: Moment,
     host: HostIndex,
     index: ThreadIndex,
-}
-
-struct Host {
-    name: String,
-    program: Program,
-    exit: Exit,
-    /// None while the host is down. The program begins on the first; a further one leaves its place when it ends.
-    threads: Vec<Option<Thread>>,
-    turns: u64,
-}
-
-struct Thread {
-    /// The host's name; of a further thread, its own as well.
-    name: String,
-    dispatcher: Dispatcher,
-    /// Set by the main future of a further thread at its end.
-    has_ended: Rc<Cell<bool>>,
-    /// Its next turn can not begin before: the turn before takes until then.
-    free_at: Moment,
-    /// Turns at the moment `free_at`, without a pause.
-    turns_in_a_row: u32,
-    /// The deadline that was looked at last, and when it is noticed.
-    alarm: Option<(Moment, Moment)>,
-    /// What other threads wake it by, and when it notices that one has.
-    wake: Arc<Wake>,
-    woken_at: Option<Moment>,
 }
 
 impl World {
@@ -276,163 +249,6 @@ impl World {
         self.start_threads()
     }
 
-    fn start(&mut self, host: HostIndex) -> Result<(), Verdict> {
-        let mut state = self.state.borrow_mut();
-        if state.machines[host].up {
-            return Ok(());
-        }
-        state.start(host);
-        drop(state);
-        let name = self.hosts[host].name.clone();
-        let thread = self.new_thread(host, 0, name);
-        let Host { name, program, exit, threads, .. } = &mut self.hosts[host];
-        let scope = thread.dispatcher.enter();
-        let began = contain(|| program.begin(exit));
-        drop(scope);
-        assert!(threads.is_empty(), "a host that was down has no thread");
-        threads.push(Some(thread));
-        began.map_err(|message| Verdict::Panicked { host: name.clone(), message })?;
-        self.start_threads()
-    }
-
-    fn new_thread(&self, host: HostIndex, index: ThreadIndex, name: String) -> Thread {
-        let driver = SimDriver::new(Rc::clone(&self.state), host, index);
-        let wake = driver.wake();
-        let dispatcher = Dispatcher::new(Box::new(driver));
-        let observer = ThreadObserver { state: Rc::clone(&self.state), host, index, name: name.clone() };
-        let scope = dispatcher.enter();
-        dispatcher.handle().observe(Box::new(observer));
-        drop(scope);
-        Thread {
-            name,
-            dispatcher,
-            has_ended: Rc::default(),
-            free_at: self.state.borrow().now,
-            turns_in_a_row: 0,
-            alarm: None,
-            wake,
-            woken_at: None,
-        }
-    }
-
-    /// Begins the threads that programs have asked for, in the order of asking. What one begins with may ask for more.
-    fn start_threads(&mut self) -> Result<(), Verdict> {
-        while !self.state.borrow().starting.is_empty() {
-            let starting = std::mem::take(&mut self.state.borrow_mut().starting);
-            for (host, main) in starting {
-                self.start_thread(host, main)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn start_thread(&mut self, host: HostIndex, main: ThreadMain) -> Result<(), Verdict> {
-        let vacant = self.hosts[host].threads.iter().position(Option::is_none);
-        let index = vacant.unwrap_or(self.hosts[host].threads.len());
-        let ThreadMain { name, place, begin } = main;
-        let thread = self.new_thread(host, index, format!("{}/{name}", self.hosts[host].name));
-        let scope = thread.dispatcher.enter();
-        let has_ended = Rc::clone(&thread.has_ended);
-        let began = contain(|| {
-            let main = begin();
-            let run = async move {
-                main.await;
-                has_ended.set(true);
-            };
-            Handle::current().spawn_at(place, run).detach();
-        });
-        drop(scope);
-        let panicked = |message| Verdict::Panicked { host: thread.name.clone(), message };
-        let began = began.map_err(panicked);
-        let threads = &mut self.hosts[host].threads;
-        if index == threads.len() {
-            threads.push(None);
-        }
-        threads[index] = Some(thread);
-        began
-    }
-
-    /// Drops a thread's dispatcher, and what its programs left there.
-    fn end_thread(&mut self, host: HostIndex, index: ThreadIndex) -> Result<(), Verdict> {
-        let Some(Thread { name, dispatcher, .. }) = self.hosts[host].threads[index].take() else {
-            return Ok(());
-        };
-        contain(|| drop(dispatcher)).map_err(|message| Verdict::Panicked { host: name, message })
-    }
-
-    /// Drops the host's programs, the last thread's first.
-    fn stop(&mut self, host: HostIndex) -> Result<(), Verdict> {
-        let mut stopped = Ok(());
-        for index in (0..self.hosts[host].threads.len()).rev() {
-            stopped = stopped.and(self.end_thread(host, index));
-        }
-        self.hosts[host].threads.clear();
-        stopped
-    }
-
-    fn crash(&mut self, host: HostIndex, down_for: Option<Duration>) -> Result<(), Verdict> {
-        if !self.state.borrow().machines[host].up {
-            return Ok(());
-        }
-        // First the machine, then the programs: their destructors find nothing that they could still send with.
-        self.state.borrow_mut().crash(host, down_for);
-        self.stop(host)
-    }
-
-    /// Draws whether cuts and crashes begin now.
-    fn draw_faults(&mut self, now: Moment) -> Result<(), Verdict> {
-        self.next_faults_at = Some(now + FAULT_PERIOD);
-        let mut state = self.state.borrow_mut();
-        let count = state.machines.len();
-        for (from, to) in (0..count).flat_map(|from| (from + 1..count).map(move |to| (from, to))) {
-            let State { links, chooser, .. } = &mut *state;
-            if let Some((ways, length)) = links[from][to].rule.draw_cut(chooser) {
-                state.cut(from, to, ways, Some(length));
-            }
-        }
-        drop(state);
-        for host in 0..count {
-            // A client that has finished has nothing left to lose.
-            if self.hosts[host].exit.borrow().is_some() {
-                continue;
-            }
-            let mut state = self.state.borrow_mut();
-            let State { machines, chooser, .. } = &mut *state;
-            let drawn = machines[host].rule.draw_crash(chooser);
-            drop(state);
-            if let Some(down_for) = drawn {
-                self.crash(host, Some(down_for))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Does a step of the scenario's script.
-    fn act(&mut self, number: usize) -> Result<(), Verdict> {
-        use crate::script::Act;
-        match self.script[number].act.clone() {
-            Act::Crash { host } => self.crash(host, None)?,
-            Act::Restart { host } => self.start(host)?,
-            Act::Cut { from, to, ways } => self.state.borrow_mut().cut(from, to, ways, None),
-            Act::Heal { a, b } => {
-                let mut state = self.state.borrow_mut();
-                state.heal(a, b);
-                state.heal(b, a);
-            }
-            Act::Reset { host } => self.state.borrow_mut().reset_connections(host),
-            Act::Name { name, answer } => self.state.borrow_mut().rename(&name, answer),
-            Act::Link { from, to, both_ways, faults } => {
-                let mut state = self.state.borrow_mut();
-                if both_ways {
-                    state.change_link(to, from, (*faults).clone());
-                }
-                state.change_link(from, to, *faults);
-            }
-            Act::Host { host, faults } => self.state.borrow_mut().change_host(host, *faults),
-        }
-        Ok(())
-    }
-
     /// Clients that have not finished, with what is pending on them.
     fn unfinished(&self) -> String {
         let waiting =
@@ -446,48 +262,6 @@ impl World {
     }
 }
 
-impl Host {
-    fn what_it_waits_for(&self) -> String {
-        if self.threads.is_empty() {
-            return format!("{} is down", self.name);
-        }
-        let describe = |thread: &Thread| {
-            let pending: Vec<String> = thread.dispatcher.dump().lines().map(str::to_owned).collect();
-            format!("{} waits: {}", thread.name, pending.join(", "))
-        };
-        self.threads.iter().flatten().map(describe).collect::<Vec<_>>().join("; ")
-    }
-}
-
-impl Thread {
-    /// When it has something to do, were it not busy.
-    fn next_work_at(
-        &mut self,
-        has_edges: bool,
-        rule: &HostRule,
-        chooser: &mut Chooser,
-        now: Moment,
-    ) -> Option<Moment> {
-        if has_edges {
-            return Some(now);
-        }
-        let deadline = match self.dispatcher.next_work() {
-            NextWork::Now => return Some(now),
-            NextWork::OnEvent => None,
-            NextWork::At(deadline) => Some(deadline),
-        };
-        let noticed = deadline.map(|deadline| match self.alarm {
-            Some((seen, noticed)) if seen == deadline => noticed,
-            _ => deadline + rule.draw_late_timer(chooser).unwrap_or_default(),
-        });
-        self.alarm = deadline.zip(noticed).or(self.alarm);
-        if self.wake.is_due() && self.woken_at.is_none() {
-            self.woken_at = Some(now + rule.draw_late_wake(chooser).unwrap_or_default());
-        }
-        noticed.into_iter().chain(self.woken_at).min()
-    }
-}
-
 /// Runs the programs' code; a panic ends the run with its text, and prints nothing.
 pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     let quiet = panics::quietly();
@@ -496,26 +270,4 @@ pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, String> {
         let text = panic_text(&*payload);
         quiet.told(text).unwrap_or_else(|| text.to_owned())
     })
-}
-
-/// Takes a thread's callbacks and notes into the record.
-struct ThreadObserver {
-    state: Rc<RefCell<State>>,
-    host: HostIndex,
-    index: ThreadIndex,
-    name: String,
-}
-
-impl Observer for ThreadObserver {
-    fn callback_begin(&mut self, callback: &ObservedCallback) {
-        self.state.borrow_mut().record.callback(self.host, self.index, &self.name, callback);
-    }
-
-    fn wants_notes(&self) -> bool {
-        self.state.borrow().record.tells()
-    }
-
-    fn note(&mut self, now: Moment, text: &str) {
-        self.state.borrow_mut().record.tell(now, &self.name, LineKind::Note, || text.to_owned());
-    }
 }

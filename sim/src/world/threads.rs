@@ -1,0 +1,206 @@
+//! The threads of a host: how its program begins, how further ones come and go, and what their turns leave in the record.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use twinloop::driver::ThreadMain;
+use twinloop::observe::{ObservedCallback, Observer};
+use twinloop::{Dispatcher, Handle, Moment, NextWork};
+
+use super::{World, contain};
+use crate::choice::Chooser;
+use crate::driver::{SimDriver, Wake};
+use crate::fabric::HostIndex;
+use crate::fault::HostRule;
+use crate::kernel::ThreadIndex;
+use crate::program::{Exit, Program};
+use crate::state::State;
+use crate::story::LineKind;
+use crate::verdict::Verdict;
+
+pub(super) struct Host {
+    pub(super) name: String,
+    pub(super) program: Program,
+    pub(super) exit: Exit,
+    /// None while the host is down. The program begins on the first; a further one leaves its place when it ends.
+    pub(super) threads: Vec<Option<Thread>>,
+    pub(super) turns: u64,
+}
+
+pub(super) struct Thread {
+    /// The host's name; of a further thread, its own as well.
+    pub(super) name: String,
+    pub(super) dispatcher: Dispatcher,
+    /// Set by the main future of a further thread at its end.
+    pub(super) has_ended: Rc<Cell<bool>>,
+    /// Its next turn can not begin before: the turn before takes until then.
+    pub(super) free_at: Moment,
+    /// Turns at the moment `free_at`, without a pause.
+    pub(super) turns_in_a_row: u32,
+    /// The deadline that was looked at last, and when it is noticed.
+    alarm: Option<(Moment, Moment)>,
+    /// What other threads wake it by, and when it notices that one has.
+    wake: Arc<Wake>,
+    pub(super) woken_at: Option<Moment>,
+}
+
+impl World {
+    pub(super) fn start(&mut self, host: HostIndex) -> Result<(), Verdict> {
+        let mut state = self.state.borrow_mut();
+        if state.machines[host].up {
+            return Ok(());
+        }
+        state.start(host);
+        drop(state);
+        let name = self.hosts[host].name.clone();
+        let thread = self.new_thread(host, 0, name);
+        let Host { name, program, exit, threads, .. } = &mut self.hosts[host];
+        let scope = thread.dispatcher.enter();
+        let began = contain(|| program.begin(exit));
+        drop(scope);
+        assert!(threads.is_empty(), "a host that was down has no thread");
+        threads.push(Some(thread));
+        began.map_err(|message| Verdict::Panicked { host: name.clone(), message })?;
+        self.start_threads()
+    }
+
+    fn new_thread(&self, host: HostIndex, index: ThreadIndex, name: String) -> Thread {
+        let driver = SimDriver::new(Rc::clone(&self.state), host, index);
+        let wake = driver.wake();
+        let dispatcher = Dispatcher::new(Box::new(driver));
+        let observer = ThreadObserver { state: Rc::clone(&self.state), host, index, name: name.clone() };
+        let scope = dispatcher.enter();
+        dispatcher.handle().observe(Box::new(observer));
+        drop(scope);
+        Thread {
+            name,
+            dispatcher,
+            has_ended: Rc::default(),
+            free_at: self.state.borrow().now,
+            turns_in_a_row: 0,
+            alarm: None,
+            wake,
+            woken_at: None,
+        }
+    }
+
+    /// Begins the threads that programs have asked for, in the order of asking. What one begins with may ask for more.
+    pub(super) fn start_threads(&mut self) -> Result<(), Verdict> {
+        while !self.state.borrow().starting.is_empty() {
+            let starting = std::mem::take(&mut self.state.borrow_mut().starting);
+            for (host, main) in starting {
+                self.start_thread(host, main)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start_thread(&mut self, host: HostIndex, main: ThreadMain) -> Result<(), Verdict> {
+        let vacant = self.hosts[host].threads.iter().position(Option::is_none);
+        let index = vacant.unwrap_or(self.hosts[host].threads.len());
+        let ThreadMain { name, place, begin } = main;
+        let thread = self.new_thread(host, index, format!("{}/{name}", self.hosts[host].name));
+        let scope = thread.dispatcher.enter();
+        let has_ended = Rc::clone(&thread.has_ended);
+        let began = contain(|| {
+            let main = begin();
+            let run = async move {
+                main.await;
+                has_ended.set(true);
+            };
+            Handle::current().spawn_at(place, run).detach();
+        });
+        drop(scope);
+        let panicked = |message| Verdict::Panicked { host: thread.name.clone(), message };
+        let began = began.map_err(panicked);
+        let threads = &mut self.hosts[host].threads;
+        if index == threads.len() {
+            threads.push(None);
+        }
+        threads[index] = Some(thread);
+        began
+    }
+
+    /// Drops a thread's dispatcher, and what its programs left there.
+    pub(super) fn end_thread(&mut self, host: HostIndex, index: ThreadIndex) -> Result<(), Verdict> {
+        let Some(Thread { name, dispatcher, .. }) = self.hosts[host].threads[index].take() else {
+            return Ok(());
+        };
+        contain(|| drop(dispatcher)).map_err(|message| Verdict::Panicked { host: name, message })
+    }
+
+    /// Drops the host's programs, the last thread's first.
+    pub(super) fn stop(&mut self, host: HostIndex) -> Result<(), Verdict> {
+        let mut stopped = Ok(());
+        for index in (0..self.hosts[host].threads.len()).rev() {
+            stopped = stopped.and(self.end_thread(host, index));
+        }
+        self.hosts[host].threads.clear();
+        stopped
+    }
+}
+
+impl Host {
+    pub(super) fn what_it_waits_for(&self) -> String {
+        if self.threads.is_empty() {
+            return format!("{} is down", self.name);
+        }
+        let describe = |thread: &Thread| {
+            let pending: Vec<String> = thread.dispatcher.dump().lines().map(str::to_owned).collect();
+            format!("{} waits: {}", thread.name, pending.join(", "))
+        };
+        self.threads.iter().flatten().map(describe).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Thread {
+    /// When it has something to do, were it not busy.
+    pub(super) fn next_work_at(
+        &mut self,
+        has_edges: bool,
+        rule: &HostRule,
+        chooser: &mut Chooser,
+        now: Moment,
+    ) -> Option<Moment> {
+        if has_edges {
+            return Some(now);
+        }
+        let deadline = match self.dispatcher.next_work() {
+            NextWork::Now => return Some(now),
+            NextWork::OnEvent => None,
+            NextWork::At(deadline) => Some(deadline),
+        };
+        let noticed = deadline.map(|deadline| match self.alarm {
+            Some((seen, noticed)) if seen == deadline => noticed,
+            _ => deadline + rule.draw_late_timer(chooser).unwrap_or_default(),
+        });
+        self.alarm = deadline.zip(noticed).or(self.alarm);
+        if self.wake.is_due() && self.woken_at.is_none() {
+            self.woken_at = Some(now + rule.draw_late_wake(chooser).unwrap_or_default());
+        }
+        noticed.into_iter().chain(self.woken_at).min()
+    }
+}
+
+/// Takes a thread's callbacks and notes into the record.
+struct ThreadObserver {
+    state: Rc<RefCell<State>>,
+    host: HostIndex,
+    index: ThreadIndex,
+    name: String,
+}
+
+impl Observer for ThreadObserver {
+    fn callback_begin(&mut self, callback: &ObservedCallback) {
+        self.state.borrow_mut().record.callback(self.host, self.index, &self.name, callback);
+    }
+
+    fn wants_notes(&self) -> bool {
+        self.state.borrow().record.tells()
+    }
+
+    fn note(&mut self, now: Moment, text: &str) {
+        self.state.borrow_mut().record.tell(now, &self.name, LineKind::Note, || text.to_owned());
+    }
+}
