@@ -4,6 +4,7 @@
 
 mod address;
 mod options;
+mod signal;
 mod types;
 
 use std::any::Any;
@@ -11,7 +12,7 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::Moment;
 
@@ -20,6 +21,7 @@ pub use options::{
     ConnectOptions, DatagramOptions, FileOptions, Interface, KeepAlive, ListenOptions, Membership,
     OptionName, Outgoing, Received, SocketOption, Standard,
 };
+pub use signal::Signal;
 pub use types::{Capabilities, Event, Fd, Half, OsError, Readiness, ThreadMain, Unpark};
 
 /// A tiny kernel: a clock, a readiness queue, a table of descriptors and non-blocking calls on them.
@@ -48,7 +50,8 @@ pub use types::{Capabilities, Event, Fd, Half, OsError, Readiness, ThreadMain, U
 /// **Descriptors are numbers** with a generation, given by the driver, never re-used with the same generation. A call on
 /// a closed one answers [`OsError::BAD_DESCRIPTOR`]; an event for a closed one is never delivered by a later `poll`.
 ///
-/// **Whatever is waited for is a descriptor**: a socket, the end of a pipe, a file, a name that is being looked up. What
+/// **Whatever is waited for is a descriptor**: a socket, the end of a pipe, a file, a name that is being looked up,
+/// signals. What
 /// takes time begins with the call that gives the descriptor, and is told by an event of it.
 ///
 /// **Parts that a driver may lack** are the methods with a body here. It answers
@@ -68,6 +71,10 @@ pub trait Driver {
 
     /// The time. Never goes back.
     fn now(&mut self) -> Moment;
+
+    /// What this machine takes for the date and the time of day. It may be wrong, and may be set at any time, also back:
+    /// nothing in here waits by it.
+    fn wall_now(&mut self) -> SystemTime;
 
     /// Waits until there is an event, `timeout` has passed (`None`: no limit), or an [`Unpark`] was used since the last
     /// poll; appends what happened to `events`. The caller hands the vector over empty.
@@ -284,6 +291,31 @@ pub trait Driver {
     /// The addresses of a name, in the system's order of preference (RFC 6724), each once.
     fn resolved(&mut self, fd: Fd) -> Result<Vec<IpAddr>, OsError> {
         let _ = fd;
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Listens to `signals` of this process, from now on until the descriptor is closed. It is readable once
+    /// [`next_signal`](Driver::next_signal) can answer.
+    ///
+    /// While anybody in the process listens to a signal, it does nothing but tell all of them, each once.
+    ///
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported): the system has not all of them.
+    fn signals(&mut self, signals: &[Signal]) -> Result<Fd, OsError> {
+        let _ = signals;
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// A signal that has come since this was told last. One that comes several times meanwhile is told once; several are
+    /// told in any order.
+    fn next_signal(&mut self, fd: Fd) -> Result<Signal, OsError> {
+        let _ = fd;
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Sends this process a signal (raise(3)). If nobody listens to it, what it does by default is done, which may end the
+    /// process.
+    fn raise(&mut self, signal: Signal) -> Result<(), OsError> {
+        let _ = signal;
         Err(OsError::without_code(ErrorKind::Unsupported))
     }
 

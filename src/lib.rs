@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`Dispatcher`], [`Handle`] | the loop, and the key that reaches it: `call_soon`, timers, readers and writers |
 //! | [`spawn`], [`JoinHandle`] | tasks |
-//! | [`sleep()`], [`interval()`], [`timeout`], [`deadline`] | time |
+//! | [`sleep()`], [`interval()`], [`timeout`], [`deadline`], [`wall_time`] | time |
 //! | [`completion()`] | a value that one side gives and others await, with callbacks |
 //! | [`combine`] | several futures as one: [`join`], [`race`], [`shield`] and more |
 //! | [`sync`] | what tasks share and wait for: locks, events, queues, semaphores, broadcasts, token buckets |
@@ -16,6 +16,7 @@
 //! | [`File`] | files, and sending them over streams |
 //! | [`resolve`], [`connect_host`], [`connect_any`] | names, and connecting to whichever address answers first |
 //! | [`pipe`], [`standard_input`], [`standard_output`], [`transport::open_fifo`] | pipes and standard streams |
+//! | [`Signals`], [`raise`] | signals of the process |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
 //! | [`observe`] | what a dispatcher tells about itself |
 //!
@@ -40,6 +41,7 @@ mod interval;
 pub mod observe;
 mod readiness;
 mod shared;
+pub mod signals;
 mod sleep;
 pub mod sync;
 pub mod table;
@@ -56,7 +58,8 @@ pub use driver::Address;
 pub use error::{ErrorKind, Operation, TransportError};
 pub use interval::{Interval, MissedTick, Tick, interval, interval_at};
 pub use readiness::UntilReady;
-pub use sleep::{Elapsed, Sleep, deadline, now, sleep, sleep_until, timeout};
+pub use signals::{Signals, raise};
+pub use sleep::{Elapsed, Sleep, deadline, now, sleep, sleep_until, timeout, wall_time};
 pub use sync::{
     AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, LockGuard, Permit, Subscriber,
     ThreadEvent, TokenBucket,

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::dispatcher::Waiter;
 use crate::table::Key;
@@ -19,6 +19,31 @@ use crate::{Handle, Moment};
 /// Outside of a dispatcher's scope.
 pub fn now() -> Moment {
     Handle::current().now()
+}
+
+/// The date and the time of day, as this machine has them at the moment of the call.
+///
+/// For logs, certificates and what else is meant for other machines and people. Another machine has another one, and it may
+/// be set at any time, also back: how long something took, and when it is due, is a matter of [`now`].
+///
+/// It is a plain value, which every crate for dates takes. In the simulator the time passes with the virtual clock, from the
+/// beginning of the year 2025 on, and goes wrong where the world's faults say so.
+///
+/// # Panics
+///
+/// Outside of a dispatcher's scope.
+///
+/// ```
+/// # twinloop_sim::run(async {
+/// use std::time::Duration;
+///
+/// let began = twinloop::wall_time();
+/// twinloop::sleep(Duration::from_secs(86_400)).await;
+/// assert_eq!(twinloop::wall_time().duration_since(began)?, Duration::from_secs(86_400));
+/// # Ok(()) });
+/// ```
+pub fn wall_time() -> SystemTime {
+    Handle::current().wall_time()
 }
 
 /// Waits for `duration`, counted from the call. Never ends early (R23); zero still lets everything else run (R25).

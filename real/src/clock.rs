@@ -1,6 +1,6 @@
-//! The system's monotonic clock as [`Moment`]s. The only place that reads it.
+//! The system's clocks: the monotonic one as [`Moment`]s, and the one on the wall. The only place that reads them.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use twinloop::Moment;
 
@@ -28,4 +28,13 @@ impl Clock {
 )]
 fn read() -> Instant {
     Instant::now()
+}
+
+/// The date and the time of day.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the date enters the program here, and reaches all else as a value"
+)]
+pub(crate) fn wall_now() -> SystemTime {
+    SystemTime::now()
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Shutdown};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use twinloop::driver::{
     Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions,
@@ -16,7 +16,7 @@ use twinloop::driver::{
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::datagrams::DatagramSocket;
 use crate::files::OpenFile;
 use crate::foreign::Foreign;
@@ -155,6 +155,10 @@ impl Driver for RealDriver {
 
     fn now(&mut self) -> Moment {
         self.clock.now()
+    }
+
+    fn wall_now(&mut self) -> SystemTime {
+        clock::wall_now()
     }
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), OsError> {

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use twinloop::driver::{
     Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions,
-    Membership, OptionName, OsError, Readiness, Received, SocketOption, Standard, ThreadMain, Unpark,
+    Membership, OptionName, OsError, Readiness, Received, Signal, SocketOption, Standard, ThreadMain, Unpark,
 };
 use twinloop::{Address, Moment};
 
@@ -73,8 +73,12 @@ impl SimDriver {
     /// As Linux, which takes the descriptor before it looks whether there is anything to give one to.
     fn check_limit(&self, count: usize) -> Result<(), OsError> {
         let state = self.state()?;
-        let Machine { kernel, rule, .. } = &state.machines[self.host];
-        if rule.may_open(kernel.open_count(), count) { Ok(()) } else { Err(EMFILE) }
+        let Machine { kernel, rule, condition, .. } = &state.machines[self.host];
+        if rule.may_open(kernel.open_count() + condition.foreign_descriptors, count) {
+            Ok(())
+        } else {
+            Err(EMFILE)
+        }
     }
 
     /// The rest of an operation that was cut short comes as an edge of its own: more bytes, or more room, just then.
@@ -112,7 +116,13 @@ impl Driver for SimDriver {
     }
 
     fn now(&mut self) -> Moment {
-        self.state.borrow().now
+        let state = self.state.borrow();
+        state.machines[self.host].condition.clock.monotonic(state.now)
+    }
+
+    fn wall_now(&mut self) -> SystemTime {
+        let state = self.state.borrow();
+        state.machines[self.host].condition.clock.wall(state.now)
     }
 
     /// Never waits: the world turns a host only when it has something to do.
@@ -324,6 +334,20 @@ impl Driver for SimDriver {
 
     fn resolved(&mut self, fd: Fd) -> Result<Vec<IpAddr>, OsError> {
         self.call(|kernel, _| kernel.resolved(fd))
+    }
+
+    fn signals(&mut self, signals: &[Signal]) -> Result<Fd, OsError> {
+        self.open(1, |kernel, _| Ok(kernel.signals(signals)))
+    }
+
+    fn next_signal(&mut self, fd: Fd) -> Result<Signal, OsError> {
+        self.call(|kernel, _| kernel.next_signal(fd))
+    }
+
+    fn raise(&mut self, signal: Signal) -> Result<(), OsError> {
+        let host = self.host;
+        self.state()?.raise_signal(host, signal);
+        Ok(())
     }
 
     fn close(&mut self, fd: Fd) {

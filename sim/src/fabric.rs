@@ -24,6 +24,10 @@ pub(crate) enum Due {
     Heal { from: HostIndex, to: HostIndex },
     /// A crashed host starts again, if it is still down from the crash that asked for it.
     Restart { host: HostIndex, life: u64 },
+    /// A host that is paused or suspended goes on, unless it is for longer meanwhile.
+    Resume { host: HostIndex },
+    /// A program was asked to end, and has had its time for it, if it still is the same one.
+    GraceOver { host: HostIndex, life: u64 },
     /// A lookup of a name is answered, if the host still lives its life of then. `lost`: not by who knows.
     Answer { host: HostIndex, life: u64, fd: Fd, name: String, lost: bool },
     /// A step of the scenario's script.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::choice::{Chooser, Site};
 
 pub use host::HostFaults;
-pub(crate) use host::HostRule;
+pub(crate) use host::{HostRule, ProcessFault};
 pub use link::LinkFaults;
 pub(crate) use link::{CutWays, LinkRule, PacketVerdict};
 

@@ -15,6 +15,7 @@ mod lookup;
 mod options;
 mod packet;
 mod ports;
+mod signals;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ use lookup::Lookup;
 use options::Options;
 use packet::{Content, Segment};
 pub(crate) use packet::{Packet, Route};
+use signals::Listening;
 use tcp::{Connection, Out, State};
 use udp::Udp;
 
@@ -92,6 +94,7 @@ enum Socket {
     File(OpenFile),
     Lookup(Lookup),
     Local(Local),
+    Signals(Listening),
 }
 
 /// Local end, remote end, number.
@@ -180,7 +183,7 @@ impl Kernel {
             Socket::Stream(_) => return Err(EINVAL),
             Socket::Local(_) => return self.accept_unix(fd),
             Socket::Datagram(_) => return Err(EOPNOTSUPP),
-            Socket::File(_) | Socket::Lookup(_) => return Err(ENOTSOCK),
+            Socket::File(_) | Socket::Lookup(_) | Socket::Signals(_) => return Err(ENOTSOCK),
         };
         let key = listener.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
         let stream = self.open(Socket::Stream(key));
@@ -233,7 +236,7 @@ impl Kernel {
                 let key = *key;
                 Ok(self.entry_mut(key).connection.take_error())
             }
-            Socket::Lookup(_) => Err(ENOTSOCK),
+            Socket::Lookup(_) | Socket::Signals(_) => Err(ENOTSOCK),
             Socket::Local(_) => self.take_local_error(fd),
         }
     }
@@ -320,7 +323,7 @@ impl Kernel {
                 let key = *key;
                 Ok(Address::Ip(self.entry(key).ends.0))
             }
-            Socket::Lookup(_) => Err(ENOTSOCK),
+            Socket::Lookup(_) | Socket::Signals(_) => Err(ENOTSOCK),
             Socket::Local(_) => self.local_address_of_local(fd),
         }
     }
@@ -365,7 +368,7 @@ impl Kernel {
             }
             Socket::Local(local) => self.close_local(fd, local),
             Socket::Datagram(udp) => self.leave_datagram_place(fd.key(), &udp),
-            Socket::File(_) | Socket::Lookup(_) => {}
+            Socket::File(_) | Socket::Lookup(_) | Socket::Signals(_) => {}
         }
     }
 
@@ -474,6 +477,17 @@ impl Kernel {
             let was = self.entry(key).connection.state();
             let told = self.with(key, |connection, out| connection.reset(out));
             self.tell(key, was, told);
+        }
+    }
+
+    /// The process has ended: everything that it had open is closed, as if by itself. What the kernel has taken is still sent.
+    pub(crate) fn end_process(&mut self, now: Moment) {
+        for key in self.sockets.keys() {
+            // Closing one may take others along.
+            if self.sockets.get(key).is_some() {
+                self.caller = self.watched_by[key.index()];
+                self.close(now, Fd::from_key(key));
+            }
         }
     }
 
@@ -649,7 +663,7 @@ impl Kernel {
             Socket::Stream(key) => Ok(*key),
             Socket::Listener(_) => Err(ENOTCONN),
             Socket::Datagram(_) => Err(EOPNOTSUPP),
-            Socket::File(_) | Socket::Lookup(_) | Socket::Local(_) => Err(ENOTSOCK),
+            Socket::File(_) | Socket::Lookup(_) | Socket::Local(_) | Socket::Signals(_) => Err(ENOTSOCK),
         }
     }
 

@@ -26,6 +26,8 @@
 pub mod campaign;
 pub mod choice;
 pub mod cli;
+mod clock;
+mod condition;
 mod console;
 mod driver;
 mod fabric;

@@ -1,6 +1,6 @@
 //! What runs on a simulated host: a recipe that makes its main future, once for each start.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::future::Future;
 use std::panic::Location;
@@ -42,13 +42,15 @@ impl Program {
         self.is_client
     }
 
-    /// Spawns the main future on the current dispatcher; `exit` is set at its end.
-    pub(crate) fn begin(&mut self, exit: &Exit) {
+    /// Spawns the main future on the current dispatcher; `has_ended` is set at its end, and `exit` if that is more than the end
+    /// of a server.
+    pub(crate) fn begin(&mut self, exit: &Exit, has_ended: &Rc<Cell<bool>>) {
         let main = (self.make)();
-        let exit = Rc::clone(exit);
+        let (exit, has_ended) = (Rc::clone(exit), Rc::clone(has_ended));
         let is_client = self.is_client;
         let main = Handle::current().spawn_at(self.place, async move {
             let ended = main.await.map_err(|error| error.to_string());
+            has_ended.set(true);
             Handle::current().note(|| match &ended {
                 Ok(()) => "program ended".to_owned(),
                 Err(error) => format!("program failed: {error}"),

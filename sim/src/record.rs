@@ -60,6 +60,7 @@ impl Record {
     /// `name` is that of the host and the thread.
     pub(crate) fn callback(
         &mut self,
+        now: Moment,
         host: usize,
         thread: ThreadIndex,
         name: &str,
@@ -69,10 +70,10 @@ impl Record {
         // The first thread is not named: most hosts have no other.
         let further = [thread as u64];
         let numbers = if thread == 0 { &[] } else { &further[..] };
-        self.item(callback.kind as u8, callback.now, host, numbers);
+        self.item(callback.kind as u8, now, host, numbers);
         if self.telling == Telling::Everything {
             let text = format!("{} {}", callback.kind.name(), Place(callback.place));
-            self.story.lines.push(Line::new(callback.now, name, LineKind::Callback, text));
+            self.story.lines.push(Line::new(now, name, LineKind::Callback, text));
         }
     }
 
@@ -109,6 +110,13 @@ pub(crate) mod item {
     pub(crate) const NAMED: u8 = 75;
     pub(crate) const CHANGED: u8 = 76;
     pub(crate) const WRITTEN: u8 = 80;
+    pub(crate) const KILLED: u8 = 96;
+    pub(crate) const STOPPED: u8 = 97;
+    pub(crate) const SIGNALLED: u8 = 98;
+    pub(crate) const HALTED: u8 = 99;
+    pub(crate) const RESUMED: u8 = 100;
+    pub(crate) const CLOCK: u8 = 101;
+    pub(crate) const FOREIGN: u8 = 102;
 }
 
 /// A descriptor as a number for the hash, the same on systems of any word size.

@@ -1,5 +1,7 @@
 //! Faults at chosen times: the scenario's script, as one writes it. What a step does is the world's business.
 
+mod hosts;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use crate::Sim;
 use crate::fabric::HostIndex;
 use crate::fault::{CutWays, HostFaults, LinkFaults};
 use crate::names::{Answer, NameFailure};
+
+pub(crate) use hosts::HostFault;
 
 /// One step of the script.
 pub(crate) struct Step {
@@ -24,6 +28,7 @@ pub(crate) enum Act {
     Name { name: String, answer: Answer },
     Link { from: HostIndex, to: HostIndex, both_ways: bool, faults: Box<LinkFaults> },
     Host { host: HostIndex, faults: Box<HostFaults> },
+    Befall { host: HostIndex, fault: HostFault },
 }
 
 /// What is to happen at a time, from [`Sim::at`]. Steps at one time happen in the order in which they were written.
@@ -41,7 +46,7 @@ impl Act {
     pub(crate) fn draws_faults(&self) -> bool {
         match self {
             Act::Link { faults, .. } => faults.draws_cuts(),
-            Act::Host { faults, .. } => faults.draws_crashes(),
+            Act::Host { faults, .. } => faults.draws_by_period(),
             _ => false,
         }
     }
@@ -54,7 +59,7 @@ impl<'a> At<'a> {
         self.step(Act::Crash { host })
     }
 
-    /// A crashed host starts again, with its program from the beginning.
+    /// A host that has crashed, was killed or has stopped starts again, with its program from the beginning.
     pub fn restart(self, host: &str) -> Self {
         let host = self.sim.index(host);
         self.step(Act::Restart { host })

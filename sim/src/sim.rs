@@ -10,6 +10,7 @@ use std::time::Duration;
 use twinloop::{Address, Moment};
 
 use crate::choice::Chooser;
+use crate::condition::Condition;
 use crate::console::Output;
 use crate::fabric::{HostIndex, host_ip};
 use crate::fault::{HostFaults, HostRule, LinkFaults, LinkRule};
@@ -412,6 +413,7 @@ impl Sim {
                 entropy: chooser.site(&format!("{name}: entropy")),
                 overdue: Vec::new(),
                 up: false,
+                condition: Condition::new(),
                 output: outputs[host].clone(),
                 life: 0,
             });

@@ -2,12 +2,15 @@
 //!
 //! It runs no program. The world (`world.rs`) turns the dispatchers and decides when time jumps.
 
+mod hosts;
+
 use std::time::Duration;
 
 use twinloop::Moment;
 use twinloop::driver::{Event, Fd, Standard, ThreadMain};
 
 use crate::choice::{Chooser, Site};
+use crate::condition::Condition;
 use crate::console::Output;
 use crate::fabric::{Due, Fabric, HostIndex, host_of};
 use crate::fault::{CutWays, HostFaults, HostRule, LinkFaults, LinkRule, PacketVerdict};
@@ -30,6 +33,8 @@ pub(crate) struct State {
     pub(crate) record: Record,
     /// Threads that were asked for and have not begun.
     pub(crate) starting: Vec<(HostIndex, ThreadMain)>,
+    /// Hosts whose process has ended itself in the turn that is under way.
+    pub(crate) ended: Vec<HostIndex>,
     packets: Vec<Packet>,
 }
 
@@ -42,8 +47,9 @@ pub(crate) struct Machine {
     /// Descriptors whose event was held back before: it is told by the next poll.
     pub(crate) overdue: Vec<Fd>,
     pub(crate) up: bool,
+    pub(crate) condition: Condition,
     pub(crate) output: Output,
-    /// Counts starts and crashes: what belongs to an earlier life must not touch this one.
+    /// Counts starts and ends of its process: what belongs to an earlier life must not touch this one.
     pub(crate) life: u64,
 }
 
@@ -54,6 +60,13 @@ pub(crate) struct Link {
     last_arrival: Moment,
     /// Until when it is cut; [`Moment::FAR_FUTURE`] for a cut that lasts until it is healed.
     cut: Option<Moment>,
+}
+
+impl Machine {
+    /// Whether its kernel goes on.
+    pub(crate) fn has_kernel_time(&self) -> bool {
+        self.up && !self.condition.is_suspended()
+    }
 }
 
 impl Link {
@@ -79,6 +92,7 @@ impl State {
             chooser,
             record,
             starting: Vec::new(),
+            ended: Vec::new(),
             packets: Vec::new(),
         }
     }
@@ -178,6 +192,9 @@ impl State {
         let machine = &mut self.machines[to];
         if !machine.up {
             return;
+        }
+        if machine.condition.is_suspended() {
+            return self.hold(from, to, packet);
         }
         if from != to {
             let receiver = machine.name.as_str();
@@ -279,10 +296,14 @@ impl State {
 
     /// From now on the host behaves so.
     pub(crate) fn change_host(&mut self, host: HostIndex, faults: HostFaults) {
-        let machine = &mut self.machines[host];
-        machine.rule.set(faults);
+        let State { machines, chooser, .. } = self;
+        let machine = &mut machines[host];
+        let clocks_change = machine.rule.set(chooser, &machine.name, faults);
         self.record.item(item::CHANGED, self.now, host, &[]);
         self.record.tell(self.now, &machine.name, LineKind::Fault, || "behaves otherwise".to_owned());
+        if clocks_change && machine.up {
+            self.set_clocks(host);
+        }
     }
 
     /// The host is gone without a word: no FIN, no reset, nothing flushed.
@@ -292,6 +313,9 @@ impl State {
         machine.life += 1;
         machine.kernel.crash();
         machine.overdue.clear();
+        machine.condition.forget_process();
+        // What had come to a machine that stood still is lost with it.
+        machine.condition.go_on(self.now);
         self.record.item(item::CRASHED, self.now, host, &[]);
         self.record.tell(self.now, &machine.name, LineKind::Fault, || match down_for {
             Some(length) => format!("crashed, down for {length:?}"),
@@ -306,10 +330,13 @@ impl State {
     /// The machine runs; its programs are the world's to start.
     pub(crate) fn start(&mut self, host: HostIndex) {
         let machine = &mut self.machines[host];
-        machine.up = true;
+        let boots = !std::mem::replace(&mut machine.up, true);
         machine.life += 1;
         self.record.item(item::STARTED, self.now, host, &[]);
         self.record.tell(self.now, &machine.name, LineKind::Note, || "started".to_owned());
+        if boots {
+            self.set_clocks(host);
+        }
     }
 
     /// Resets every connection of a host, as an operator's tool or a middlebox may.
@@ -326,7 +353,7 @@ impl State {
         let timers = self
             .machines
             .iter()
-            .filter(|machine| machine.up)
+            .filter(|machine| machine.has_kernel_time())
             .filter_map(|machine| machine.kernel.next_timer());
         timers.chain(self.fabric.next_at()).min()
     }

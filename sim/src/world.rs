@@ -5,6 +5,7 @@
 //! that turns and turns at one moment pays a microsecond for each further turn, so that even one that spins lets time go on.
 
 mod faults;
+mod lives;
 mod threads;
 
 use std::any::Any;
@@ -22,7 +23,7 @@ use crate::kernel::ThreadIndex;
 use crate::panics;
 use crate::program::{Exit, Program};
 use crate::script::Step;
-use crate::state::State;
+use crate::state::{Machine, State};
 use crate::verdict::Verdict;
 use threads::Host;
 
@@ -69,7 +70,7 @@ impl World {
         let mut state = state;
         let host_order = state.chooser.site("world: host order");
         let draws_faults = state.links.iter().flatten().any(|link| link.rule.faults().draws_cuts())
-            || state.machines.iter().any(|machine| machine.rule.faults().draws_crashes())
+            || state.machines.iter().any(|machine| machine.rule.faults().draws_by_period())
             || script.iter().any(|step| step.act.draws_faults());
         for (number, step) in script.iter().enumerate() {
             state.fabric.schedule(Moment::ORIGIN + step.at, Due::Script(number));
@@ -109,7 +110,7 @@ impl World {
     pub(crate) fn close(&mut self) -> Result<(), Verdict> {
         let mut closed = Ok(());
         for host in (0..self.hosts.len()).rev() {
-            closed = closed.and(self.stop(host));
+            closed = closed.and(self.drop_threads(host));
         }
         // Threads that destructors have asked for never begin.
         let starting = std::mem::take(&mut self.state.borrow_mut().starting);
@@ -194,7 +195,7 @@ impl World {
         if state.fabric.next_at().is_none_or(|at| at > now) {
             for host in 0..state.machines.len() {
                 let machine = &state.machines[host];
-                if machine.up && machine.kernel.next_timer().is_some_and(|at| at <= now) {
+                if machine.has_kernel_time() && machine.kernel.next_timer().is_some_and(|at| at <= now) {
                     state.expire(host);
                 }
             }
@@ -209,10 +210,15 @@ impl World {
                 drop(state);
                 return if stale { Ok(()) } else { self.start(host) };
             }
+            Due::Resume { host } => state.resume_if_due(host),
+            Due::GraceOver { host, life } => {
+                drop(state);
+                return self.end_grace(host, life);
+            }
             Due::Answer { host, life, fd, name, lost } => state.answer(host, life, fd, &name, lost),
             Due::Script(number) => {
                 drop(state);
-                return self.act(number);
+                return self.perform(self.script[number].act.clone());
             }
         }
         Ok(())
@@ -223,10 +229,14 @@ impl World {
         self.plan.clear();
         let State { machines, chooser, now, .. } = &mut *self.state.borrow_mut();
         for (host, Host { threads, .. }) in self.hosts.iter_mut().enumerate() {
+            let Machine { kernel, rule, condition, .. } = &machines[host];
+            if condition.is_halted() {
+                continue;
+            }
             for (index, thread) in threads.iter_mut().enumerate() {
                 let Some(thread) = thread else { continue };
-                let has_edges = machines[host].kernel.has_edges(index);
-                let at = thread.next_work_at(has_edges, &machines[host].rule, chooser, *now);
+                let has_edges = kernel.has_edges(index);
+                let at = thread.next_work_at(has_edges, rule, &condition.clock, chooser, *now);
                 self.plan.extend(at.map(|at| Planned { at: at.max(thread.free_at), host, index }));
             }
         }
@@ -240,20 +250,32 @@ impl World {
         thread.turns_in_a_row = if now == thread.free_at { thread.turns_in_a_row + 1 } else { 1 };
         thread.free_at = if thread.turns_in_a_row > FREE_TURNS { now + TURN_COST } else { now };
         thread.woken_at = None;
+        let callbacks_before = self.state.borrow().record.callbacks;
         // Nothing pending is no error here: the world knows of others that may bring something.
         let turned = contain(|| thread.dispatcher.poll());
         turned.map_err(|message| Verdict::Panicked { host: thread.name.clone(), message })?.ok();
-        if thread.has_ended.get() {
-            self.end_thread(host, index)?;
+        let mut state = self.state.borrow_mut();
+        let callbacks = state.record.callbacks - callbacks_before;
+        thread.free_at += state.draw_turn_cost(host, callbacks);
+        let process_ended = !state.ended.is_empty();
+        drop(state);
+        if process_ended {
+            self.drop_ended()?;
+        } else if thread.has_ended.get() {
+            self.thread_ended(host, index)?;
         }
         self.start_threads()
     }
 
-    /// Clients that have not finished, with what is pending on them.
+    /// Clients that have not finished, with what is pending on them; and hosts that stand still, for which they may wait.
     fn unfinished(&self) -> String {
-        let waiting =
-            self.hosts.iter().filter(|host| host.program.is_client() && host.exit.borrow().is_none());
-        waiting.map(Host::what_it_waits_for).collect::<Vec<_>>().join("; ")
+        let state = self.state.borrow();
+        let waits = |host: &Host| host.program.is_client() && host.exit.borrow().is_none();
+        let told = self.hosts.iter().zip(&state.machines).filter_map(|(host, machine)| {
+            let condition = &machine.condition;
+            (waits(host) || condition.is_halted()).then(|| host.what_it_waits_for(condition))
+        });
+        told.collect::<Vec<_>>().join("; ")
     }
 
     fn busiest(&self) -> String {

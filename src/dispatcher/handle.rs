@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::panic::Location;
+use std::time::SystemTime;
 
 use super::sources::Interest;
 use super::{Handle, Installed, Waiter, WatchError};
@@ -17,6 +18,12 @@ impl Handle {
     /// The loop's time: read from the driver twice a turn, the same for everything in a batch.
     pub fn now(&self) -> Moment {
         self.core().now.get()
+    }
+
+    /// The date and the time of day, asked of the driver at each call. It may go back: see
+    /// [`wall_time`](crate::wall_time()).
+    pub fn wall_time(&self) -> SystemTime {
+        self.core().driver.borrow_mut().wall_now()
     }
 
     /// How much is pending.

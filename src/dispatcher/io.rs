@@ -11,7 +11,7 @@ use super::sources::Interest;
 use super::{Core, Handle};
 use crate::Address;
 use crate::driver::{
-    Capabilities, ConnectOptions, Driver, Fd, Half, ListenOptions, OptionName, OsError, SocketOption,
+    Capabilities, ConnectOptions, Driver, Fd, Half, ListenOptions, OptionName, OsError, Signal, SocketOption,
 };
 
 /// Non-blocking operations on descriptors, for programs that drive their own with
@@ -120,6 +120,27 @@ impl Handle {
         core.attempt(fd, Interest::Read)?;
         let resolved = core.driver.borrow_mut().resolved(fd);
         resolved.map_err(|error| core.noted(fd, Interest::Read, error))
+    }
+
+    /// Listens to `signals` of this process. Once the descriptor is readable, [`Handle::next_signal`] tells which one has come.
+    pub fn signals(&self, signals: &[Signal]) -> Result<Fd, OsError> {
+        let core = self.core();
+        let fd = core.driver.borrow_mut().signals(signals)?;
+        core.sources.borrow_mut().open(fd);
+        Ok(fd)
+    }
+
+    /// A signal that has come, of those that `fd` listens to.
+    pub fn next_signal(&self, fd: Fd) -> Result<Signal, OsError> {
+        let core = self.core();
+        core.attempt(fd, Interest::Read)?;
+        let signal = core.driver.borrow_mut().next_signal(fd);
+        signal.map_err(|error| core.noted(fd, Interest::Read, error))
+    }
+
+    /// Sends this process a signal: see [`raise`](crate::raise).
+    pub fn raise(&self, signal: Signal) -> Result<(), OsError> {
+        self.core().driver.borrow_mut().raise(signal)
     }
 
     /// The address that a socket is bound to.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use twinloop::driver::{
     Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption,
@@ -69,6 +69,9 @@ impl Driver for Scripted {
     }
     fn now(&mut self) -> Moment {
         self.now
+    }
+    fn wall_now(&mut self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + (self.now - Moment::ORIGIN)
     }
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), OsError> {
         self.waits.borrow_mut().push(timeout);

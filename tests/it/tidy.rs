@@ -193,7 +193,7 @@ const LAYERS: &[&[&str]] = &[
     &["dispatcher", "task"],
     &["shared", "sleep", "readiness"],
     &["completion", "interval"],
-    &["combine", "sync"],
+    &["combine", "sync", "signals"],
     &["threads"],
     &["transport"],
 ];

@@ -1,5 +1,8 @@
 //! How hosts misbehave: what a kernel and its clock may do to programs, how often, and the verdict on each call and poll.
 
+mod clocks;
+mod process;
+
 use std::ops::Range;
 use std::time::Duration;
 
@@ -7,8 +10,11 @@ use twinloop::driver::Event;
 
 use super::{STEPS, checked, draw_duration};
 use crate::choice::{Chooser, Site};
+use clocks::{ClockFaults, ClockSites};
+pub(crate) use process::ProcessFault;
+use process::{ProcessFaults, ProcessSites};
 
-/// How long an event or a timer may be late.
+/// How long an event or a timer may be late, if nothing is said.
 const LATE_MAX: Duration = Duration::from_millis(20);
 
 /// How a host's kernel and clock treat its programs. [`HostFaults::default`] is a kind host: nothing unusual.
@@ -24,12 +30,15 @@ pub struct HostFaults {
     event_order: f64,
     late_timer: f64,
     late_wake: f64,
+    late_by: Range<Duration>,
     lookup_latency: Duration,
     lookup_jitter: Duration,
     lookup_loss: f64,
     descriptors: Option<usize>,
     crash: f64,
     down_for: Range<Duration>,
+    clocks: ClockFaults,
+    process: ProcessFaults,
 }
 
 impl Default for HostFaults {
@@ -42,12 +51,15 @@ impl Default for HostFaults {
             event_order: 0.0,
             late_timer: 0.0,
             late_wake: 0.0,
+            late_by: LATE_MAX / STEPS as u32..LATE_MAX,
             lookup_latency: Duration::from_millis(1),
             lookup_jitter: Duration::ZERO,
             lookup_loss: 0.0,
             descriptors: None,
             crash: 0.0,
             down_for: Duration::from_millis(100)..Duration::from_secs(3),
+            clocks: ClockFaults::default(),
+            process: ProcessFaults::default(),
         }
     }
 }
@@ -95,7 +107,7 @@ impl HostFaults {
         self
     }
 
-    /// The probability that an event is told only after some time, up to 20 ms.
+    /// The probability that an event is told only after some time.
     pub fn late_event(&mut self, probability: f64) -> &mut Self {
         self.late_event = checked(probability);
         self
@@ -107,15 +119,21 @@ impl HostFaults {
         self
     }
 
-    /// The probability that a deadline is noticed late, up to 20 ms.
+    /// The probability that a deadline is noticed late.
     pub fn late_timer(&mut self, probability: f64) -> &mut Self {
         self.late_timer = checked(probability);
         self
     }
 
-    /// The probability that a thread goes on late, up to 20 ms, after another one has woken it.
+    /// The probability that a thread goes on late after another one has woken it.
     pub fn late_wake(&mut self, probability: f64) -> &mut Self {
         self.late_wake = checked(probability);
+        self
+    }
+
+    /// How late an event, a deadline or a wake is that is late; up to 20 ms if nothing is said.
+    pub fn late_by(&mut self, range: Range<Duration>) -> &mut Self {
+        self.late_by = range;
         self
     }
 
@@ -144,15 +162,15 @@ impl HostFaults {
         self
     }
 
-    /// How long a crashed host stays down.
+    /// How long a host stays down after a drawn crash, kill or stop; from 100 ms to 3 s if nothing is said.
     pub fn down_for(&mut self, range: Range<Duration>) -> &mut Self {
         self.down_for = range;
         self
     }
 
     /// Whether something is drawn in each period.
-    pub(crate) fn draws_crashes(&self) -> bool {
-        self.crash > 0.0
+    pub(crate) fn draws_by_period(&self) -> bool {
+        self.crash > 0.0 || self.clocks.draws_by_period() || self.process.draws_by_period()
     }
 }
 
@@ -170,13 +188,19 @@ pub(crate) struct HostRule {
     lookup_loss: Site,
     crash: Site,
     down_for: Site,
+    clock_sites: Option<ClockSites>,
+    process_sites: Option<ProcessSites>,
 }
 
 impl HostRule {
     pub(crate) fn new(chooser: &mut Chooser, host: &str, faults: HostFaults) -> HostRule {
+        let clock_sites = ClockSites::new(chooser, host, &faults.clocks);
+        let process_sites = ProcessSites::new(chooser, host, &faults.process);
         let mut site = |what: &str| chooser.site(&format!("{host}: {what}"));
         HostRule {
             faults,
+            clock_sites,
+            process_sites,
             short_read: site("short read"),
             short_write: site("short write"),
             spurious: site("spurious event"),
@@ -195,9 +219,12 @@ impl HostRule {
         &self.faults
     }
 
-    /// From now on the host behaves so.
-    pub(crate) fn set(&mut self, faults: HostFaults) {
-        self.faults = faults;
+    /// From now on the host behaves so. Says whether its clocks go wrong in another way.
+    pub(crate) fn set(&mut self, chooser: &mut Chooser, host: &str, faults: HostFaults) -> bool {
+        self.clock_sites = ClockSites::new(chooser, host, &faults.clocks);
+        self.process_sites = ProcessSites::new(chooser, host, &faults.process);
+        let before = std::mem::replace(&mut self.faults, faults);
+        before.clocks != self.faults.clocks
     }
 
     /// How many of `wanted` bytes a receive may give; `wanted` when nothing unusual happens.
@@ -230,17 +257,22 @@ impl HostRule {
 
     /// How late an event is told; not at all late when nothing unusual happens.
     pub(crate) fn draw_late_event(&self, chooser: &mut Chooser) -> Option<Duration> {
-        draw_late(chooser, self.late_event, self.faults.late_event)
+        self.draw_late(chooser, self.late_event, self.faults.late_event)
     }
 
     /// How late a deadline is noticed.
     pub(crate) fn draw_late_timer(&self, chooser: &mut Chooser) -> Option<Duration> {
-        draw_late(chooser, self.late_timer, self.faults.late_timer)
+        self.draw_late(chooser, self.late_timer, self.faults.late_timer)
     }
 
     /// How late a thread notices that another one has woken it.
     pub(crate) fn draw_late_wake(&self, chooser: &mut Chooser) -> Option<Duration> {
-        draw_late(chooser, self.late_wake, self.faults.late_wake)
+        self.draw_late(chooser, self.late_wake, self.faults.late_wake)
+    }
+
+    fn draw_late(&self, chooser: &mut Chooser, site: Site, probability: f64) -> Option<Duration> {
+        let is_late = chooser.chance(site, probability);
+        is_late.then(|| draw_duration(chooser, site, &self.faults.late_by))
     }
 
     /// Perhaps puts the events of a poll in another order; says how many of them, from the front, are told now.
@@ -281,11 +313,4 @@ fn shorten(chooser: &mut Chooser, site: Site, probability: f64, wanted: usize) -
     }
     // The log keeps what is cut off, so that the smallest unusual pick is the smallest cut.
     wanted - 1 - chooser.pick(site, wanted - 1)
-}
-
-fn draw_late(chooser: &mut Chooser, site: Site, probability: f64) -> Option<Duration> {
-    if !chooser.chance(site, probability) {
-        return None;
-    }
-    Some(draw_duration(chooser, site, &(LATE_MAX / STEPS as u32..LATE_MAX)))
 }

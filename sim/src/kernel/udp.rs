@@ -234,7 +234,7 @@ impl Kernel {
         match self.socket(fd)? {
             Socket::Datagram(udp) => Ok(udp),
             Socket::Listener(_) | Socket::Stream(_) => Err(EOPNOTSUPP),
-            Socket::File(_) | Socket::Lookup(_) | Socket::Local(_) => Err(ENOTSOCK),
+            Socket::File(_) | Socket::Lookup(_) | Socket::Local(_) | Socket::Signals(_) => Err(ENOTSOCK),
         }
     }
 

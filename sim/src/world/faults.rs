@@ -1,12 +1,10 @@
 //! What befalls hosts and links at chosen and at drawn times.
 
-use std::time::Duration;
-
 use twinloop::Moment;
 
 use super::World;
 use crate::fabric::HostIndex;
-use crate::fault::FAULT_PERIOD;
+use crate::fault::{FAULT_PERIOD, ProcessFault};
 use crate::script::Act;
 use crate::state::State;
 use crate::verdict::Verdict;
@@ -26,23 +24,44 @@ impl World {
         drop(state);
         for host in 0..count {
             // A client that has finished has nothing left to lose.
-            if self.hosts[host].exit.borrow().is_some() {
-                continue;
-            }
-            let mut state = self.state.borrow_mut();
-            let State { machines, chooser, .. } = &mut *state;
-            let drawn = machines[host].rule.draw_crash(chooser);
-            drop(state);
-            if let Some(down_for) = drawn {
-                self.crash(host, Some(down_for))?;
+            if self.hosts[host].exit.borrow().is_none() {
+                self.draw_host_faults(host)?;
             }
         }
         Ok(())
     }
 
-    /// Does a step of the scenario's script.
-    pub(super) fn act(&mut self, number: usize) -> Result<(), Verdict> {
-        match self.script[number].act.clone() {
+    fn draw_host_faults(&mut self, host: HostIndex) -> Result<(), Verdict> {
+        let mut state = self.state.borrow_mut();
+        let State { machines, chooser, .. } = &mut *state;
+        if let Some(down_for) = machines[host].rule.draw_crash(chooser) {
+            drop(state);
+            return self.crash(host, Some(down_for));
+        }
+        if !machines[host].up {
+            return Ok(());
+        }
+        if let Some(by_ns) = machines[host].rule.draw_wall_jump(chooser) {
+            state.jump_wall(host, by_ns);
+        }
+        state.draw_foreign_descriptors(host);
+        let State { machines, chooser, .. } = &mut *state;
+        let drawn = machines[host].rule.draw_process_fault(chooser);
+        drop(state);
+        match drawn {
+            None => Ok(()),
+            Some(ProcessFault::Kill { down_for }) => self.kill(host, Some(down_for), "killed"),
+            Some(ProcessFault::Stop { down_for }) => self.ask_to_stop(host, Some(down_for)),
+            Some(ProcessFault::Halt { length, suspended }) => {
+                self.state.borrow_mut().halt(host, Some(length), suspended);
+                Ok(())
+            }
+        }
+    }
+
+    /// Does what a scenario asks for.
+    pub(super) fn perform(&mut self, act: Act) -> Result<(), Verdict> {
+        match act {
             Act::Crash { host } => self.crash(host, None)?,
             Act::Restart { host } => self.start(host)?,
             Act::Cut { from, to, ways } => self.state.borrow_mut().cut(from, to, ways, None),
@@ -61,16 +80,8 @@ impl World {
                 state.change_link(from, to, *faults);
             }
             Act::Host { host, faults } => self.state.borrow_mut().change_host(host, *faults),
+            Act::Befall { host, fault } => self.befall(host, fault)?,
         }
         Ok(())
-    }
-
-    fn crash(&mut self, host: HostIndex, down_for: Option<Duration>) -> Result<(), Verdict> {
-        if !self.state.borrow().machines[host].up {
-            return Ok(());
-        }
-        // First the machine, then the programs: their destructors find nothing that they could still send with.
-        self.state.borrow_mut().crash(host, down_for);
-        self.stop(host)
     }
 }

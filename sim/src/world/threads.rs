@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use twinloop::driver::ThreadMain;
 use twinloop::observe::{ObservedCallback, Observer};
@@ -10,6 +11,8 @@ use twinloop::{Dispatcher, Handle, Moment, NextWork};
 
 use super::{World, contain};
 use crate::choice::Chooser;
+use crate::clock::HostClock;
+use crate::condition::Condition;
 use crate::driver::{SimDriver, Wake};
 use crate::fabric::HostIndex;
 use crate::fault::HostRule;
@@ -32,37 +35,31 @@ pub(super) struct Thread {
     /// The host's name; of a further thread, its own as well.
     pub(super) name: String,
     pub(super) dispatcher: Dispatcher,
-    /// Set by the main future of a further thread at its end.
+    /// Set by its main future at its end.
     pub(super) has_ended: Rc<Cell<bool>>,
     /// Its next turn can not begin before: the turn before takes until then.
     pub(super) free_at: Moment,
     /// Turns at the moment `free_at`, without a pause.
     pub(super) turns_in_a_row: u32,
-    /// The deadline that was looked at last, and when it is noticed.
-    alarm: Option<(Moment, Moment)>,
+    /// The deadline that was looked at last, by the host's clock, and how late it is noticed.
+    alarm: Option<(Moment, Duration)>,
     /// What other threads wake it by, and when it notices that one has.
     wake: Arc<Wake>,
     pub(super) woken_at: Option<Moment>,
 }
 
 impl World {
-    pub(super) fn start(&mut self, host: HostIndex) -> Result<(), Verdict> {
-        let mut state = self.state.borrow_mut();
-        if state.machines[host].up {
-            return Ok(());
-        }
-        state.start(host);
-        drop(state);
+    /// Begins the host's program, on its first thread.
+    pub(super) fn begin_program(&mut self, host: HostIndex) -> Result<(), Verdict> {
         let name = self.hosts[host].name.clone();
         let thread = self.new_thread(host, 0, name);
         let Host { name, program, exit, threads, .. } = &mut self.hosts[host];
         let scope = thread.dispatcher.enter();
-        let began = contain(|| program.begin(exit));
+        let began = contain(|| program.begin(exit, &thread.has_ended));
         drop(scope);
-        assert!(threads.is_empty(), "a host that was down has no thread");
+        assert!(threads.is_empty(), "a host without a process has no thread");
         threads.push(Some(thread));
-        began.map_err(|message| Verdict::Panicked { host: name.clone(), message })?;
-        self.start_threads()
+        began.map_err(|message| Verdict::Panicked { host: name.clone(), message })
     }
 
     fn new_thread(&self, host: HostIndex, index: ThreadIndex, name: String) -> Thread {
@@ -122,8 +119,13 @@ impl World {
         began
     }
 
+    /// The main future of a thread has ended. The first one's program may still serve.
+    pub(super) fn thread_ended(&mut self, host: HostIndex, index: ThreadIndex) -> Result<(), Verdict> {
+        if index == 0 { self.end_if_stopped(host) } else { self.end_thread(host, index) }
+    }
+
     /// Drops a thread's dispatcher, and what its programs left there.
-    pub(super) fn end_thread(&mut self, host: HostIndex, index: ThreadIndex) -> Result<(), Verdict> {
+    fn end_thread(&mut self, host: HostIndex, index: ThreadIndex) -> Result<(), Verdict> {
         let Some(Thread { name, dispatcher, .. }) = self.hosts[host].threads[index].take() else {
             return Ok(());
         };
@@ -131,18 +133,21 @@ impl World {
     }
 
     /// Drops the host's programs, the last thread's first.
-    pub(super) fn stop(&mut self, host: HostIndex) -> Result<(), Verdict> {
-        let mut stopped = Ok(());
+    pub(super) fn drop_threads(&mut self, host: HostIndex) -> Result<(), Verdict> {
+        let mut dropped = Ok(());
         for index in (0..self.hosts[host].threads.len()).rev() {
-            stopped = stopped.and(self.end_thread(host, index));
+            dropped = dropped.and(self.end_thread(host, index));
         }
         self.hosts[host].threads.clear();
-        stopped
+        dropped
     }
 }
 
 impl Host {
-    pub(super) fn what_it_waits_for(&self) -> String {
+    pub(super) fn what_it_waits_for(&self, condition: &Condition) -> String {
+        if let Some(halt) = &condition.halt {
+            return format!("{} is {}", self.name, halt.name());
+        }
         if self.threads.is_empty() {
             return format!("{} is down", self.name);
         }
@@ -160,6 +165,7 @@ impl Thread {
         &mut self,
         has_edges: bool,
         rule: &HostRule,
+        clock: &HostClock,
         chooser: &mut Chooser,
         now: Moment,
     ) -> Option<Moment> {
@@ -171,11 +177,13 @@ impl Thread {
             NextWork::OnEvent => None,
             NextWork::At(deadline) => Some(deadline),
         };
-        let noticed = deadline.map(|deadline| match self.alarm {
-            Some((seen, noticed)) if seen == deadline => noticed,
-            _ => deadline + rule.draw_late_timer(chooser).unwrap_or_default(),
+        let late = deadline.map(|deadline| match self.alarm {
+            Some((seen, late)) if seen == deadline => late,
+            _ => rule.draw_late_timer(chooser).unwrap_or_default(),
         });
-        self.alarm = deadline.zip(noticed).or(self.alarm);
+        let alarm = deadline.zip(late);
+        let noticed = alarm.map(|(deadline, late)| clock.when(deadline) + late);
+        self.alarm = alarm.or(self.alarm);
         if self.wake.is_due() && self.woken_at.is_none() {
             self.woken_at = Some(now + rule.draw_late_wake(chooser).unwrap_or_default());
         }
@@ -193,14 +201,17 @@ struct ThreadObserver {
 
 impl Observer for ThreadObserver {
     fn callback_begin(&mut self, callback: &ObservedCallback) {
-        self.state.borrow_mut().record.callback(self.host, self.index, &self.name, callback);
+        let State { now, record, .. } = &mut *self.state.borrow_mut();
+        record.callback(*now, self.host, self.index, &self.name, callback);
     }
 
     fn wants_notes(&self) -> bool {
         self.state.borrow().record.tells()
     }
 
-    fn note(&mut self, now: Moment, text: &str) {
-        self.state.borrow_mut().record.tell(now, &self.name, LineKind::Note, || text.to_owned());
+    /// By the time of the world: a host's own clock may go wrong.
+    fn note(&mut self, _now: Moment, text: &str) {
+        let State { now, record, .. } = &mut *self.state.borrow_mut();
+        record.tell(*now, &self.name, LineKind::Note, || text.to_owned());
     }
 }

@@ -5,6 +5,7 @@ mod datagrams;
 mod determinism;
 mod faults;
 mod foreign;
+mod hosts;
 mod many;
 mod models_completion;
 mod models_framing;
