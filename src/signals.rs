@@ -15,7 +15,8 @@ use crate::{Handle, WatchError};
 ///
 /// While anybody in the process listens to a signal, it does not what it does by default, but tells everybody who listens (R81):
 /// any number of these, of any thread. One signal may stand for several of its kind that came one after the other. Once nobody
-/// listens any more, it does again what it did before (R83).
+/// listens any more, it does again what it did before (R83). What the program has installed by other means is left in place and
+/// called all the time; and if that was done after the first of these, it does not count as listening.
 ///
 /// ```
 /// # twinloop_sim::run(async {

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use twinloop::driver::{
     Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions,
-    Membership, OptionName, OsError, Outgoing, Readiness, Received, SocketOption, Standard, ThreadMain,
-    Unpark,
+    Membership, OptionName, OsError, Outgoing, Readiness, Received, Signal, SocketOption, Standard,
+    ThreadMain, Unpark,
 };
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
@@ -21,7 +21,7 @@ use crate::datagrams::DatagramSocket;
 use crate::files::OpenFile;
 use crate::foreign::Foreign;
 use crate::options;
-use crate::platform::{self, ForeignSource, Local, os_error};
+use crate::platform::{self, ForeignSource, Local, SignalListener, os_error};
 use crate::poller::Poller;
 use crate::resolver::{Answer, Resolver};
 use crate::sendfile;
@@ -54,6 +54,8 @@ pub struct RealDriver {
     put_off: Vec<(Fd, Address)>,
     /// Of what no selector watches, since it is always ready: the next poll tells it.
     always_ready: Vec<Fd>,
+    /// What listens to signals and no selector watches: a poll looks there.
+    listening: Vec<Fd>,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ enum Descriptor {
     Local(Local),
     /// A name that is looked up, and its answer once that has come.
     Lookup(Option<Answer>),
+    Signals(SignalListener),
 }
 
 /// What a stream's call is made on.
@@ -88,6 +91,7 @@ impl RealDriver {
             resolver,
             put_off: Vec::new(),
             always_ready: Vec::new(),
+            listening: Vec::new(),
         })
     }
 
@@ -104,6 +108,9 @@ impl RealDriver {
             Descriptor::File(file) => file.watch(&self.poller, fd),
             Descriptor::Local(local) => local.watch(&self.poller, fd).map(|is_watched| {
                 self.always_ready.extend((!is_watched).then_some(fd));
+            }),
+            Descriptor::Signals(listener) => listener.watch(&self.poller, fd).map(|is_watched| {
+                self.listening.extend((!is_watched).then_some(fd));
             }),
             Descriptor::Lookup(_) => unreachable!("a lookup is nothing that a selector watches"),
         };
@@ -178,6 +185,12 @@ impl Driver for RealDriver {
                 events.push(Event { fd, readiness: Readiness::READABLE });
             }
         }
+        let has_news = |fd: &Fd| match self.descriptors.get(fd.key()) {
+            Some(Descriptor::Signals(listener)) => listener.has_news(),
+            _ => unreachable!("what listens is in the table until it is closed"),
+        };
+        let told = self.listening.iter().copied().filter(has_news);
+        events.extend(told.map(|fd| Event { fd, readiness: Readiness::READABLE }));
         Ok(())
     }
 
@@ -468,6 +481,25 @@ impl Driver for RealDriver {
         }
     }
 
+    fn signals(&mut self, signals: &[Signal]) -> Result<Fd, OsError> {
+        let listener = SignalListener::new(signals, self.poller.unparker()).map_err(os_error)?;
+        self.take_in(Descriptor::Signals(listener))
+    }
+
+    fn next_signal(&mut self, fd: Fd) -> Result<Signal, OsError> {
+        match self.descriptors.get_mut(fd.key()) {
+            Some(Descriptor::Signals(listener)) => {
+                listener.take(&self.poller, fd).map_err(os_error)?.ok_or(OsError::WOULD_BLOCK)
+            }
+            Some(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
+            None => Err(OsError::BAD_DESCRIPTOR),
+        }
+    }
+
+    fn raise(&mut self, signal: Signal) -> Result<(), OsError> {
+        platform::raise(signal).map_err(os_error)
+    }
+
     /// Two that share one number would share one place in the selector, and each would get the other's events.
     fn adopt(&mut self, foreign: &mut dyn Any) -> Result<Fd, OsError> {
         let lent = foreign.downcast_mut::<Option<ForeignSource>>().and_then(Option::take);
@@ -502,6 +534,7 @@ impl Driver for RealDriver {
                 local.unwatch(&self.poller, fd);
             }
             Some(Descriptor::Lookup(None)) => self.resolver.give_up(fd),
+            Some(Descriptor::Signals(_)) => self.listening.retain(|other| *other != fd),
             Some(Descriptor::Lookup(Some(_)) | Descriptor::Socket(_) | Descriptor::File(_)) | None => {}
         }
     }

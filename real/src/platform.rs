@@ -13,6 +13,11 @@ mod local;
 #[path = "platform/no_local.rs"]
 mod local;
 mod options;
+#[cfg(unix)]
+mod signals;
+#[cfg(not(unix))]
+#[path = "platform/console_signals.rs"]
+mod signals;
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
@@ -79,6 +84,7 @@ pub(crate) use datagrams::{
 pub(crate) use foreign::{AsForeign, ForeignSource};
 pub(crate) use local::Local;
 pub(crate) use options::*;
+pub(crate) use signals::{SignalListener, raise};
 pub(crate) use system::{send_vectored, stream_socket};
 
 /// Systems that take what is asked of a socket as a flag of the call itself.

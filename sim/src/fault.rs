@@ -2,6 +2,7 @@
 
 mod host;
 mod link;
+mod zone;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -12,6 +13,8 @@ pub use host::HostFaults;
 pub(crate) use host::{HostRule, ProcessFault};
 pub use link::LinkFaults;
 pub(crate) use link::{CutWays, LinkRule, PacketVerdict};
+pub use zone::ZoneFaults;
+pub(crate) use zone::ZoneRule;
 
 /// How often cuts and crashes are drawn: the grain of their beginnings.
 pub(crate) const FAULT_PERIOD: Duration = Duration::from_millis(50);

@@ -51,9 +51,10 @@ mod testing;
 mod units;
 mod verdict;
 mod world;
+mod zones;
 
 pub use console::Output;
-pub use fault::{HostFaults, LinkFaults};
+pub use fault::{HostFaults, LinkFaults, ZoneFaults};
 pub use names::NameFailure;
 pub use program::ProgramResult;
 pub use scenario::Scenario;

@@ -133,7 +133,7 @@ impl<'a> At<'a> {
         }
     }
 
-    fn step(self, act: Act) -> Self {
+    pub(crate) fn step(self, act: Act) -> Self {
         self.sim.script.push(Step { at: self.at, act });
         self
     }

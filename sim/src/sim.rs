@@ -23,6 +23,7 @@ use crate::state::{Link, Machine, State};
 use crate::story::Telling;
 use crate::verdict::{Report, Verdict};
 use crate::world::{Budget, World, contain};
+use crate::zones::Zones;
 
 /// Turns of all dispatchers together after which a run is taken to spin.
 const TURN_BUDGET: u64 = 1_000_000;
@@ -73,6 +74,7 @@ pub struct Sim {
     outputs: Vec<(HostIndex, Output)>,
     names: Vec<(String, Answer)>,
     pub(crate) script: Vec<Step>,
+    pub(crate) zones: Zones,
     checks: Vec<(&'static str, Check)>,
     budget: Budget,
 }
@@ -93,6 +95,7 @@ impl Sim {
             outputs: Vec::new(),
             names: Vec::new(),
             script: Vec::new(),
+            zones: Zones::default(),
             checks: Vec::new(),
             budget: Budget { turns: TURN_BUDGET, time: TIME_BUDGET },
         }
@@ -173,7 +176,11 @@ impl Sim {
     /// If a host of that name was not added before.
     pub fn link(&mut self, a: &str, b: &str) -> &mut LinkFaults {
         let (a, b) = (self.index(a), self.index(b));
-        self.own_link((a, b), true)
+        self.link_of((a, b))
+    }
+
+    pub(crate) fn link_of(&mut self, ends: (HostIndex, HostIndex)) -> &mut LinkFaults {
+        self.own_link(ends, true)
     }
 
     /// How one direction of a link behaves: at first as [`Sim::link`] or [`Sim::links`] has it by then.
@@ -367,6 +374,10 @@ impl Sim {
         self.hosts.push((name.to_owned(), program));
     }
 
+    pub(crate) fn host_count(&self) -> usize {
+        self.hosts.len()
+    }
+
     pub(crate) fn index(&self, name: &str) -> HostIndex {
         let found = self.hosts.iter().position(|(host, _)| host == name);
         found.unwrap_or_else(|| panic!("no host is called {name:?}: add hosts before what concerns them"))
@@ -433,7 +444,9 @@ impl Sim {
         for (name, answer) in self.names {
             table.set(&name, answer);
         }
-        let state = State::new(chooser, Record::new(self.telling), machines, links, table);
+        let zones = self.zones.into_rules(&mut chooser);
+        let mut state = State::new(chooser, Record::new(self.telling), machines, links, table);
+        state.zones = zones;
         let mut world = World::new(state, hosts, script, budget);
         let mut verdict = world.run();
         if let (true, Err(panicked)) = (verdict.is_passed(), world.close()) {

@@ -13,7 +13,7 @@ use crate::choice::{Chooser, Site};
 use crate::condition::Condition;
 use crate::console::Output;
 use crate::fabric::{Due, Fabric, HostIndex, host_of};
-use crate::fault::{CutWays, HostFaults, HostRule, LinkFaults, LinkRule, PacketVerdict};
+use crate::fault::{CutWays, HostFaults, HostRule, LinkFaults, LinkRule, PacketVerdict, ZoneRule};
 use crate::kernel::{Kernel, Packet, Route};
 use crate::names::{Answer, NameFailure, Names};
 use crate::record::{Record, fd_number, item};
@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) machines: Vec<Machine>,
     /// `links[from][to]`.
     pub(crate) links: Vec<Vec<Link>>,
+    /// Hosts that fail together, where any do.
+    pub(crate) zones: Vec<ZoneRule>,
     pub(crate) fabric: Fabric,
     names: Names,
     pub(crate) chooser: Chooser,
@@ -87,6 +89,7 @@ impl State {
             now: Moment::ORIGIN,
             machines,
             links,
+            zones: Vec::new(),
             fabric: Fabric::default(),
             names,
             chooser,
@@ -269,6 +272,16 @@ impl State {
             });
             if length.is_some() {
                 self.fabric.schedule(until, Due::Heal { from, to });
+            }
+        }
+    }
+
+    /// Cuts a zone off from all hosts outside.
+    pub(crate) fn isolate(&mut self, zone: usize, length: Duration) {
+        let inside = self.zones[zone].hosts.clone();
+        for &from in &inside {
+            for to in (0..self.machines.len()).filter(|to| !inside.contains(to)) {
+                self.cut(from, to, CutWays::Both, Some(length));
             }
         }
     }

@@ -69,7 +69,8 @@ impl World {
     ) -> World {
         let mut state = state;
         let host_order = state.chooser.site("world: host order");
-        let draws_faults = state.links.iter().flatten().any(|link| link.rule.faults().draws_cuts())
+        let draws_faults = !state.zones.is_empty()
+            || state.links.iter().flatten().any(|link| link.rule.faults().draws_cuts())
             || state.machines.iter().any(|machine| machine.rule.faults().draws_by_period())
             || script.iter().any(|step| step.act.draws_faults());
         for (number, step) in script.iter().enumerate() {

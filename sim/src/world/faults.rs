@@ -28,6 +28,27 @@ impl World {
                 self.draw_host_faults(host)?;
             }
         }
+        self.draw_zone_faults()
+    }
+
+    fn draw_zone_faults(&mut self) -> Result<(), Verdict> {
+        let count = self.state.borrow().zones.len();
+        for zone in 0..count {
+            let mut state = self.state.borrow_mut();
+            let State { zones, chooser, .. } = &mut *state;
+            let (crash, isolation) = (zones[zone].draw_crash(chooser), zones[zone].draw_isolation(chooser));
+            if let Some(length) = isolation {
+                state.isolate(zone, length);
+            }
+            let hosts = state.zones[zone].hosts.clone();
+            drop(state);
+            let Some(down_for) = crash else { continue };
+            for host in hosts {
+                if self.hosts[host].exit.borrow().is_none() {
+                    self.crash(host, Some(down_for))?;
+                }
+            }
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod clocks;
 mod halts;
 mod process;
+mod zones;
 
 use std::cell::RefCell;
 use std::rc::Rc;
