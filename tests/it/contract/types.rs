@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use twinloop::combine::{JoinAll, One, Shield};
 use twinloop::completion::{self, WhenCancelled};
+use twinloop::signals::Recv;
 use twinloop::sync::{
     Acquire, AcquirePermits, Consume, EventWait, Next, Pop, Push, Refill, Take, ThreadEventWait,
 };
@@ -18,8 +19,8 @@ use twinloop::transport::{
 use twinloop::{
     AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, BroadcastQueue, Completer, Completion,
     DatagramTransport, File, Handle, Idle, Interval, JoinHandle, Joined, LockGuard, Moment, Permit, Remote,
-    RemoteJoin, Sleep, StreamServer, StreamTransport, Subscriber, ThreadEvent, Tick, TimerId, TokenBucket,
-    UntilReady, YieldNow,
+    RemoteJoin, Signals, Sleep, StreamServer, StreamTransport, Subscriber, ThreadEvent, Tick, TimerId,
+    TokenBucket, UntilReady, YieldNow,
 };
 
 fn travels<T: Send + Sync + Unpin>() {}
@@ -45,6 +46,8 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<YieldNow>();
     travels::<Idle>();
     travels::<UntilReady>();
+    travels::<Signals>();
+    travels::<Recv<'_>>();
     travels::<StreamTransport>();
     travels::<StreamServer>();
     travels::<Read<'_>>();

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod halts;
+mod planted;
 mod process;
 mod zones;
 

@@ -233,6 +233,28 @@ fn a_program_may_end_itself() {
     pass(&report);
 }
 
+/// R83: with the last that listens, the signal is again what it was before.
+#[test]
+fn what_nobody_listens_to_any_more_ends_the_process() {
+    let report = run(1, |sim| {
+        let address = sim.host("server", 7, |address| async move {
+            let stream = StreamServer::listen(address)?.accept().await?;
+            let mut signals = Signals::new(&[Signal::Terminate])?;
+            raise(Signal::Terminate)?;
+            signals.recv().await;
+            stream.write(b"still here").await?;
+            drop(signals);
+            raise(Signal::Terminate)?;
+            std::future::pending().await
+        });
+        sim.client("client", move || async move {
+            assert_eq!(connect(address).await?.read_to_end(100).await?, b"still here");
+            Ok(())
+        });
+    });
+    pass(&report);
+}
+
 /// Every start of a host can be ended again, and the story of each is its own.
 #[test]
 fn stops_are_drawn_and_the_program_comes_back() {
