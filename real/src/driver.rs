@@ -254,7 +254,7 @@ impl Driver for RealDriver {
 
     fn take_error(&mut self, fd: Fd) -> Result<Option<OsError>, OsError> {
         let pending = match self.endpoint(fd)? {
-            Endpoint::Socket(socket) => socket.as_sock_ref().take_error(),
+            Endpoint::Socket(socket) => socket.take_error(),
             Endpoint::Local(local) => local.take_error(),
         };
         Ok(pending.map_err(os_error)?.map(os_error))

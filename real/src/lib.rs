@@ -11,7 +11,7 @@
 //! | `driver.rs` | [`RealDriver`]: the trait's calls and the table of descriptors |
 //! | `adopted.rs`, `foreign.rs` | [`Adopted`]: what the program made itself, watched by this driver |
 //! | `sockets.rs`, `options.rs` | making sockets, and their options |
-//! | `datagrams.rs` | datagram sockets |
+//! | `streams.rs`, `datagrams.rs` | TCP streams; datagram sockets |
 //! | `files.rs` | files |
 //! | `sendfile.rs`, `sendfile/` | sending them inside the kernel; the leaves, where unsafe code may stand |
 //! | `poller.rs`, `unparker.rs`, `parking.rs` | waiting, and ending a wait from another thread |
@@ -35,6 +35,7 @@ mod resolver;
 mod run;
 mod sendfile;
 mod sockets;
+mod streams;
 mod unparker;
 
 /// The types by which threads meet, under one name, so that a model checker can put its own in their place.

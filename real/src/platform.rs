@@ -37,6 +37,9 @@ pub(crate) const REUSE_ADDRESS_IS_SAFE: bool = cfg!(not(windows));
 /// Whether `0.0.0.0` and `::` as the target of a connect have to be rewritten to the loopback (R131).
 pub(crate) const WILDCARD_IS_NO_TARGET: bool = cfg!(any(windows, target_vendor = "apple"));
 
+/// Whether asking a socket for its error (`SO_ERROR`) clears it. Winsock keeps that of a connect that failed, Wine at least.
+pub(crate) const ASKING_CLEARS_THE_ERROR: bool = cfg!(not(windows));
+
 /// Whether mio's selector is epoll.
 const EPOLL: bool =
     cfg!(any(target_os = "android", target_os = "illumos", target_os = "linux", target_os = "redox"))
@@ -140,7 +143,9 @@ mod system {
     /// Sends from `buffers`, in order, without `SIGPIPE`: Windows has no signals, and on Apple's systems socket2 has set
     /// `SO_NOSIGPIPE`, which accepted sockets inherit. On the others Rust's runtime ignores the signal.
     pub(crate) fn send_vectored(mut stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        io::Write::write_vectored(&mut stream, buffers)
+        /// On Unix std knows the system's limit. Windows documents none; Wine has that of Linux, and answers `WSAEMSGSIZE`.
+        const BUFFERS_MAX: usize = 1024;
+        io::Write::write_vectored(&mut stream, &buffers[..buffers.len().min(BUFFERS_MAX)])
     }
 }
 

@@ -11,6 +11,7 @@ use twinloop::Address;
 use twinloop::driver::{ConnectOptions, ListenOptions, OsError};
 
 use crate::datagrams::DatagramSocket;
+use crate::streams::Stream;
 use crate::{options, platform};
 
 /// A socket of the driver. Never blocks.
@@ -20,7 +21,7 @@ use crate::{options, platform};
 #[derive(Debug)]
 pub(crate) enum Socket {
     Listener(TcpListener),
-    Stream(TcpStream),
+    Stream(Stream),
     Datagram(DatagramSocket),
 }
 
@@ -49,7 +50,7 @@ impl Socket {
             Err(error) if platform::connect_goes_on(&error) => false,
             Err(error) => return Err(error),
         };
-        Ok((Socket::Stream(TcpStream::from_std(socket.into())), is_put_off))
+        Ok((Socket::Stream(Stream::new(TcpStream::from_std(socket.into()))), is_put_off))
     }
 
     /// The next connection. A socket that does not listen answers the kinds of `EINVAL` and `EOPNOTSUPP`, as Linux does.
@@ -65,13 +66,13 @@ impl Socket {
             // the first `recv` will tell it.
             let _ = stream.set_nodelay(true);
         }
-        Ok((Socket::Stream(stream), canonical(peer)))
+        Ok((Socket::Stream(Stream::new(stream)), canonical(peer)))
     }
 
     /// The stream. A listener is not connected to anything, and says so.
     pub(crate) fn as_stream(&self) -> Result<&TcpStream, OsError> {
         match self {
-            Socket::Stream(stream) => Ok(stream),
+            Socket::Stream(stream) => Ok(&stream.socket),
             Socket::Listener(_) => Err(OsError::without_code(io::ErrorKind::NotConnected)),
             Socket::Datagram(_) => Err(OsError::without_code(io::ErrorKind::Unsupported)),
         }
@@ -87,15 +88,23 @@ impl Socket {
     pub(crate) fn as_sock_ref(&self) -> SockRef<'_> {
         match self {
             Socket::Listener(listener) => SockRef::from(listener),
-            Socket::Stream(stream) => SockRef::from(stream),
+            Socket::Stream(stream) => SockRef::from(&stream.socket),
             Socket::Datagram(socket) => socket.as_sock_ref(),
+        }
+    }
+
+    /// The pending error, which is cleared by asking.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Socket::Stream(stream) => stream.take_error(),
+            Socket::Listener(_) | Socket::Datagram(_) => self.as_sock_ref().take_error(),
         }
     }
 
     pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
         let address = match self {
             Socket::Listener(listener) => listener.local_addr(),
-            Socket::Stream(stream) => stream.local_addr(),
+            Socket::Stream(stream) => stream.socket.local_addr(),
             Socket::Datagram(socket) => socket.local_address(),
         };
         address.map(canonical)
@@ -112,7 +121,7 @@ impl Socket {
     pub(crate) fn as_source(&mut self) -> (&mut dyn Source, Interest) {
         match self {
             Socket::Listener(listener) => (listener, Interest::READABLE),
-            Socket::Stream(stream) => (stream, Interest::READABLE | Interest::WRITABLE),
+            Socket::Stream(stream) => (&mut stream.socket, Interest::READABLE | Interest::WRITABLE),
             Socket::Datagram(socket) => (socket.as_source(), Interest::READABLE | Interest::WRITABLE),
         }
     }

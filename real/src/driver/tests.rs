@@ -240,7 +240,7 @@ fn every_descriptor_is_closed_on_exec() {
     for fd in [listener, client, server, file, datagrams] {
         let number = match driver.descriptors.get(fd.key()).expect("it is open") {
             Descriptor::Socket(Socket::Listener(listener)) => listener.as_raw_fd(),
-            Descriptor::Socket(Socket::Stream(stream)) => stream.as_raw_fd(),
+            Descriptor::Socket(Socket::Stream(stream)) => stream.socket.as_raw_fd(),
             Descriptor::Socket(Socket::Datagram(socket)) => socket.as_sock_ref().as_raw_fd(),
             Descriptor::File(file) => file.with_places().expect("it is a regular file").as_raw_fd(),
             other => unreachable!("{other:?} was not made here"),
@@ -402,8 +402,17 @@ fn the_end_of_a_stream_is_told_and_leaves_the_other_direction_alone() {
     let (client, server) = pair(driver);
     driver.send(client, b"last words").expect("the server is there");
     driver.shutdown(client, Half::Write).expect("the stream is connected");
-    edge(driver, server, Readiness::READ_CLOSED);
-    assert_eq!(receive(driver, server), b"last words");
+    let mut words = Vec::new();
+    let mut told = Readiness::EMPTY;
+    while !told.intersects(Readiness::READ_CLOSED) {
+        told |= edge(driver, server, Readiness::READABLE | Readiness::READ_CLOSED);
+        // Wine tells the end once everything before it was read, epoll and kqueue at once.
+        let mut buffer = [0; 16];
+        while let Ok(count @ 1..) = driver.recv(server, &mut buffer) {
+            words.extend_from_slice(&buffer[..count]);
+        }
+    }
+    assert_eq!(words, b"last words");
     assert_eq!(driver.recv(server, &mut [0; 16]), Ok(0));
 
     driver.send(server, b"still here").expect("only one direction has ended");
