@@ -274,6 +274,9 @@ pub trait Driver {
     /// Sends up to `count` bytes of `file`, from `offset` on, over a stream, inside the kernel (sendfile(2)).
     /// Says how many the stream took; 0 is the end of the file. [`WOULD_BLOCK`](OsError::WOULD_BLOCK) speaks of the stream.
     ///
+    /// Where [`Capabilities::file_sends_go_on`], the stream is written in no other way between that and an answer to the same
+    /// call for no fewer bytes.
+    ///
     /// [`Unsupported`](std::io::ErrorKind::Unsupported): not this file over this stream, or something is wrong with the
     /// file. It is for the caller to read and send. Every other error is the stream's.
     fn send_file(&mut self, fd: Fd, file: Fd, offset: u64, count: usize) -> Result<usize, OsError> {

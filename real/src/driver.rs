@@ -107,7 +107,9 @@ impl RealDriver {
             Descriptor::Foreign(foreign) => foreign.probe(&self.poller, fd),
             Descriptor::File(file) => file.watch(&self.poller, fd),
             Descriptor::Local(local) => local.watch(&self.poller, fd).map(|is_watched| {
-                self.always_ready.extend((!is_watched).then_some(fd));
+                if !is_watched {
+                    self.poller.edges().tell(fd, Readiness::READABLE | Readiness::WRITABLE);
+                }
             }),
             Descriptor::Signals(listener) => listener.watch(&self.poller, fd).map(|is_watched| {
                 self.listening.extend((!is_watched).then_some(fd));
@@ -157,7 +159,9 @@ impl RealDriver {
 
 impl Driver for RealDriver {
     fn capabilities(&self) -> Capabilities {
-        platform::capabilities()
+        let mut capabilities = platform::capabilities();
+        capabilities.file_sends_go_on = sendfile::goes_on();
+        capabilities
     }
 
     fn now(&mut self) -> Moment {
@@ -170,10 +174,7 @@ impl Driver for RealDriver {
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), OsError> {
         assert!(events.is_empty(), "the caller of poll hands the vector over empty");
-        let timeout = if self.always_ready.is_empty() { timeout } else { Some(Duration::ZERO) };
         self.poller.wait(timeout).map_err(os_error)?;
-        let ready = self.always_ready.drain(..);
-        events.extend(ready.map(|fd| Event { fd, readiness: Readiness::READABLE | Readiness::WRITABLE }));
         // The kernel forgets a watch with the last copy of the descriptor, and a child process between fork and exec may
         // hold one. So an event may come for a socket that is closed: its key is stale.
         let fetched = self.poller.events();
@@ -474,9 +475,9 @@ impl Driver for RealDriver {
     }
 
     fn send_file(&mut self, fd: Fd, file: Fd, offset: u64, count: usize) -> Result<usize, OsError> {
-        let stream = self.socket(fd)?.as_stream()?;
+        let stream = self.socket(fd)?.as_whole_stream()?;
         match self.file(file).ok().and_then(OpenFile::with_places) {
-            Some(file) => sendfile::send(stream, file, offset, count),
+            Some(file) => sendfile::send((fd, stream), self.poller.edges(), file, offset, count),
             None => Err(OsError::without_code(ErrorKind::Unsupported)),
         }
     }
@@ -530,7 +531,6 @@ impl Driver for RealDriver {
                 let _ = foreign.rewatch(&self.poller, fd, Readiness::EMPTY);
             }
             Some(Descriptor::Local(mut local)) => {
-                self.always_ready.retain(|other| *other != fd);
                 local.unwatch(&self.poller, fd);
             }
             Some(Descriptor::Lookup(None)) => self.resolver.give_up(fd),

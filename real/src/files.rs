@@ -16,6 +16,7 @@ pub(crate) struct OpenFile {
     file: File,
     /// It has no places: it is read and written where it stands.
     is_stream: bool,
+    is_readable: bool,
 }
 
 impl OpenFile {
@@ -25,7 +26,7 @@ impl OpenFile {
         wanted.create(options.create).create_new(options.create_new).truncate(options.truncate);
         let file = files::open(path, &mut wanted)?;
         let is_stream = files::is_stream(file.metadata()?.file_type());
-        Ok(OpenFile { file, is_stream })
+        Ok(OpenFile { file, is_stream, is_readable: options.read })
     }
 
     /// Has edges told of it, if there can be any.
@@ -53,6 +54,6 @@ impl OpenFile {
 
     /// The file, if there are places in it from which the system could send.
     pub(crate) fn with_places(&self) -> Option<&File> {
-        (!self.is_stream).then_some(&self.file)
+        (self.is_readable && !self.is_stream).then_some(&self.file)
     }
 }

@@ -15,6 +15,7 @@
 //! | `files.rs` | files |
 //! | `sendfile.rs`, `sendfile/` | sending them inside the kernel; the leaves, where unsafe code may stand |
 //! | `poller.rs`, `unparker.rs`, `parking.rs` | waiting, and ending a wait from another thread |
+//! | `edges.rs` | readiness that no selector tells |
 //! | `resolver.rs` | looking up names, on helper threads |
 //! | `clock.rs` | the one place that reads the time |
 //! | `platform/local.rs`, `platform/local/` | Unix sockets, pipes and standard streams, on the systems that have them |
@@ -25,6 +26,7 @@ mod adopted;
 mod clock;
 mod datagrams;
 mod driver;
+mod edges;
 mod files;
 mod foreign;
 mod options;

@@ -9,6 +9,7 @@ use mio::{Events, Interest, Poll, Token};
 use twinloop::driver::{Event, Fd, Readiness};
 use twinloop::table::Key;
 
+use crate::edges::Edges;
 use crate::unparker::Unparker;
 
 /// How many events the first wait can fetch.
@@ -27,17 +28,24 @@ pub(crate) struct Poller {
     poll: Poll,
     fetched: Events,
     unparker: Arc<Unparker>,
+    edges: Arc<Edges>,
 }
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Poller> {
         let poll = Poll::new()?;
         let unparker = Arc::new(Unparker::new(poll.registry(), UNPARK)?);
-        Ok(Poller { poll, fetched: Events::with_capacity(EVENTS_MIN), unparker })
+        let edges = Arc::new(Edges::new(Arc::clone(&unparker)));
+        Ok(Poller { poll, fetched: Events::with_capacity(EVENTS_MIN), unparker, edges })
     }
 
     pub(crate) fn unparker(&self) -> Arc<Unparker> {
         Arc::clone(&self.unparker)
+    }
+
+    /// Where edges are told that the selector does not know of.
+    pub(crate) fn edges(&self) -> &Arc<Edges> {
+        &self.edges
     }
 
     /// Watches `source` for edges until it is closed.
@@ -80,12 +88,13 @@ impl Poller {
         }
     }
 
-    /// What the last wait fetched. It may speak of descriptors that are closed by now.
+    /// What the last wait fetched, and what was told beside the selector. It may speak of descriptors that are closed by now.
     pub(crate) fn events(&self) -> impl Iterator<Item = Event> {
-        self.fetched.iter().filter(|event| event.token() != UNPARK).map(|event| Event {
+        let fetched = self.fetched.iter().filter(|event| event.token() != UNPARK).map(|event| Event {
             fd: Fd::from_key(Key::from_word(event.token().0)),
             readiness: readiness(event),
-        })
+        });
+        fetched.chain(self.edges.take())
     }
 
     /// A wait that filled the buffer has probably left events behind, and each further wait is a system call.

@@ -69,10 +69,14 @@ impl Socket {
         Ok((Socket::Stream(Stream::new(stream)), canonical(peer)))
     }
 
-    /// The stream. A listener is not connected to anything, and says so.
     pub(crate) fn as_stream(&self) -> Result<&TcpStream, OsError> {
+        Ok(&self.as_whole_stream()?.socket)
+    }
+
+    /// The stream. A listener is not connected to anything, and says so.
+    pub(crate) fn as_whole_stream(&self) -> Result<&Stream, OsError> {
         match self {
-            Socket::Stream(stream) => Ok(&stream.socket),
+            Socket::Stream(stream) => Ok(stream),
             Socket::Listener(_) => Err(OsError::without_code(io::ErrorKind::NotConnected)),
             Socket::Datagram(_) => Err(OsError::without_code(io::ErrorKind::Unsupported)),
         }

@@ -7,10 +7,13 @@ use mio::net::TcpStream;
 use socket2::SockRef;
 
 use crate::platform;
+use crate::sendfile::Sending;
 
 /// A stream that is connected, or on its way. Never blocks.
 #[derive(Debug)]
 pub(crate) struct Stream {
+    // The order of these is that of their destructors: what is under way on a socket ends before it.
+    pub(crate) sending: Sending,
     pub(crate) socket: TcpStream,
     /// Its error was asked for and told. There is one at most: nothing more happens to a stream that has failed.
     error_was_told: Cell<bool>,
@@ -18,7 +21,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(socket: TcpStream) -> Stream {
-        Stream { socket, error_was_told: Cell::new(false) }
+        Stream { sending: Sending::default(), socket, error_was_told: Cell::new(false) }
     }
 
     /// The pending error, told once.

@@ -113,6 +113,9 @@ pub struct Capabilities {
     pub short_read_drains: bool,
     /// A `send` that took fewer bytes than offered has filled the kernel's buffer. True of streams on epoll and kqueue.
     pub short_write_fills: bool,
+    /// A `send_file` that answered `WOULD_BLOCK` has begun, and goes on by itself: what it sends is counted by the call
+    /// that follows the next edge. True of Windows.
+    pub file_sends_go_on: bool,
     /// The grain of [`Driver::poll`](crate::driver::Driver::poll)'s timeout. The dispatcher rounds up to it.
     pub poll_grain: Duration,
     /// This driver plays a thread of its own, whatever thread its dispatcher shares with others. Within the scope of
@@ -126,6 +129,7 @@ impl Default for Capabilities {
         Capabilities {
             short_read_drains: false,
             short_write_fills: false,
+            file_sends_go_on: false,
             poll_grain: Duration::from_nanos(1),
             own_thread: false,
         }

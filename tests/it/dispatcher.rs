@@ -9,8 +9,8 @@ use std::time::Duration;
 use twinloop::driver::{Capabilities, ConnectOptions, Event, Fd, ListenOptions, OsError, Readiness};
 use twinloop::observe::{ObservedCallback, Observer};
 use twinloop::{
-    Address, AsyncCallback, AsyncLock, Closed, Dispatcher, ErrorKind, Handle, JoinError, Moment, NextWork,
-    PollError, StreamServer, completion, idle, panic_text, sleep, spawn, spawn_thread, yield_now,
+    Address, AsyncCallback, AsyncLock, Closed, Dispatcher, ErrorKind, File, Handle, JoinError, Moment,
+    NextWork, PollError, StreamServer, completion, idle, panic_text, sleep, spawn, spawn_thread, yield_now,
 };
 use twinloop_real::RealDriver;
 
@@ -610,4 +610,36 @@ fn a_task_goes_on_in_the_next_block_on() {
     assert!(!task.is_finished(), "nothing turns");
     let outcome = dispatcher.block_on(task).expect("its value is there");
     assert_eq!(outcome.expect("it only waits"), Ok(7));
+}
+
+/// R115, R117: where the kernel goes on with a file by itself, as on Windows, the file has begun with the first call: giving
+/// it up takes nothing back, and what is behind it waits until the kernel has told its count.
+#[test]
+fn a_file_that_the_kernel_goes_on_with_is_not_withdrawn() {
+    let mut capabilities = Capabilities::default();
+    capabilities.file_sends_go_on = true;
+    let (dispatcher, _, script) = scripted(capabilities);
+    script.borrow_mut().accepts.push_back(Ok(()));
+    let outcome = dispatcher.block_on(async move {
+        let server = StreamServer::listen(Address::loopback(0))?;
+        let stream = server.accept().await?;
+        let (given_up, awaited) = (File::open("first")?, File::open("second")?);
+        drop(stream.write_file(&given_up, 0, Some(5)));
+        let mut awaited = stream.write_file(&awaited, 10, Some(7));
+        yield_now().await;
+        let fd = script.borrow().file_parts[0].0;
+        assert_eq!(script.borrow().file_parts, [(fd, 0, 5)]);
+
+        script.borrow_mut().file_sends.extend([Ok(5), Err(OsError::WOULD_BLOCK), Ok(7)]);
+        for sent in [0, 7] {
+            assert_eq!(awaited.sent(), 0);
+            let events = vec![Event { fd, readiness: Readiness::WRITABLE }];
+            script.borrow_mut().polls.push_back(Poll { events, ..Poll::default() });
+            sleep(MS).await;
+            assert_eq!(awaited.sent(), sent);
+        }
+        assert_eq!(script.borrow().file_parts, [(fd, 0, 5), (fd, 0, 5), (fd, 10, 7), (fd, 10, 7)]);
+        (&mut awaited).await
+    });
+    assert_eq!(outcome, Ok(Ok(7)));
 }

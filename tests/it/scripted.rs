@@ -4,13 +4,14 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, Half, ListenOptions, OsError, Readiness, SocketOption,
-    Unpark,
+    Capabilities, ConnectOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions, OsError, Readiness,
+    SocketOption, Unpark,
 };
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
@@ -31,6 +32,10 @@ pub(super) struct Script {
     pub(super) polls: VecDeque<Poll>,
     /// Whether there is a connection to accept, or why not.
     pub(super) accepts: VecDeque<Result<(), OsError>>,
+    /// What the kernel says of each part of a file.
+    pub(super) file_sends: VecDeque<Result<usize, OsError>>,
+    /// The parts that it was asked for: over which stream, from where, how many bytes.
+    pub(super) file_parts: Vec<(Fd, u64, usize)>,
     /// What was asked about adopted descriptors, in order.
     pub(super) rewatched: Vec<(Fd, Readiness)>,
     /// Why the kernel watches none of them.
@@ -131,6 +136,14 @@ impl Driver for Scripted {
         let mut script = self.script.borrow_mut();
         script.rewatched.push((fd, interest));
         script.rewatch_fails.map_or(Ok(()), Err)
+    }
+    fn open_file(&mut self, _: &Path, _: &FileOptions) -> Result<Fd, OsError> {
+        Ok(Fd::from_key(self.descriptors.insert(())))
+    }
+    fn send_file(&mut self, fd: Fd, _: Fd, offset: u64, count: usize) -> Result<usize, OsError> {
+        let mut script = self.script.borrow_mut();
+        script.file_parts.push((fd, offset, count));
+        script.file_sends.pop_front().unwrap_or(Err(OsError::WOULD_BLOCK))
     }
     fn close(&mut self, fd: Fd) {
         self.descriptors.remove(fd.key());

@@ -28,8 +28,8 @@ impl StreamTransport {
     /// That is fewer than `length` if the file ends earlier, also when it is cut off while it is sent (R119). Who has told
     /// the peer a length compares, and closes the stream if it is not the same.
     ///
-    /// Where the system can, the bytes go from the file to the stream inside the kernel. Else they are read and sent in
-    /// parts of 64 KiB. Either way a part is read when the stream can take it, and for as long as the disk takes to
+    /// Where the system can, the bytes go from the file to the stream inside the kernel, in parts of at most 1 MiB. Else they
+    /// are read and sent in parts of 64 KiB. Either way a part is read when the stream can take it, and for as long as the disk takes to
     /// answer, everything else on the thread waits. A file that has nothing yet, such as a FIFO with a slow writer, holds up
     /// nothing but what is queued behind it. What has no places to be read from, such as a FIFO, is sent from where it
     /// stands, whatever `offset` says.
@@ -126,6 +126,8 @@ pub(super) enum Step {
     /// All that was asked for was sent, or all that there is.
     Ended,
     StreamIsFull,
+    /// The kernel goes on by itself, and tells when it has ended.
+    GoesOn,
     FileIsEmpty,
     StreamFailed(OsError),
     FileFailed(OsError),
@@ -174,6 +176,7 @@ impl FileSend {
                 self.sent += count as u64;
                 Step::Moved(count)
             }
+            Err(error) if error.is_would_block() && core.capabilities.file_sends_go_on => Step::GoesOn,
             Err(error) if error.is_would_block() => Step::StreamIsFull,
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
                 self.way = Way::Copied { buffer: Vec::new(), unsent: 0..0 };
@@ -271,7 +274,9 @@ enum State {
 }
 
 impl WriteFile {
-    /// How many bytes of the file the kernel has so far; after an error, how many it got.
+    /// How many bytes of the file the kernel has so far; after an error, how many it got. Where
+    /// [`file_sends_go_on`](crate::driver::Capabilities::file_sends_go_on), which is on Windows, a part is counted once it
+    /// was sent as a whole: of one that an error or a close has ended, the peer may have got some bytes more.
     ///
     /// ```
     /// # twinloop_sim::run_pair(|stream, peer| async move {

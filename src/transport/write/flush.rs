@@ -79,6 +79,10 @@ impl Stream {
                 Flow::On
             }
             Step::StreamIsFull => Flow::Stopped,
+            Step::GoesOn => {
+                side.backlog().begin_first_unseen();
+                Flow::Stopped
+            }
             Step::FileIsEmpty => {
                 file.wait(core, AsyncCallback::new(file_ready, key.into_word()), place);
                 Flow::Stopped

@@ -189,6 +189,11 @@ impl Backlog {
         first.begun |= count > 0;
     }
 
+    /// Bytes of the first write may have left, nobody knows how many.
+    pub(super) fn begin_first_unseen(&mut self) {
+        self.queue.front_mut().expect("what has begun stands at the front of the queue").begun = true;
+    }
+
     /// The call that waits for the stream to be writable, if one does: that of the first write, or else of who polls.
     pub(super) fn waits_for_stream(&self) -> Option<&'static Location<'static>> {
         let Some(first) = self.queue.front() else { return self.poller_place };

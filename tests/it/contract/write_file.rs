@@ -12,8 +12,14 @@ use super::support::{
 use twinloop::driver::FileOptions;
 use twinloop::transport::{WriteFile, remove_file};
 use twinloop::{
-    Address, ErrorKind, File, Operation, StreamServer, StreamTransport, TransportError, connect, spawn,
+    Address, ErrorKind, File, Handle, Operation, StreamServer, StreamTransport, TransportError, connect,
+    spawn,
 };
+
+/// Whether a part of a file is counted only once it was sent as a whole.
+fn goes_on() -> bool {
+    Handle::current().capabilities().file_sends_go_on
+}
 
 /// `write_file` behind a clogged queue, seen waiting.
 async fn queue_file(stream: &StreamTransport, file: &File) -> WriteFile {
@@ -223,7 +229,7 @@ fn a_file_given_up_after_its_first_byte_is_finished() {
         let (stream, peer) = pair().await?;
         let place = Place::with(pattern(large))?;
         let begun = stream.write_file(&File::open(&place)?, 0, None);
-        assert!(begun.sent() > 0, "its first bytes left in the call");
+        assert!(begun.sent() > 0 || goes_on(), "its first bytes left in the call");
         drop(begun);
         remove_file(&place)?;
         let behind = stream.write(b"behind");
@@ -286,7 +292,12 @@ fn closing_ends_files_that_are_queued() {
             assert_eq!((error.kind(), error.operation()), (ErrorKind::Closed, Operation::SendFile));
         }
         assert_eq!((begun.sent(), queued.sent()), (sent, 0));
-        assert_eq!(drain(&peer).await?.len() as u64, sent);
+        if goes_on() {
+            // Nobody knows how much of the part under way had been sent when it was ended, or whether that is a reset.
+            assert!(drain(&peer).await.map_or(true, |got| got.len() as u64 >= sent));
+        } else {
+            assert_eq!(drain(&peer).await?.len() as u64, sent);
+        }
         assert_eq!(kind(stream.write_file(&file, 0, None).await), ErrorKind::Closed);
         Ok(())
     });

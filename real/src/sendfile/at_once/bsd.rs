@@ -42,7 +42,7 @@ fn call(file: RawFd, stream: RawFd, offset: libc::off_t, count: usize) -> (libc:
 }
 
 /// The codes of sendfile(2) that are about the file, or about a stream that can not be sent to in this way.
-pub(super) fn speaks_of_the_file(error: &io::Error) -> bool {
+pub(in crate::sendfile) fn speaks_of_the_file(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(

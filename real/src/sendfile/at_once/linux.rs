@@ -28,7 +28,7 @@ fn is_killed_by_sigpipe() -> bool {
 }
 
 /// The codes of sendfile(2) that are about the file, or about a stream that can not be sent to in this way.
-pub(super) fn speaks_of_the_file(error: &io::Error) -> bool {
+pub(in crate::sendfile) fn speaks_of_the_file(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(
