@@ -52,8 +52,6 @@ pub struct RealDriver {
     resolver: Resolver,
     /// Streams whose handshake waits for the first write, and where they lead.
     put_off: Vec<(Fd, Address)>,
-    /// Of what no selector watches, since it is always ready: the next poll tells it.
-    always_ready: Vec<Fd>,
     /// What listens to signals and no selector watches: a poll looks there.
     listening: Vec<Fd>,
 }
@@ -90,7 +88,6 @@ impl RealDriver {
             clock: Clock::new(),
             resolver,
             put_off: Vec::new(),
-            always_ready: Vec::new(),
             listening: Vec::new(),
         })
     }
