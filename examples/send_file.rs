@@ -50,10 +50,13 @@ fn range(line: &str) -> Range {
 async fn send(stream: &StreamTransport, root: &Path, path: &str, range: Range) -> Ended {
     let path = Path::new(path.trim_start_matches('/'));
     let is_below = path.components().all(|part| matches!(part, Component::Normal(_)));
-    let Some(Ok(file)) = is_below.then(|| File::open(root.join(path))) else {
+    if !is_below {
+        return reply(stream, "404 Not Found", 0).await;
+    }
+    let Ok(file) = File::open(root.join(path)).await else {
         return reply(stream, "404 Not Found", 0).await;
     };
-    let total = file.length()?;
+    let total = file.length().await?;
     let (first, end) = match range {
         Some((Some(first), last)) => (first, last.map_or(total, |last| total.min(last.saturating_add(1)))),
         Some((None, Some(count))) => (total.saturating_sub(count), total),

@@ -3,6 +3,7 @@
 //! No implementation lives here. `twinloop-real` puts the kernel behind the trait, `twinloop-sim` a simulated world.
 
 mod address;
+mod files;
 mod options;
 mod signal;
 mod types;
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use crate::Moment;
 
 pub use address::{Address, AddressError, UnixAddress};
+pub use files::{DirectoryEntry, FileKind, FileOperation, FileOutcome, Metadata};
 pub use options::{
     ConnectOptions, DatagramOptions, FileOptions, Interface, KeepAlive, ListenOptions, Membership,
     OptionName, Outgoing, Received, SocketOption, Standard,
@@ -234,40 +236,30 @@ pub trait Driver {
         Err(OsError::without_code(ErrorKind::Unsupported))
     }
 
-    /// Opens a file. The calls on files answer at once, as long as the disk may take.
-    fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
-        let _ = (path, options);
+    /// Begins an operation on files. The descriptor that it gives is the operation's: it is readable once
+    /// [`file_outcome`](Driver::file_outcome) can answer.
+    ///
+    /// Operations of which none waited for the other may be done in any order, and at once. Closing the descriptor earlier
+    /// gives up the answer: whether the operation is done after all, nobody says. A file that is closed meanwhile is open
+    /// for the operations on it that were begun.
+    fn begin_file(&mut self, operation: FileOperation) -> Result<Fd, OsError> {
+        drop(operation);
         Err(OsError::without_code(ErrorKind::Unsupported))
     }
 
-    /// How many bytes a file has now; 0 for what is no regular file.
-    fn file_length(&mut self, file: Fd) -> Result<u64, OsError> {
-        let _ = file;
+    /// How an operation has ended, once; [`WOULD_BLOCK`](OsError::WOULD_BLOCK) while it has not. What went wrong with the
+    /// files is [`FileOutcome::Failed`].
+    fn file_outcome(&mut self, operation: Fd) -> Result<FileOutcome, OsError> {
+        let _ = operation;
         Err(OsError::without_code(ErrorKind::Unsupported))
     }
 
-    /// Reads from `offset` on; 0 for a non-empty `buffer` is the end. What has no offsets, such as a pipe, is read where it
-    /// stands, and may answer [`WOULD_BLOCK`](OsError::WOULD_BLOCK).
+    /// Reads from `offset` on, at once, as long as the disk may take; 0 for a non-empty `buffer` is the end. What has no
+    /// offsets, such as a pipe, is read where it stands, and may answer [`WOULD_BLOCK`](OsError::WOULD_BLOCK).
+    ///
+    /// It is for what [`send_file`](Driver::send_file) refuses, and waits for no longer than that does.
     fn read_file_at(&mut self, file: Fd, offset: u64, buffer: &mut [u8]) -> Result<usize, OsError> {
         let _ = (file, offset, buffer);
-        Err(OsError::without_code(ErrorKind::Unsupported))
-    }
-
-    /// Writes from `offset` on; says how many bytes were written, at least one for a non-empty `bytes`.
-    fn write_file_at(&mut self, file: Fd, offset: u64, bytes: &[u8]) -> Result<usize, OsError> {
-        let _ = (file, offset, bytes);
-        Err(OsError::without_code(ErrorKind::Unsupported))
-    }
-
-    /// Cuts a file off at `length`, or extends it with zeros.
-    fn set_file_length(&mut self, file: Fd, length: u64) -> Result<(), OsError> {
-        let _ = (file, length);
-        Err(OsError::without_code(ErrorKind::Unsupported))
-    }
-
-    /// Removes the name of a file; the file itself goes with its last descriptor.
-    fn remove_file(&mut self, path: &Path) -> Result<(), OsError> {
-        let _ = path;
         Err(OsError::without_code(ErrorKind::Unsupported))
     }
 

@@ -13,7 +13,7 @@
 //! | [`spawn_thread`], [`Remote`], [`ThreadEvent`] | threads, and what they send each other |
 //! | [`StreamServer`], [`Serving`], [`StreamTransport`] | connections, accepted one by one or each with a task of its own |
 //! | [`DatagramTransport`] | datagrams: one peer or many, broadcast, multicast, batches |
-//! | [`File`] | files, and sending them over streams |
+//! | [`fs`], [`File`] | files and folders, and sending files over streams |
 //! | [`resolve`], [`connect_host`], [`connect_any`] | names, and connecting to whichever address answers first |
 //! | [`pipe`], [`standard_input`], [`standard_output`], [`transport::open_fifo`] | pipes and standard streams |
 //! | [`Signals`], [`raise`] | signals of the process |
@@ -37,6 +37,7 @@ pub mod completion;
 mod dispatcher;
 pub mod driver;
 mod error;
+pub mod fs;
 mod interval;
 pub mod observe;
 mod readiness;
@@ -56,6 +57,7 @@ pub use completion::{Cancelled, Completer, Completion, completion};
 pub use dispatcher::{Dispatcher, Handle, NextWork, Pending, PollError, Scope, TimerId, WatchError};
 pub use driver::Address;
 pub use error::{ErrorKind, Operation, TransportError};
+pub use fs::File;
 pub use interval::{Interval, MissedTick, Tick, interval, interval_at};
 pub use readiness::UntilReady;
 pub use signals::{Signals, raise};
@@ -68,7 +70,7 @@ pub use task::{Idle, JoinError, JoinHandle, Joined, YieldNow, idle, panic_text, 
 pub use threads::{Closed, Remote, RemoteJoin, ThreadError, spawn_thread};
 pub use time::Moment;
 pub use transport::{
-    DatagramTransport, File, ServeOptions, Serving, StreamServer, StreamTransport, connect, connect_any,
+    DatagramTransport, ServeOptions, Serving, StreamServer, StreamTransport, connect, connect_any,
     connect_host, connect_to, pipe, resolve, resolve_address, standard_error, standard_input,
     standard_output,
 };

@@ -37,7 +37,12 @@ impl<S: 'static> Shared<S> {
     /// Files `state` with the current dispatcher. Panics outside of any scope.
     #[track_caller]
     pub(crate) fn new(state: S) -> Shared<S> {
-        let handle = Handle::current();
+        Shared::on(Handle::current(), state)
+    }
+
+    /// Files `state` with the dispatcher of `handle`.
+    #[track_caller]
+    pub(crate) fn on(handle: Handle, state: S) -> Shared<S> {
         let key = handle.core().insert_object(Rc::new(Owned { owners: Cell::new(1), state }));
         Shared { handle, key, state: PhantomData }
     }

@@ -9,7 +9,6 @@ mod connect;
 mod datagram;
 mod ecosystem;
 mod fallback;
-mod file;
 mod host;
 mod names;
 mod options;
@@ -28,7 +27,6 @@ pub use datagram::{
 #[cfg(feature = "futures-core")]
 pub use ecosystem::Incoming;
 pub use fallback::{ConnectAny, FallbackOptions, connect_any, connect_any_with};
-pub use file::{File, remove_file};
 pub use host::{ConnectHost, connect_host, connect_host_with, connect_to, connect_to_with};
 pub use names::{Resolve, ResolveAddress, resolve, resolve_address};
 pub use pipe::{create_fifo, open_fifo, pipe, standard_error, standard_input, standard_output};

@@ -9,21 +9,22 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions,
-    Membership, OptionName, OsError, Outgoing, Readiness, Received, Signal, SocketOption, Standard,
-    ThreadMain, Unpark,
+    Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOperation, FileOutcome, Half,
+    ListenOptions, Membership, OptionName, OsError, Outgoing, Readiness, Received, Signal, SocketOption,
+    Standard, ThreadMain, Unpark,
 };
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
 
 use crate::clock::{self, Clock};
 use crate::datagrams::DatagramSocket;
-use crate::files::OpenFile;
+use crate::files::{Done, FileJob, OpenFile};
 use crate::foreign::Foreign;
+use crate::helpers::Helpers;
 use crate::options;
 use crate::platform::{self, ForeignSource, Local, SignalListener, os_error};
 use crate::poller::Poller;
-use crate::resolver::{Answer, Resolver};
+use crate::resolver::{Answer, Lookup};
 use crate::sendfile;
 use crate::sockets::Socket;
 
@@ -49,7 +50,8 @@ pub struct RealDriver {
     descriptors: Table<Descriptor>,
     poller: Poller,
     clock: Clock,
-    resolver: Resolver,
+    resolver: Helpers<Lookup>,
+    files: Helpers<FileJob>,
     /// Streams whose handshake waits for the first write, and where they lead.
     put_off: Vec<(Fd, Address)>,
     /// What listens to signals and no selector watches: a poll looks there.
@@ -60,11 +62,13 @@ pub struct RealDriver {
 enum Descriptor {
     Socket(Socket),
     Foreign(Foreign),
-    File(OpenFile),
+    File(Arc<OpenFile>),
     Local(Local),
     /// A name that is looked up, and its answer once that has come.
     Lookup(Option<Answer>),
     Signals(SignalListener),
+    /// An operation on files, and what came of it once that is known.
+    Operation(Option<Done>),
 }
 
 /// What a stream's call is made on.
@@ -81,12 +85,14 @@ impl RealDriver {
     /// The system's, when it has no descriptor left for the selector or its waker.
     pub fn new() -> io::Result<RealDriver> {
         let poller = Poller::new()?;
-        let resolver = Resolver::new(poller.unparker());
+        let resolver = Helpers::new(poller.unparker());
+        let files = Helpers::new(poller.unparker());
         Ok(RealDriver {
             descriptors: Table::new(),
             poller,
             clock: Clock::new(),
             resolver,
+            files,
             put_off: Vec::new(),
             listening: Vec::new(),
         })
@@ -111,7 +117,9 @@ impl RealDriver {
             Descriptor::Signals(listener) => listener.watch(&self.poller, fd).map(|is_watched| {
                 self.listening.extend((!is_watched).then_some(fd));
             }),
-            Descriptor::Lookup(_) => unreachable!("a lookup is nothing that a selector watches"),
+            Descriptor::Lookup(_) | Descriptor::Operation(_) => {
+                unreachable!("what a helper thread does is nothing that a selector watches")
+            }
         };
         begun.map(|()| fd).map_err(|error| {
             self.descriptors.remove(key);
@@ -145,12 +153,40 @@ impl RealDriver {
         }
     }
 
-    fn file(&self, fd: Fd) -> Result<&OpenFile, OsError> {
+    fn file(&self, fd: Fd) -> Result<&Arc<OpenFile>, OsError> {
         match self.descriptors.get(fd.key()) {
             Some(Descriptor::File(file)) => Ok(file),
             Some(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
             None => Err(OsError::BAD_DESCRIPTOR),
         }
+    }
+}
+
+impl RealDriver {
+    /// The operation with the files that its descriptors stand for.
+    fn job(&self, operation: FileOperation) -> Result<FileJob, OsError> {
+        let file = |fd| self.file(fd).map(Arc::clone);
+        Ok(match operation {
+            FileOperation::Open { path, options } => FileJob::Open { path, options },
+            FileOperation::Read { file: fd, offset, buffer } => {
+                FileJob::Read { file: file(fd)?, offset, buffer }
+            }
+            FileOperation::Write { file: fd, offset, bytes } => {
+                FileJob::Write { file: file(fd)?, offset, bytes }
+            }
+            FileOperation::Sync { file: fd, data_only } => FileJob::Sync { file: file(fd)?, data_only },
+            FileOperation::SetLength { file: fd, length } => FileJob::SetLength { file: file(fd)?, length },
+            FileOperation::FileMetadata { file: fd } => FileJob::FileMetadata { file: file(fd)? },
+            FileOperation::Metadata { path } => FileJob::Metadata { path },
+            FileOperation::Rename { from, to } => FileJob::Rename { from, to },
+            FileOperation::HardLink { from, to } => FileJob::HardLink { from, to },
+            FileOperation::RemoveFile { path } => FileJob::RemoveFile { path },
+            FileOperation::CreateDirectory { path } => FileJob::CreateDirectory { path },
+            FileOperation::RemoveDirectory { path } => FileJob::RemoveDirectory { path },
+            FileOperation::ReadDirectory { path } => FileJob::ReadDirectory { path },
+            FileOperation::SyncDirectory { path } => FileJob::SyncDirectory { path },
+            _ => return Err(OsError::without_code(ErrorKind::Unsupported)),
+        })
     }
 }
 
@@ -189,6 +225,12 @@ impl Driver for RealDriver {
         };
         let told = self.listening.iter().copied().filter(has_news);
         events.extend(told.map(|fd| Event { fd, readiness: Readiness::READABLE }));
+        for (fd, done) in self.files.take_answers() {
+            if let Some(Descriptor::Operation(operation)) = self.descriptors.get_mut(fd.key()) {
+                *operation = Some(done);
+                events.push(Event { fd, readiness: Readiness::READABLE });
+            }
+        }
         Ok(())
     }
 
@@ -430,7 +472,7 @@ impl Driver for RealDriver {
     fn resolve(&mut self, name: &str) -> Result<Fd, OsError> {
         let key = self.descriptors.insert(Descriptor::Lookup(None));
         let fd = Fd::from_key(key);
-        self.resolver.begin(fd, name).map(|()| fd).inspect_err(|_| {
+        self.resolver.begin(fd, Lookup(name.to_owned())).map(|()| fd).inspect_err(|_| {
             self.descriptors.remove(key);
         })
     }
@@ -443,13 +485,27 @@ impl Driver for RealDriver {
         }
     }
 
-    fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
-        let file = uninterrupted(|| OpenFile::open(path, options))?;
-        self.take_in(Descriptor::File(file))
+    fn begin_file(&mut self, operation: FileOperation) -> Result<Fd, OsError> {
+        let job = self.job(operation)?;
+        let key = self.descriptors.insert(Descriptor::Operation(None));
+        let fd = Fd::from_key(key);
+        self.files.begin(fd, job).map(|()| fd).inspect_err(|_| {
+            self.descriptors.remove(key);
+        })
     }
 
-    fn file_length(&mut self, file: Fd) -> Result<u64, OsError> {
-        self.file(file)?.length().map_err(os_error)
+    fn file_outcome(&mut self, operation: Fd) -> Result<FileOutcome, OsError> {
+        match self.descriptors.get_mut(operation.key()) {
+            Some(Descriptor::Operation(done)) => match done.take().ok_or(OsError::WOULD_BLOCK)? {
+                Done::Opened(file) => Ok(match self.take_in(Descriptor::File(Arc::new(file))) {
+                    Ok(file) => FileOutcome::Opened(file),
+                    Err(error) => FileOutcome::Failed(error),
+                }),
+                Done::Otherwise(outcome) => Ok(outcome),
+            },
+            Some(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
+            None => Err(OsError::BAD_DESCRIPTOR),
+        }
     }
 
     fn read_file_at(&mut self, file: Fd, offset: u64, buffer: &mut [u8]) -> Result<usize, OsError> {
@@ -457,23 +513,9 @@ impl Driver for RealDriver {
         uninterrupted(|| file.read_at(buffer, offset))
     }
 
-    fn write_file_at(&mut self, file: Fd, offset: u64, bytes: &[u8]) -> Result<usize, OsError> {
-        let file = self.file(file)?;
-        uninterrupted(|| file.write_at(bytes, offset))
-    }
-
-    fn set_file_length(&mut self, file: Fd, length: u64) -> Result<(), OsError> {
-        let file = self.file(file)?;
-        uninterrupted(|| file.set_length(length))
-    }
-
-    fn remove_file(&mut self, path: &Path) -> Result<(), OsError> {
-        std::fs::remove_file(path).map_err(os_error)
-    }
-
     fn send_file(&mut self, fd: Fd, file: Fd, offset: u64, count: usize) -> Result<usize, OsError> {
         let stream = self.socket(fd)?.as_whole_stream()?;
-        match self.file(file).ok().and_then(OpenFile::with_places) {
+        match self.file(file).ok().and_then(|file| file.with_places()) {
             Some(file) => sendfile::send((fd, stream), self.poller.edges(), file, offset, count),
             None => Err(OsError::without_code(ErrorKind::Unsupported)),
         }
@@ -532,7 +574,14 @@ impl Driver for RealDriver {
             }
             Some(Descriptor::Lookup(None)) => self.resolver.give_up(fd),
             Some(Descriptor::Signals(_)) => self.listening.retain(|other| *other != fd),
-            Some(Descriptor::Lookup(Some(_)) | Descriptor::Socket(_) | Descriptor::File(_)) | None => {}
+            // An operation on files is not taken back: nobody has said that it shall not be done.
+            Some(
+                Descriptor::Lookup(Some(_))
+                | Descriptor::Operation(_)
+                | Descriptor::Socket(_)
+                | Descriptor::File(_),
+            )
+            | None => {}
         }
     }
 }

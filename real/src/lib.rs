@@ -29,6 +29,7 @@ mod driver;
 mod edges;
 mod files;
 mod foreign;
+mod helpers;
 mod options;
 mod parking;
 mod platform;

@@ -3,9 +3,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use twinloop::Address;
-use twinloop::driver::{ConnectOptions, DatagramOptions, Driver, Half, ListenOptions, OsError, Standard};
+use twinloop::driver::{
+    ConnectOptions, DatagramOptions, Driver, Fd, FileOperation, FileOptions, FileOutcome, Half,
+    ListenOptions, OsError, Standard,
+};
 use twinloop_real::RealDriver;
 
 fn descriptors() -> usize {
@@ -18,6 +22,15 @@ fn path(name: &str) -> PathBuf {
 
 fn at(name: &str) -> Address {
     Address::unix(path(name)).expect("the path is short")
+}
+
+fn outcome(driver: &mut RealDriver, operation: Fd) -> Result<FileOutcome, OsError> {
+    loop {
+        match driver.file_outcome(operation) {
+            Err(OsError::WOULD_BLOCK) => driver.poll(Some(Duration::from_secs(20)), &mut Vec::new())?,
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Opens one of each kind, has one of each call fail, and closes all but a few, which go with the driver.
@@ -48,7 +61,15 @@ fn open_all() -> Result<(), OsError> {
     }
     let left = [stream, second, writer];
     assert!(left.iter().all(|fd| driver.local_address(*fd).is_ok()));
-    driver.remove_file(&path("fifo"))
+    let removed = driver.begin_file(FileOperation::RemoveFile { path: path("fifo") })?;
+    let opened =
+        driver.begin_file(FileOperation::Open { path: path("file"), options: FileOptions::create() })?;
+    assert_eq!(outcome(&mut driver, removed)?, FileOutcome::Done);
+    let FileOutcome::Opened(file) = outcome(&mut driver, opened)? else { panic!("a file can be made there") };
+    driver.close(file);
+    let removed = driver.begin_file(FileOperation::RemoveFile { path: path("file") })?;
+    assert_eq!(outcome(&mut driver, removed)?, FileOutcome::Done);
+    Ok(())
 }
 
 #[test]

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions,
-    Membership, OptionName, OsError, Readiness, Received, Signal, SocketOption, Standard, ThreadMain, Unpark,
+    Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOperation, FileOutcome, Half,
+    ListenOptions, Membership, OptionName, OsError, Readiness, Received, Signal, SocketOption, Standard,
+    ThreadMain, Unpark,
 };
 use twinloop::{Address, Moment};
 
@@ -295,28 +296,18 @@ impl Driver for SimDriver {
         self.open(1, |kernel, _| Ok(kernel.standard(stream)))
     }
 
-    fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
-        self.open(1, |kernel, _| kernel.open_file(path, options))
+    fn begin_file(&mut self, operation: FileOperation) -> Result<Fd, OsError> {
+        let mut state = self.state()?;
+        state.machines[self.host].kernel.enter(self.thread);
+        state.begin_file(self.host, operation)
     }
 
-    fn file_length(&mut self, file: Fd) -> Result<u64, OsError> {
-        self.call(|kernel, _| kernel.file_length(file))
+    fn file_outcome(&mut self, operation: Fd) -> Result<FileOutcome, OsError> {
+        self.call(|kernel, _| kernel.file_outcome(operation))
     }
 
     fn read_file_at(&mut self, file: Fd, offset: u64, buffer: &mut [u8]) -> Result<usize, OsError> {
         self.call(|kernel, _| kernel.read_file_at(file, offset, buffer))
-    }
-
-    fn write_file_at(&mut self, file: Fd, offset: u64, bytes: &[u8]) -> Result<usize, OsError> {
-        self.call(|kernel, _| kernel.write_file_at(file, offset, bytes))
-    }
-
-    fn set_file_length(&mut self, file: Fd, length: u64) -> Result<(), OsError> {
-        self.call(|kernel, _| kernel.set_file_length(file, length))
-    }
-
-    fn remove_file(&mut self, path: &Path) -> Result<(), OsError> {
-        self.call(|kernel, _| kernel.remove_file(path))
     }
 
     /// A send of what the file has there, with all that may befall a send.

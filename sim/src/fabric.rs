@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use twinloop::Moment;
 use twinloop::driver::{Event, Fd};
+use twinloop::table::Key;
 
 use crate::kernel::Packet;
 
@@ -30,6 +31,8 @@ pub(crate) enum Due {
     GraceOver { host: HostIndex, life: u64 },
     /// A lookup of a name is answered, if the host still lives its life of then. `lost`: not by who knows.
     Answer { host: HostIndex, life: u64, fd: Fd, name: String, lost: bool },
+    /// An operation on files is done, unless the host has crashed meanwhile.
+    File { host: HostIndex, work: Key },
     /// A step of the scenario's script.
     Script(usize),
 }

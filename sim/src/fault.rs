@@ -1,5 +1,6 @@
 //! What may go wrong, how often, and the verdict on each packet and each poll. It carries nothing and keeps no time.
 
+mod disk;
 mod host;
 mod link;
 mod zone;
@@ -9,6 +10,8 @@ use std::time::Duration;
 
 use crate::choice::{Chooser, Site};
 
+pub use disk::DiskFaults;
+pub(crate) use disk::DiskRule;
 pub use host::HostFaults;
 pub(crate) use host::{HostRule, ProcessFault};
 pub use link::LinkFaults;

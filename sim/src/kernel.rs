@@ -24,6 +24,7 @@ mod udp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use twinloop::driver::{
     ConnectOptions, DatagramOptions, Event, Fd, Half, ListenOptions, OsError, Readiness, Received,
@@ -32,7 +33,8 @@ use twinloop::table::{Key, Table};
 use twinloop::{Address, Moment};
 
 use errno::{EINVAL, ENETUNREACH, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPIPE};
-use files::{Files, OpenFile};
+pub(crate) use files::{Access, DiskFault, Doubtful, Left, SECTOR, sectors};
+use files::{Files, OpenFile, Operation};
 use local::{Local, Locals};
 use lookup::Lookup;
 use options::Options;
@@ -49,6 +51,8 @@ pub(crate) struct Kernel {
     ip: IpAddr,
     sockets: Table<Socket>,
     files: Files,
+    /// Descriptors of operations on files that hold none of the program's.
+    hollow: usize,
     locals: Locals,
     connections: Table<Entry>,
     /// Connections by their ends and number.
@@ -91,7 +95,8 @@ enum Socket {
     Listener(Listener),
     Stream(Key),
     Datagram(Box<Udp>),
-    File(OpenFile),
+    File(Rc<OpenFile>),
+    Operation(Operation),
     Lookup(Lookup),
     Local(Local),
     Signals(Listening),
@@ -136,6 +141,7 @@ impl Kernel {
             ip,
             sockets: Table::new(),
             files: Files::new(),
+            hollow: 0,
             locals: Locals::default(),
             connections: Table::new(),
             by_ends: BTreeMap::new(),
@@ -183,7 +189,9 @@ impl Kernel {
             Socket::Stream(_) => return Err(EINVAL),
             Socket::Local(_) => return self.accept_unix(fd),
             Socket::Datagram(_) => return Err(EOPNOTSUPP),
-            Socket::File(_) | Socket::Lookup(_) | Socket::Signals(_) => return Err(ENOTSOCK),
+            Socket::File(_) | Socket::Operation(_) | Socket::Lookup(_) | Socket::Signals(_) => {
+                return Err(ENOTSOCK);
+            }
         };
         let key = listener.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
         let stream = self.open(Socket::Stream(key));
@@ -231,7 +239,7 @@ impl Kernel {
         match self.socket_mut(fd)? {
             Socket::Listener(_) => Ok(None),
             Socket::Datagram(udp) => Ok(udp.take_error()),
-            Socket::File(_) => Err(ENOTSOCK),
+            Socket::File(_) | Socket::Operation(_) => Err(ENOTSOCK),
             Socket::Stream(key) => {
                 let key = *key;
                 Ok(self.entry_mut(key).connection.take_error())
@@ -318,7 +326,7 @@ impl Kernel {
         match self.socket_mut(fd)? {
             Socket::Listener(listener) => Ok(Address::Ip(listener.address)),
             Socket::Datagram(udp) => Ok(Address::Ip(udp.local)),
-            Socket::File(_) => Err(ENOTSOCK),
+            Socket::File(_) | Socket::Operation(_) => Err(ENOTSOCK),
             Socket::Stream(key) => {
                 let key = *key;
                 Ok(Address::Ip(self.entry(key).ends.0))
@@ -368,6 +376,7 @@ impl Kernel {
             }
             Socket::Local(local) => self.close_local(fd, local),
             Socket::Datagram(udp) => self.leave_datagram_place(fd.key(), &udp),
+            Socket::Operation(operation) => self.close_operation(&operation),
             Socket::File(_) | Socket::Lookup(_) | Socket::Signals(_) => {}
         }
     }
@@ -445,9 +454,9 @@ impl Kernel {
         }
     }
 
-    /// How many descriptors the host has open.
+    /// How many descriptors the host's programs have open.
     pub(crate) fn open_count(&self) -> usize {
-        self.sockets.len()
+        self.sockets.len() - self.hollow
     }
 
     /// How many descriptors a thread has open.
@@ -500,7 +509,7 @@ impl Kernel {
             sockets.remove(key);
         }
         let watched_by = std::mem::take(&mut self.watched_by);
-        let files = std::mem::replace(&mut self.files, Files::new());
+        let files = std::mem::replace(&mut self.files, Files::new()).after_crash();
         let locals = std::mem::take(&mut self.locals).after_crash();
         let new = Kernel::new(self.ip);
         *self = Kernel { next_port, next_connection, sockets, watched_by, files, locals, ..new };
@@ -517,6 +526,11 @@ impl Kernel {
         self.watched_by[key.index()] = self.caller;
         self.poller(self.caller).watched += 1;
         Fd::from_key(key)
+    }
+
+    /// What follows is done on behalf of the thread that has opened `fd`.
+    fn enter_as_owner(&mut self, fd: Fd) {
+        self.caller = self.watched_by[fd.key().index()];
     }
 
     fn poller(&mut self, thread: ThreadIndex) -> &mut Poller {
@@ -663,7 +677,11 @@ impl Kernel {
             Socket::Stream(key) => Ok(*key),
             Socket::Listener(_) => Err(ENOTCONN),
             Socket::Datagram(_) => Err(EOPNOTSUPP),
-            Socket::File(_) | Socket::Lookup(_) | Socket::Local(_) | Socket::Signals(_) => Err(ENOTSOCK),
+            Socket::File(_)
+            | Socket::Operation(_)
+            | Socket::Lookup(_)
+            | Socket::Local(_)
+            | Socket::Signals(_) => Err(ENOTSOCK),
         }
     }
 

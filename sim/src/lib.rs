@@ -29,6 +29,7 @@ pub mod cli;
 mod clock;
 mod condition;
 mod console;
+mod disk;
 mod driver;
 mod fabric;
 mod fault;
@@ -54,7 +55,8 @@ mod world;
 mod zones;
 
 pub use console::Output;
-pub use fault::{HostFaults, LinkFaults, ZoneFaults};
+pub use disk::Disk;
+pub use fault::{DiskFaults, HostFaults, LinkFaults, ZoneFaults};
 pub use names::NameFailure;
 pub use program::ProgramResult;
 pub use scenario::Scenario;

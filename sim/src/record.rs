@@ -117,6 +117,9 @@ pub(crate) mod item {
     pub(crate) const RESUMED: u8 = 100;
     pub(crate) const CLOCK: u8 = 101;
     pub(crate) const FOREIGN: u8 = 102;
+    pub(crate) const FILE: u8 = 112;
+    pub(crate) const DISK_FAULT: u8 = 113;
+    pub(crate) const DISK_LOSS: u8 = 114;
 }
 
 /// A descriptor as a number for the hash, the same on systems of any word size.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::Sim;
 use crate::fabric::HostIndex;
-use crate::fault::{CutWays, HostFaults, LinkFaults};
+use crate::fault::{CutWays, DiskFaults, HostFaults, LinkFaults};
 use crate::names::{Answer, NameFailure};
 
 pub(crate) use hosts::HostFault;
@@ -29,6 +29,7 @@ pub(crate) enum Act {
     Link { from: HostIndex, to: HostIndex, both_ways: bool, faults: Box<LinkFaults> },
     Host { host: HostIndex, faults: Box<HostFaults> },
     Befall { host: HostIndex, fault: HostFault },
+    Disk { host: HostIndex, faults: Box<DiskFaults> },
 }
 
 /// What is to happen at a time, from [`Sim::at`]. Steps at one time happen in the order in which they were written.
@@ -122,6 +123,16 @@ impl<'a> At<'a> {
     fn cut(self, from: &str, to: &str, ways: CutWays) -> Self {
         let (from, to) = (self.sim.index(from), self.sim.index(to));
         self.step(Act::Cut { from, to, ways })
+    }
+
+    /// The host's disk behaves so from then on: as from the beginning, and what is changed here.
+    pub fn disk(self, host: &str) -> &'a mut DiskFaults {
+        let host = self.sim.index(host);
+        let faults = Box::new(self.sim.disk_faults_of(host).clone());
+        match self.push(Act::Disk { host, faults }) {
+            Act::Disk { faults, .. } => faults,
+            _ => unreachable!("it was pushed above"),
+        }
     }
 
     fn change_link(self, from: &str, to: &str, both_ways: bool) -> &'a mut LinkFaults {

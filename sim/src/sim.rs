@@ -12,8 +12,9 @@ use twinloop::{Address, Moment};
 use crate::choice::Chooser;
 use crate::condition::Condition;
 use crate::console::Output;
+use crate::disk::{Copies, Disk};
 use crate::fabric::{HostIndex, host_ip};
-use crate::fault::{HostFaults, HostRule, LinkFaults, LinkRule};
+use crate::fault::{DiskFaults, DiskRule, HostFaults, HostRule, LinkFaults, LinkRule};
 use crate::kernel::Kernel;
 use crate::names::{Answer, NameFailure, Names};
 use crate::program::{Program, ProgramResult};
@@ -67,9 +68,13 @@ pub struct Sim {
     hosts: Vec<(String, Program)>,
     host_faults: HostFaults,
     own_host_faults: Vec<(HostIndex, HostFaults)>,
+    disk_faults: DiskFaults,
+    own_disk_faults: Vec<(HostIndex, DiskFaults)>,
+    copies: Vec<Copies>,
     link_faults: LinkFaults,
     own_link_faults: Vec<OwnLinkFaults>,
     files: Vec<(HostIndex, PathBuf, Vec<u8>)>,
+    disks: Vec<(HostIndex, Disk)>,
     inputs: Vec<(HostIndex, Vec<u8>)>,
     outputs: Vec<(HostIndex, Output)>,
     names: Vec<(String, Answer)>,
@@ -88,9 +93,13 @@ impl Sim {
             hosts: Vec::new(),
             host_faults: HostFaults::default(),
             own_host_faults: Vec::new(),
+            disk_faults: DiskFaults::default(),
+            own_disk_faults: Vec::new(),
+            copies: Vec::new(),
             link_faults: LinkFaults::default(),
             own_link_faults: Vec::new(),
             files: Vec::new(),
+            disks: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             names: Vec::new(),
@@ -213,7 +222,116 @@ impl Sim {
         &mut own[at].1
     }
 
-    /// Has `host` begin with a file at `path`. What its programs make of it survives their crashes.
+    /// How every disk behaves that is not told otherwise, to be changed in place.
+    ///
+    /// ```
+    /// use twinloop_sim::Units;
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::story::Telling;
+    ///
+    /// let report = twinloop_sim::run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     sim.client("a", || async { Ok(()) });
+    ///     sim.client("b", || async { Ok(()) });
+    ///     sim.disks().jitter(2.ms()).slow_sync(0.01);
+    ///     sim.disk("a").sync_error(0.01);
+    ///     sim.at(10.s()).disk("b").capacity(0);
+    /// });
+    /// assert!(report.verdict.is_passed());
+    /// ```
+    pub fn disks(&mut self) -> &mut DiskFaults {
+        &mut self.disk_faults
+    }
+
+    /// How the disk of `host` behaves: at first as [`Sim::disks`] has it by then.
+    ///
+    /// # Panics
+    ///
+    /// If a host of that name was not added before.
+    pub fn disk(&mut self, host: &str) -> &mut DiskFaults {
+        let host = self.index(host);
+        let own = &mut self.own_disk_faults;
+        let at = own.iter().position(|(index, _)| *index == host).unwrap_or_else(|| {
+            own.push((host, self.disk_faults.clone()));
+            own.len() - 1
+        });
+        &mut own[at].1
+    }
+
+    /// Promises that, whatever the disks of `hosts` do, each 4 KiB of what they keep stays whole on `survive` of them: latent
+    /// errors, rot, lost and misdirected writes and misdirected reads strike no others there. So a program that repairs what is
+    /// broken from other copies must lose nothing.
+    ///
+    /// The same offset in a file is taken for the same copy, whatever the file is called. Of what a crash takes nothing is
+    /// promised: who has synced has it.
+    ///
+    /// # Panics
+    ///
+    /// If a host of that name was not added before, and if more copies are to survive than there are.
+    ///
+    /// ```
+    /// use twinloop::File;
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::story::Telling;
+    ///
+    /// let report = twinloop_sim::run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     for host in ["a", "b", "c"] {
+    ///         sim.client(host, || async {
+    ///             let record = File::open("/record").await?.read_range(0, 100).await;
+    ///             twinloop::fs::write("/found", vec![u8::from(record.is_ok())]).await?;
+    ///             Ok(())
+    ///         });
+    ///         sim.file(host, "/record", b"the only one");
+    ///     }
+    ///     sim.disks().latent_error(1.0);
+    ///     sim.copies(["a", "b", "c"], 2);
+    ///     let disks = ["a", "b", "c"].map(|host| sim.disk_of(host));
+    ///     sim.check("two copies are left", move || {
+    ///         let whole = disks.iter().filter(|disk| disk.read("/found") == Some(vec![1])).count();
+    ///         if whole == 2 { Ok(()) } else { Err(format!("{whole} are left")) }
+    ///     });
+    /// });
+    /// assert!(report.verdict.is_passed(), "{}", report.verdict);
+    /// ```
+    pub fn copies<'h>(&mut self, hosts: impl IntoIterator<Item = &'h str>, survive: usize) {
+        let hosts: Vec<HostIndex> = hosts.into_iter().map(|host| self.index(host)).collect();
+        assert!(survive <= hosts.len(), "of {} copies, {survive} can not survive", hosts.len());
+        self.copies.push(Copies { hosts, survive });
+    }
+
+    /// What the disk of `host` has in the end, for a check.
+    ///
+    /// # Panics
+    ///
+    /// If a host of that name was not added before.
+    ///
+    /// ```
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::story::Telling;
+    ///
+    /// let report = twinloop_sim::run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     sim.client("host", || async {
+    ///         twinloop::fs::write("/tmp/answer", b"42").await?;
+    ///         Ok(())
+    ///     });
+    ///     let disk = sim.disk_of("host");
+    ///     sim.check("the answer is kept", move || {
+    ///         disk.read("/tmp/answer").filter(|answer| answer == b"42").map(drop).ok_or("it is not".to_owned())
+    ///     });
+    /// });
+    /// assert!(report.verdict.is_passed());
+    /// ```
+    pub fn disk_of(&mut self, host: &str) -> Disk {
+        let host = self.index(host);
+        if let Some((_, disk)) = self.disks.iter().find(|(other, _)| *other == host) {
+            return disk.clone();
+        }
+        let disk = Disk::default();
+        self.disks.push((host, disk.clone()));
+        disk
+    }
+
+    /// Has `host` begin with a file at `path`, synced, and with the folders above it. What its programs make of it is in doubt
+    /// when it crashes, as [`DiskFaults::unsynced_lost`] says.
     ///
     /// # Panics
     ///
@@ -226,9 +344,7 @@ impl Sim {
     ///
     /// let report = twinloop_sim::run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
     ///     sim.client("host", || async {
-    ///         let mut bytes = [0; 5];
-    ///         File::open("/www/index.html")?.read_at(0, &mut bytes)?;
-    ///         assert_eq!(&bytes, b"hello");
+    ///         assert_eq!(File::open("/www/index.html").await?.read_range(0, 100).await?, b"hello");
     ///         Ok(())
     ///     });
     ///     sim.file("host", "/www/index.html", b"hello");
@@ -389,6 +505,11 @@ impl Sim {
         own.map_or(&self.link_faults, |own| &own.faults)
     }
 
+    pub(crate) fn disk_faults_of(&self, host: HostIndex) -> &DiskFaults {
+        let own = self.own_disk_faults.iter().find(|(index, _)| *index == host);
+        own.map_or(&self.disk_faults, |(_, faults)| faults)
+    }
+
     pub(crate) fn faults_of(&self, host: HostIndex) -> &HostFaults {
         let own = self.own_host_faults.iter().find(|(index, _)| *index == host);
         own.map_or(&self.host_faults, |(_, faults)| faults)
@@ -408,7 +529,9 @@ impl Sim {
             .collect();
         let host_faults: Vec<HostFaults> =
             (0..self.hosts.len()).map(|host| self.faults_of(host).clone()).collect();
-        let Sim { mut chooser, hosts, budget, .. } = self;
+        let disk_faults: Vec<DiskFaults> =
+            (0..self.hosts.len()).map(|host| self.disk_faults_of(host).clone()).collect();
+        let Sim { mut chooser, hosts, budget, copies, disks, .. } = self;
         let names: Vec<String> = hosts.iter().map(|(name, _)| name.clone()).collect();
         let mut outputs = vec![Output::default(); names.len()];
         for (host, output) in self.outputs {
@@ -421,6 +544,7 @@ impl Sim {
                 name: name.clone(),
                 kernel: Kernel::new(host_ip(host)),
                 rule: HostRule::new(&mut chooser, name, host_faults[host].clone()),
+                disk: DiskRule::new(name, disk_faults[host].clone()),
                 entropy: chooser.site(&format!("{name}: entropy")),
                 overdue: Vec::new(),
                 up: false,
@@ -447,6 +571,7 @@ impl Sim {
         let zones = self.zones.into_rules(&mut chooser);
         let mut state = State::new(chooser, Record::new(self.telling), machines, links, table);
         state.zones = zones;
+        state.copies = copies;
         let mut world = World::new(state, hosts, script, budget);
         let mut verdict = world.run();
         if let (true, Err(panicked)) = (verdict.is_passed(), world.close()) {
@@ -454,6 +579,9 @@ impl Sim {
         }
         let turns = world.turns;
         let state = world.into_state();
+        for (host, disk) in disks {
+            disk.fill(state.machines[host].kernel.all_files());
+        }
         if verdict.is_passed() {
             verdict = run_checks(checks);
         }

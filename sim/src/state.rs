@@ -12,8 +12,9 @@ use twinloop::driver::{Event, Fd, Standard, ThreadMain};
 use crate::choice::{Chooser, Site};
 use crate::condition::Condition;
 use crate::console::Output;
+use crate::disk::Copies;
 use crate::fabric::{Due, Fabric, HostIndex, host_of};
-use crate::fault::{CutWays, HostFaults, HostRule, LinkFaults, LinkRule, PacketVerdict, ZoneRule};
+use crate::fault::{CutWays, DiskRule, HostFaults, HostRule, LinkFaults, LinkRule, PacketVerdict, ZoneRule};
 use crate::kernel::{Kernel, Packet, Route};
 use crate::names::{Answer, NameFailure, Names};
 use crate::record::{Record, fd_number, item};
@@ -31,6 +32,8 @@ pub(crate) struct State {
     pub(crate) zones: Vec<ZoneRule>,
     pub(crate) fabric: Fabric,
     names: Names,
+    /// Which hosts keep copies of the same.
+    pub(crate) copies: Vec<Copies>,
     pub(crate) chooser: Chooser,
     pub(crate) record: Record,
     /// Threads that were asked for and have not begun.
@@ -45,6 +48,7 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     pub(crate) kernel: Kernel,
     pub(crate) rule: HostRule,
+    pub(crate) disk: DiskRule,
     pub(crate) entropy: Site,
     /// Descriptors whose event was held back before: it is told by the next poll.
     pub(crate) overdue: Vec<Fd>,
@@ -92,6 +96,7 @@ impl State {
             zones: Vec::new(),
             fabric: Fabric::default(),
             names,
+            copies: Vec::new(),
             chooser,
             record,
             starting: Vec::new(),
@@ -321,6 +326,7 @@ impl State {
 
     /// The host is gone without a word: no FIN, no reset, nothing flushed.
     pub(crate) fn crash(&mut self, host: HostIndex, down_for: Option<Duration>) {
+        self.lose_unsynced(host);
         let machine = &mut self.machines[host];
         machine.up = false;
         machine.life += 1;

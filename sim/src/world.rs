@@ -217,6 +217,7 @@ impl World {
                 return self.end_grace(host, life);
             }
             Due::Answer { host, life, fd, name, lost } => state.answer(host, life, fd, &name, lost),
+            Due::File { host, work } => state.finish_file(host, work),
             Due::Script(number) => {
                 drop(state);
                 return self.perform(self.script[number].act.clone());

@@ -85,12 +85,13 @@ pub fn pipe() -> Result<(StreamTransport, StreamTransport), TransportError> {
 /// ```
 /// # twinloop_sim::run(async {
 /// use twinloop::driver::Half;
-/// use twinloop::transport::{create_fifo, open_fifo, remove_file};
+/// use twinloop::fs::remove_file;
+/// use twinloop::transport::{create_fifo, open_fifo};
 ///
 /// let reader = create_fifo("/tmp/requests", Half::Read)?;
 /// open_fifo("/tmp/requests", Half::Write)?.write(b"reload\n").await?;
 /// assert_eq!(reader.read_line(100).await?.as_deref(), Some(&b"reload"[..]));
-/// remove_file("/tmp/requests")?;
+/// remove_file("/tmp/requests").await?;
 /// # Ok(()) });
 /// ```
 pub fn open_fifo(path: impl AsRef<Path>, end: Half) -> Result<StreamTransport, TransportError> {
@@ -98,7 +99,7 @@ pub fn open_fifo(path: impl AsRef<Path>, end: Half) -> Result<StreamTransport, T
 }
 
 /// As [`open_fifo`], but makes the pipe if nothing stands at `path`. The path stays when it is closed:
-/// [`remove_file`](super::remove_file) removes it.
+/// [`remove_file`](crate::fs::remove_file) removes it.
 ///
 /// # Errors
 ///

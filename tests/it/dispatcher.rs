@@ -623,7 +623,7 @@ fn a_file_that_the_kernel_goes_on_with_is_not_withdrawn() {
     let outcome = dispatcher.block_on(async move {
         let server = StreamServer::listen(Address::loopback(0))?;
         let stream = server.accept().await?;
-        let (given_up, awaited) = (File::open("first")?, File::open("second")?);
+        let (given_up, awaited) = (File::open("first").await?, File::open("second").await?);
         drop(stream.write_file(&given_up, 0, Some(5)));
         let mut awaited = stream.write_file(&awaited, 10, Some(7));
         yield_now().await;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use twinloop::transport::remove_file;
+use twinloop::fs::remove_file;
 use twinloop::{File, Handle, connect, now, sleep, spawn};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -17,23 +17,23 @@ const LENGTH: u64 = 1 << 30;
 const STRETCH: u64 = 16 * 1024;
 
 /// A new file, which is gone when it is closed.
-fn large_file() -> Result<File, Box<dyn std::error::Error>> {
+async fn large_file() -> Result<File, Box<dyn std::error::Error>> {
     let mut name = [0; 8];
     Handle::current().entropy(&mut name)?;
     let path = std::env::temp_dir().join(format!("twinloop-large-{:016x}", u64::from_le_bytes(name)));
-    let file = File::create(&path)?;
+    let file = File::create(&path).await?;
     for offset in (0..LENGTH).step_by(STRETCH as usize) {
-        file.write_at(offset, &(offset + 1).to_le_bytes())?;
+        file.write_at(offset, &(offset + 1).to_le_bytes()).await?;
     }
-    file.set_length(LENGTH)?;
-    remove_file(&path)?;
+    file.set_length(LENGTH).await?;
+    remove_file(&path).await?;
     Ok(file)
 }
 
-fn hash_of_file(file: &File) -> Result<u128, Box<dyn std::error::Error>> {
+async fn hash_of_file(file: &File) -> Result<u128, Box<dyn std::error::Error>> {
     let (mut hash, mut buffer, mut offset) = (Xxh3::new(), vec![0; 1 << 20], 0);
     loop {
-        match file.read_at(offset, &mut buffer)? {
+        match file.read_at(offset, &mut buffer).await? {
             0 => return Ok(hash.digest128()),
             count => hash.update(&buffer[..count]),
         }
@@ -72,8 +72,8 @@ fn a_gibibyte_is_sent_beside_a_ticker() {
     let address = listener.local_addr().expect("it is bound");
     let receiver = thread::Builder::new().spawn(move || receive_one(&listener)).expect("a thread");
     let sent = twinloop_real::run(async move {
-        let file = large_file()?;
-        let expected = hash_of_file(&file)?;
+        let file = large_file().await?;
+        let expected = hash_of_file(&file).await?;
         let stream = connect(address).await?;
         let (ticks, longest) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(Duration::ZERO)));
         let (counted, gap) = (Rc::clone(&ticks), Rc::clone(&longest));

@@ -66,6 +66,8 @@ where
         let report = twinloop_sim::run_world(&choices, Telling::Events, |sim| {
             freedoms(sim.faults());
             sim.client("host", case.clone());
+            // The folder in which cases make their files, wherever it is.
+            sim.file("host", std::env::temp_dir().join("twinloop"), b"");
         });
         let story = report.story.expect("a story was asked for");
         assert!(report.verdict.is_passed(), "{choices:?}: {}\n{}", report.verdict, story.tail(30));

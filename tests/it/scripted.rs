@@ -4,14 +4,13 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, Driver, Event, Fd, FileOptions, Half, ListenOptions, OsError, Readiness,
-    SocketOption, Unpark,
+    Capabilities, ConnectOptions, Driver, Event, Fd, FileOperation, FileOutcome, Half, ListenOptions,
+    OsError, Readiness, SocketOption, Unpark,
 };
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
@@ -137,8 +136,12 @@ impl Driver for Scripted {
         script.rewatched.push((fd, interest));
         script.rewatch_fails.map_or(Ok(()), Err)
     }
-    fn open_file(&mut self, _: &Path, _: &FileOptions) -> Result<Fd, OsError> {
+    fn begin_file(&mut self, _: FileOperation) -> Result<Fd, OsError> {
         Ok(Fd::from_key(self.descriptors.insert(())))
+    }
+    /// Every operation is one that opens, and has ended.
+    fn file_outcome(&mut self, _: Fd) -> Result<FileOutcome, OsError> {
+        Ok(FileOutcome::Opened(Fd::from_key(self.descriptors.insert(()))))
     }
     fn send_file(&mut self, fd: Fd, _: Fd, offset: u64, count: usize) -> Result<usize, OsError> {
         let mut script = self.script.borrow_mut();

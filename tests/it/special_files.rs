@@ -12,7 +12,7 @@ fn a_device_is_sent_as_far_as_was_asked_for() {
         let server = StreamServer::listen(Address::loopback(0))?;
         let stream = connect(server.local_address()).await?;
         let peer = server.accept().await?;
-        let device = File::open("/dev/zero")?;
+        let device = File::open("/dev/zero").await?;
         let reader = spawn(async move { peer.read_to_end(usize::MAX).await });
         assert_eq!(stream.write_file(&device, 7, Some(TOTAL)).await?, TOTAL);
         stream.close().await;

@@ -197,6 +197,7 @@ const LAYERS: &[&[&str]] = &[
     &["completion", "interval"],
     &["combine", "sync", "signals"],
     &["threads"],
+    &["fs"],
     &["transport"],
 ];
 
@@ -226,7 +227,7 @@ const REEXPORTS: &[(&str, &str)] = &[
     ("Subscriber", "sync"),
     ("ThreadEvent", "sync"),
     ("DatagramTransport", "transport"),
-    ("File", "transport"),
+    ("File", "fs"),
     ("StreamServer", "transport"),
     ("StreamTransport", "transport"),
     ("connect", "transport"),

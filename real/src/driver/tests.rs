@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::Ipv6Addr;
 
-use twinloop::driver::Readiness;
+use twinloop::driver::{FileOptions, Readiness};
 
 use super::*;
 
@@ -166,10 +166,26 @@ fn nameless_file(driver: &mut dyn Driver, contents: &[u8]) -> Fd {
     let mut name = [0; 8];
     driver.entropy(&mut name).expect("the system has a generator");
     let path = std::env::temp_dir().join(format!("twinloop-real-{:016x}", u64::from_le_bytes(name)));
-    let file = driver.open_file(&path, &FileOptions::create()).expect("files can be made there");
-    driver.remove_file(&path).expect("it was made above");
-    assert_eq!(driver.write_file_at(file, 0, contents), Ok(contents.len()));
+    let file = open(driver, &path, FileOptions::create()).expect("files can be made there");
+    assert_eq!(done(driver, FileOperation::RemoveFile { path }), FileOutcome::Done);
+    let bytes = contents.to_vec();
+    assert_eq!(done(driver, FileOperation::Write { file, offset: 0, bytes }), FileOutcome::Done);
     file
+}
+
+fn open(driver: &mut dyn Driver, path: &Path, options: FileOptions) -> Option<Fd> {
+    match done(driver, FileOperation::Open { path: path.to_owned(), options }) {
+        FileOutcome::Opened(file) => Some(file),
+        _ => None,
+    }
+}
+
+/// What comes of an operation on files.
+fn done(driver: &mut dyn Driver, operation: FileOperation) -> FileOutcome {
+    let fd = driver.begin_file(operation).expect("a thread");
+    let outcome = eventually(driver, |driver| driver.file_outcome(fd));
+    driver.close(fd);
+    outcome
 }
 
 /// R120: what the kernel took is told, also where it was less than was asked for; a full stream would wait.
@@ -196,7 +212,8 @@ fn a_file_is_sent_until_the_stream_is_full() {
     }
     assert_eq!(words, b"world");
 
-    driver.set_file_length(file, LENGTH as u64).expect("it is open to be written");
+    let extended = FileOperation::SetLength { file, length: LENGTH as u64 };
+    assert_eq!(done(driver, extended), FileOutcome::Done);
     let mut sent = 0;
     let full = loop {
         match driver.send_file(client, file, sent as u64, LENGTH) {
@@ -242,7 +259,7 @@ fn what_can_not_be_sent_by_the_kernel_is_refused() {
     unsupported(driver.send_file(file, file, 0, 1));
     driver.close(file);
     unsupported(driver.send_file(client, file, 0, 1));
-    if let Ok(device) = driver.open_file(Path::new("/dev/zero"), &FileOptions::default()) {
+    if let Some(device) = open(driver, Path::new("/dev/zero"), FileOptions::default()) {
         unsupported(driver.send_file(client, device, 0, 1));
     }
 }

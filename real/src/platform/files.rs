@@ -27,6 +27,12 @@ mod system {
         file.write_at(bytes, offset)
     }
 
+    /// Has the names in a folder reach the disk.
+    pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+        let folder = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?;
+        folder.sync_all()
+    }
+
     /// Whether a read may find nothing yet, and goes on where the last one ended.
     pub(crate) fn is_stream(kind: FileType) -> bool {
         kind.is_fifo() || kind.is_char_device() || kind.is_socket()
@@ -65,6 +71,12 @@ mod system {
         file.seek_write(bytes, offset)
     }
 
+    /// NTFS keeps a journal of names, and a folder can not be flushed by itself.
+    pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+        let kind = std::fs::metadata(path)?;
+        if kind.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    }
+
     /// Named pipes are not in the file system here.
     pub(crate) fn is_stream(_: FileType) -> bool {
         false
@@ -76,4 +88,4 @@ mod system {
     }
 }
 
-pub(crate) use system::{is_stream, open, read_at, watch, write_at};
+pub(crate) use system::{is_stream, open, read_at, sync_directory, watch, write_at};

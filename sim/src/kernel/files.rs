@@ -1,115 +1,197 @@
-//! A host's files: the system calls on them, and the tree of names. No disk stands behind it: every call is done at once, and
-//! what was written survives a crash. It has no time and draws no chance.
+//! A host's files: what is asked of them, and descriptors of what is under way. It has no time and draws no chance: when an
+//! operation is done, and what befalls it, is said from outside.
 //!
-//! Known differences from Linux: a folder is there for as long as a file is below it, and needs not be made; there are no
-//! links, no owners and no permissions, but nothing can be written below `/proc`. As on Linux, [`UNSENDABLE`] is a file
-//! that can be read and not sent.
+//! Known differences from Linux: there are no symbolic links, no owners and no permissions, but nothing can be written below
+//! `/proc`; no file is larger than a gibibyte; FIFOs and sockets need no folder. As on Linux, [`UNSENDABLE`] is a file that can
+//! be read and not sent. What survives a crash is what POSIX promises, which is less than ext4 does: a new file's name is
+//! synced with its folder alone.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::io::{ErrorKind, IoSlice};
+mod contents;
+mod performing;
+mod tree;
+
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
-use twinloop::driver::{Fd, FileOptions, Half, OsError};
+use twinloop::driver::{Fd, FileOperation, FileOptions, FileOutcome, Half, OsError, Readiness};
+use twinloop::table::{Key, Table};
 
-use super::errno::{EACCES, EEXIST, EFBIG, EINVAL, EISDIR, ENOENT, ENOTDIR, EPERM};
+use super::errno::EINVAL;
 use super::local::Local;
 use super::{Kernel, Socket};
+use contents::{Contents, Space};
+pub(crate) use contents::{Doubtful, Left, SECTOR, sectors};
+pub(crate) use performing::{Access, DiskFault};
+use tree::{Node, Tree};
 
 /// What sendfile(2) carries at a time: the pipe inside of it holds no more.
 const SENT_AT_A_TIME: usize = 64 * 1024;
-/// No file is larger: a simulation keeps its files in memory.
-const LENGTH_MAX: u64 = 1 << 30;
 /// The program's own arguments. Linux makes such a text when it is read, and has sendfile(2) refuse it.
 const UNSENDABLE: &str = "/proc/self/cmdline";
 
-/// The files of a host by their paths.
+/// The file system of a host.
 pub(super) struct Files {
-    by_path: BTreeMap<PathBuf, Contents>,
+    tree: Tree,
+    space: Rc<Space>,
+    /// What was begun and is not done, also where nobody waits for it any more.
+    under_way: Table<Work>,
+    /// Something has gone so wrong that nothing may be written until the host starts again.
+    read_only: bool,
 }
-
-/// What a name and every descriptor of the file have a share in.
-type Contents = Rc<RefCell<Vec<u8>>>;
 
 /// What a descriptor of a file refers to.
 pub(super) struct OpenFile {
-    /// A folder has none.
-    contents: Option<Contents>,
+    node: Node,
     read: bool,
     write: bool,
     sendable: bool,
+    /// By which path it was opened, for stories.
+    path: PathBuf,
 }
 
+/// An operation that was begun.
+struct Work {
+    /// The operation's own descriptor.
+    fd: Fd,
+    asked: FileOperation,
+    on: On,
+}
+
+/// What an operation on an open file is done with.
+enum On {
+    Nothing,
+    File(Rc<OpenFile>),
+    /// The end of a FIFO, which has no places.
+    Pipe(Fd),
+}
+
+/// What an operation's descriptor refers to.
+pub(super) enum Operation {
+    UnderWay,
+    /// It gets its descriptor when it is asked for.
+    Opened(Rc<OpenFile>),
+    OpenedFifo(PathBuf, Half),
+    Ended(FileOutcome),
+    Taken,
+}
+
+/// # Operations
+impl Kernel {
+    /// Begins an operation, to be [performed](Kernel::perform) later.
+    pub(crate) fn begin_file(&mut self, asked: FileOperation) -> Result<(Fd, Key), OsError> {
+        let on = match asked {
+            FileOperation::Read { file, .. }
+            | FileOperation::Write { file, .. }
+            | FileOperation::Sync { file, .. }
+            | FileOperation::SetLength { file, .. }
+            | FileOperation::FileMetadata { file } => match self.socket(file)? {
+                Socket::File(file) => On::File(Rc::clone(file)),
+                Socket::Local(Local::Pipe(_)) => On::Pipe(file),
+                _ => return Err(EINVAL),
+            },
+            _ => On::Nothing,
+        };
+        let fd = self.open(Socket::Operation(Operation::UnderWay));
+        self.hollow += 1;
+        let work = self.files.under_way.insert(Work { fd, asked, on });
+        Ok((fd, work))
+    }
+
+    /// Whether an operation is still to be done: a crash ends those that are not.
+    pub(crate) fn is_under_way(&self, work: Key) -> bool {
+        self.files.under_way.get(work).is_some()
+    }
+
+    /// Whether nobody waits for the end of an operation any more.
+    pub(crate) fn is_given_up(&self, work: Key) -> bool {
+        self.files.under_way.get(work).is_none_or(|work| self.sockets.get(work.fd.key()).is_none())
+    }
+
+    /// An operation that nobody waits for is not done at all.
+    pub(crate) fn leave_undone(&mut self, work: Key) {
+        self.files.under_way.remove(work);
+    }
+
+    /// An operation has ended: its owner is told, if there still is one.
+    fn end_operation(&mut self, fd: Fd, ended: Operation) {
+        let Some(Socket::Operation(operation)) = self.sockets.get_mut(fd.key()) else { return };
+        if let Operation::Opened(_) | Operation::OpenedFifo(..) = ended {
+            self.hollow -= 1;
+        }
+        *operation = ended;
+        self.raise(fd, Readiness::READABLE);
+    }
+
+    pub(crate) fn file_outcome(&mut self, fd: Fd) -> Result<FileOutcome, OsError> {
+        let Socket::Operation(operation) = self.socket_mut(fd)? else { return Err(EINVAL) };
+        let opened = match std::mem::replace(operation, Operation::Taken) {
+            Operation::Ended(outcome) => return Ok(outcome),
+            Operation::UnderWay => {
+                *operation = Operation::UnderWay;
+                return Err(OsError::WOULD_BLOCK);
+            }
+            Operation::Taken => return Err(EINVAL),
+            Operation::Opened(file) => Ok(self.open(Socket::File(file))),
+            Operation::OpenedFifo(path, end) => self.open_fifo(&path, end, false),
+        };
+        self.hollow += 1;
+        Ok(opened.map_or_else(FileOutcome::Failed, FileOutcome::Opened))
+    }
+
+    /// The descriptor of an operation closes.
+    pub(super) fn close_operation(&mut self, operation: &Operation) {
+        if !matches!(operation, Operation::Opened(_) | Operation::OpenedFifo(..)) {
+            self.hollow -= 1;
+        }
+    }
+}
+
+/// # From outside
 impl Kernel {
     /// Puts a file there, or other contents in it, as if someone had done so before.
     pub(crate) fn put_file(&mut self, path: &Path, contents: Vec<u8>) {
-        self.files.by_path.insert(absolute(path), Rc::new(RefCell::new(contents)));
+        self.files.tree.put_file(&absolute(path), contents);
     }
 
-    pub(crate) fn open_file(&mut self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
-        if path.as_os_str().is_empty() {
-            return Err(ENOENT);
-        }
-        if self.has_node(&absolute(path)) {
-            // A FIFO is opened, and a socket is not.
-            let end = match (options.read, options.write) {
-                (true, true) => Half::Both,
-                (false, true) => Half::Write,
-                (_, false) => Half::Read,
-            };
-            return self.open_fifo(path, end, false);
-        }
-        let file = self.files.open(&absolute(path), options)?;
-        Ok(self.open(Socket::File(file)))
+    /// How many bytes all files together may have.
+    pub(crate) fn limit_space(&mut self, capacity: Option<u64>) {
+        self.files.space.limit(capacity);
     }
 
-    pub(crate) fn remove_file(&mut self, path: &Path) -> Result<(), OsError> {
-        if self.remove_node(&absolute(path)) {
-            return Ok(());
-        }
-        self.files.remove(&absolute(path))
+    /// The power is gone: `lost` says which of so many changes of names the disk has not got, the oldest first.
+    pub(crate) fn lose_names(&mut self, lost: &mut dyn FnMut(usize) -> Vec<bool>) {
+        self.files.tree.lose_power(lost);
     }
 
-    pub(crate) fn file_length(&self, fd: Fd) -> Result<u64, OsError> {
-        if self.is_pipe(fd)? {
-            return Ok(0);
-        }
-        let contents = self.file_of(fd)?.contents.as_ref();
-        Ok(contents.map_or(0, |contents| contents.borrow().len() as u64))
+    /// The power is gone: `left` says what the disk has of what was not synced, of each file that has a name left.
+    pub(crate) fn lose_contents(&mut self, left: &mut dyn FnMut(&Path, Doubtful) -> Left) {
+        self.files.tree.each_file(&mut |path, contents| {
+            contents.borrow_mut().lose_power(&mut |doubtful| left(path, doubtful));
+        });
     }
 
+    /// What programs would find in every file.
+    pub(crate) fn all_files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut files = Vec::new();
+        self.files.tree.each_file(&mut |path, contents| {
+            files.push((path.to_owned(), contents.borrow().bytes().to_vec()));
+        });
+        files
+    }
+}
+
+/// # Sending
+impl Kernel {
+    /// As a read that is done at once, by who sends what [`part_to_send`](Kernel::part_to_send) refuses.
     pub(crate) fn read_file_at(&mut self, fd: Fd, offset: u64, buffer: &mut [u8]) -> Result<usize, OsError> {
-        if self.is_pipe(fd)? {
+        if let Socket::Local(Local::Pipe(_)) = self.socket(fd)? {
             return self.recv(fd, buffer);
         }
         let contents = self.file_of(fd)?.to_read()?.borrow();
-        let part = part(&contents, offset, buffer.len());
+        let part = contents.read(offset, buffer.len())?;
         buffer[..part.len()].copy_from_slice(part);
         Ok(part.len())
-    }
-
-    pub(crate) fn write_file_at(&mut self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<usize, OsError> {
-        if self.is_pipe(fd)? {
-            return self.send_local(fd, &[IoSlice::new(bytes)]);
-        }
-        let mut contents = self.file_of(fd)?.to_write(OsError::BAD_DESCRIPTOR)?.borrow_mut();
-        let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= LENGTH_MAX).ok_or(EFBIG)?;
-        let (start, end) = (offset as usize, end as usize);
-        if contents.len() < end {
-            contents.resize(end, 0);
-        }
-        contents[start..end].copy_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    pub(crate) fn set_file_length(&mut self, fd: Fd, length: u64) -> Result<(), OsError> {
-        let mut contents = self.file_of(fd)?.to_write(EINVAL)?.borrow_mut();
-        if length > LENGTH_MAX {
-            return Err(EFBIG);
-        }
-        contents.resize(length as usize, 0);
-        Ok(())
     }
 
     /// What sendfile(2) would carry now. As Linux, it refuses what can not be read, and leaves it to a read to say why.
@@ -117,12 +199,8 @@ impl Kernel {
         const REFUSED: OsError = OsError::without_code(ErrorKind::Unsupported);
         let file = self.file_of(fd).map_err(|_| REFUSED)?;
         let contents = file.to_read().ok().filter(|_| file.sendable).ok_or(REFUSED)?.borrow();
-        Ok(part(&contents, offset, count.min(SENT_AT_A_TIME)).to_vec())
-    }
-
-    /// Whether a file is the end of a FIFO, which has no offsets.
-    fn is_pipe(&self, fd: Fd) -> Result<bool, OsError> {
-        Ok(matches!(self.socket(fd)?, Socket::Local(Local::Pipe(_))))
+        let part = contents.read(offset, count.min(SENT_AT_A_TIME)).map_err(|_| REFUSED)?;
+        Ok(part.to_vec())
     }
 
     fn file_of(&self, fd: Fd) -> Result<&OpenFile, OsError> {
@@ -135,90 +213,60 @@ impl Kernel {
 
 impl Files {
     pub(super) fn new() -> Files {
-        let unsendable: Contents = Rc::new(RefCell::new(b"program\0".to_vec()));
-        Files { by_path: BTreeMap::from([(PathBuf::from(UNSENDABLE), unsendable)]) }
+        let space = Rc::default();
+        let mut tree = Tree::new(&space);
+        tree.put_file(Path::new(UNSENDABLE), b"program\0".to_vec());
+        Files { tree, space, under_way: Table::new(), read_only: false }
+    }
+
+    /// What the next life of the host finds.
+    pub(super) fn after_crash(mut self) -> Files {
+        for work in self.under_way.keys() {
+            // The table stays, so that operations of this life are stale in the next one.
+            self.under_way.remove(work);
+        }
+        Files { read_only: false, ..self }
+    }
+
+    /// Whether the name is in use, by a file or a folder.
+    pub(super) fn is_there(&self, path: &Path) -> bool {
+        self.tree.find(path).is_ok()
     }
 
     fn open(&mut self, path: &Path, options: &FileOptions) -> Result<OpenFile, OsError> {
         let FileOptions { read, write, create, create_new, truncate, .. } = *options;
         let changes = create || create_new || truncate;
-        if !write && (changes || !read) {
-            return Err(EINVAL);
-        }
-        let contents = match self.by_path.get(path) {
-            Some(_) if create_new => return Err(EEXIST),
-            Some(_) if write && is_made_up(path) => return Err(EACCES),
-            Some(contents) => Some(Rc::clone(contents)),
-            None if self.is_folder(path) => {
-                if write {
-                    return Err(if create_new { EEXIST } else { EISDIR });
-                }
-                None
-            }
-            None if self.is_below_a_file(path) => return Err(ENOTDIR),
-            None if (create || create_new) && !is_made_up(path) => {
-                let contents = Contents::default();
-                self.by_path.insert(path.to_owned(), Rc::clone(&contents));
-                Some(contents)
-            }
-            None => return Err(ENOENT),
+        let node = if create || create_new {
+            self.tree.find_or_create(path, create_new)?
+        } else {
+            self.tree.find(path)?
         };
-        if let Some(contents) = contents.as_ref().filter(|_| truncate) {
-            contents.borrow_mut().clear();
+        if write {
+            node.to_write()?;
         }
-        Ok(OpenFile { contents, read, write, sendable: path != Path::new(UNSENDABLE) })
-    }
-
-    fn remove(&mut self, path: &Path) -> Result<(), OsError> {
-        if self.is_folder(path) {
-            return Err(EISDIR);
+        if changes && truncate {
+            node.contents()?.borrow_mut().set_length(0)?;
         }
-        if is_made_up(path) {
-            return Err(if self.by_path.contains_key(path) { EPERM } else { ENOENT });
-        }
-        match self.by_path.remove(path) {
-            Some(_) => Ok(()),
-            None if self.is_below_a_file(path) => Err(ENOTDIR),
-            None => Err(ENOENT),
-        }
-    }
-
-    /// Whether the name is in use, by a file or a folder.
-    pub(super) fn is_there(&self, path: &Path) -> bool {
-        self.by_path.contains_key(path) || self.is_folder(path)
-    }
-
-    fn is_folder(&self, path: &Path) -> bool {
-        self.by_path.keys().any(|file| file != path && file.starts_with(path))
-    }
-
-    fn is_below_a_file(&self, path: &Path) -> bool {
-        path.ancestors().skip(1).any(|above| self.by_path.contains_key(above))
+        let sendable = !node.is_made_up();
+        Ok(OpenFile { node, read, write, sendable, path: path.to_owned() })
     }
 }
 
 impl OpenFile {
-    fn to_read(&self) -> Result<&RefCell<Vec<u8>>, OsError> {
-        let contents = self.contents.as_deref().ok_or(EISDIR)?;
-        if self.read { Ok(contents) } else { Err(OsError::BAD_DESCRIPTOR) }
+    fn to_read(&self) -> Result<&std::cell::RefCell<Contents>, OsError> {
+        if !self.read {
+            return Err(OsError::BAD_DESCRIPTOR);
+        }
+        self.node.contents()
     }
 
     /// `refusal` is what the call answers for a file that was not opened for writing.
-    fn to_write(&self, refusal: OsError) -> Result<&RefCell<Vec<u8>>, OsError> {
-        self.contents.as_deref().filter(|_| self.write).ok_or(refusal)
+    fn to_write(&self, refusal: OsError) -> Result<&std::cell::RefCell<Contents>, OsError> {
+        if !self.write {
+            return Err(refusal);
+        }
+        self.node.contents()
     }
-}
-
-/// Whether it is the kernel's own, which programs read and do not change.
-fn is_made_up(path: &Path) -> bool {
-    path.starts_with("/proc")
-}
-
-/// Up to `most` bytes from `offset` on.
-fn part(contents: &[u8], offset: u64, most: usize) -> &[u8] {
-    let start = usize::try_from(offset).map_or(contents.len(), |offset| offset.min(contents.len()));
-    let rest = &contents[start..];
-    &rest[..rest.len().min(most)]
 }
 
 /// `path` from the root on; a program begins there.

@@ -234,7 +234,11 @@ impl Kernel {
         match self.socket(fd)? {
             Socket::Datagram(udp) => Ok(udp),
             Socket::Listener(_) | Socket::Stream(_) => Err(EOPNOTSUPP),
-            Socket::File(_) | Socket::Lookup(_) | Socket::Local(_) | Socket::Signals(_) => Err(ENOTSOCK),
+            Socket::File(_)
+            | Socket::Operation(_)
+            | Socket::Lookup(_)
+            | Socket::Local(_)
+            | Socket::Signals(_) => Err(ENOTSOCK),
         }
     }
 

@@ -100,6 +100,7 @@ impl World {
                 }
                 state.change_link(from, to, *faults);
             }
+            Act::Disk { host, faults } => self.state.borrow_mut().machines[host].disk.change(*faults),
             Act::Host { host, faults } => self.state.borrow_mut().change_host(host, *faults),
             Act::Befall { host, fault } => self.befall(host, fault)?,
         }

@@ -1,15 +1,23 @@
 //! The driver's calls on files, made through the latch where one may have to wait.
 
-use std::path::Path;
-
 use crate::dispatcher::{Core, Interest};
-use crate::driver::{Fd, FileOptions, OsError};
+use crate::driver::{Fd, FileOperation, FileOutcome, OsError};
 
 impl Core {
-    pub(crate) fn open_file(&self, path: &Path, options: &FileOptions) -> Result<Fd, OsError> {
-        let fd = self.driver.borrow_mut().open_file(path, options)?;
+    pub(crate) fn begin_file(&self, operation: FileOperation) -> Result<Fd, OsError> {
+        let fd = self.driver.borrow_mut().begin_file(operation)?;
         self.sources.borrow_mut().open(fd);
         Ok(fd)
+    }
+
+    pub(crate) fn file_outcome(&self, operation: Fd) -> Result<FileOutcome, OsError> {
+        self.attempt(operation, Interest::Read)?;
+        let outcome = self.driver.borrow_mut().file_outcome(operation);
+        let outcome = outcome.map_err(|error| self.noted(operation, Interest::Read, error))?;
+        if let FileOutcome::Opened(file) = outcome {
+            self.sources.borrow_mut().open(file);
+        }
+        Ok(outcome)
     }
 
     /// No short count means anything here: a file ends, and a pipe may be filled at any moment.

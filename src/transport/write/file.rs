@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 use super::queue::Content;
 use crate::dispatcher::Core;
 use crate::driver::{Fd, OsError};
+use crate::fs::{File, OpenFile};
 use crate::shared::Shared;
 use crate::table::Key;
 use crate::transport::budget::FILE_BYTES_A_CALL;
-use crate::transport::file::{File, OpenFile};
 use crate::transport::stream::{Stream, StreamTransport};
 use crate::{AsyncCallback, ErrorKind, Handle, Operation, TransportError};
 
@@ -56,8 +56,8 @@ impl StreamTransport {
     /// # twinloop_sim::run_pair(|stream, peer| async move {
     /// use twinloop::File;
     ///
-    /// let page = File::create("/tmp/page")?;
-    /// page.write_at(0, b"<p>hello world</p>")?;
+    /// let page = File::create("/tmp/page").await?;
+    /// page.write_at(0, b"<p>hello world</p>").await?;
     /// let header = stream.write(b"Content-Length: 11\r\n\r\n");
     /// let body = stream.write_file(&page, 3, Some(11));
     /// assert_eq!((header.await?, body.await?), (22, 11));
@@ -280,8 +280,8 @@ impl WriteFile {
     ///
     /// ```
     /// # twinloop_sim::run_pair(|stream, peer| async move {
-    /// let file = twinloop::File::create("/tmp/large")?;
-    /// file.set_length(1_000_000)?;
+    /// let file = twinloop::File::create("/tmp/large").await?;
+    /// file.set_length(1_000_000).await?;
     /// let mut sending = stream.write_file(&file, 0, None);
     /// let before = sending.sent();
     /// # let reader = twinloop::spawn(async move { peer.read_to_end(10_000_000).await });
@@ -302,8 +302,8 @@ impl WriteFile {
     ///
     /// ```
     /// # twinloop_sim::run_pair(|stream, peer| async move {
-    /// let file = twinloop::File::create("/tmp/page")?;
-    /// file.write_at(0, b"hello")?;
+    /// let file = twinloop::File::create("/tmp/page").await?;
+    /// file.write_at(0, b"hello").await?;
     /// stream.write_file(&file, 0, None).detach();
     /// drop(file);
     /// stream.shutdown().await?;

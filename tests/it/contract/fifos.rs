@@ -10,18 +10,19 @@ use super::run;
 use super::support::pair;
 use super::unix::fresh_path;
 use twinloop::driver::Half;
+use twinloop::fs::remove_file;
 use twinloop::observe::Observer;
-use twinloop::transport::{create_fifo, open_fifo, remove_file};
+use twinloop::transport::{create_fifo, open_fifo};
 use twinloop::{ErrorKind, File, Handle, Moment, StreamTransport, TransportError, sleep, spawn};
 
 /// A FIFO without a name, open at both ends.
-fn fifo() -> Result<(File, StreamTransport), Box<dyn Error>> {
+async fn fifo() -> Result<(File, StreamTransport), Box<dyn Error>> {
     let path = fresh_path("sent-fifo");
     let made = create_fifo(&path, Half::Read)?;
-    let reader = File::open(&path)?;
+    let reader = File::open(&path).await?;
     drop(made);
     let writer = open_fifo(&path, Half::Write)?;
-    remove_file(&path)?;
+    remove_file(&path).await?;
     Ok((reader, writer))
 }
 
@@ -36,7 +37,7 @@ async fn expect(peer: &StreamTransport, bytes: &[u8]) -> Result<(), TransportErr
 async fn read_soon(file: &File) -> Result<Vec<u8>, TransportError> {
     let mut buffer = [0; 100];
     loop {
-        match file.read_at(0, &mut buffer) {
+        match file.read_at(0, &mut buffer).await {
             Ok(count) => return Ok(buffer[..count].to_vec()),
             Err(error) if error.kind() == ErrorKind::Os(IoErrorKind::WouldBlock) => {
                 sleep(Duration::from_millis(1)).await;
@@ -60,8 +61,8 @@ impl Observer for CountsTurns {
 fn a_fifo_is_sent_as_it_is_filled() {
     run(|| async {
         let (stream, peer) = pair().await?;
-        let (file, writer) = fifo()?;
-        assert_eq!(file.length()?, 0);
+        let (file, writer) = fifo().await?;
+        assert_eq!(file.length().await?, 0);
         stream.write(b"head ").await?;
         let sending = spawn(stream.write_file(&file, 0, None));
         stream.write(b"behind").detach();
@@ -82,7 +83,7 @@ fn a_fifo_is_sent_as_it_is_filled() {
 fn waiting_for_a_file_costs_no_turns() {
     run(|| async {
         let (stream, peer) = pair().await?;
-        let (file, writer) = fifo()?;
+        let (file, writer) = fifo().await?;
         let sending = spawn(stream.write_file(&file, 0, Some(4)));
         let turns = Rc::new(Cell::new(0));
         Handle::current().observe(Box::new(CountsTurns(Rc::clone(&turns))));
@@ -103,7 +104,7 @@ fn waiting_for_a_file_costs_no_turns() {
 fn a_fifo_given_up_while_it_has_nothing_is_withdrawn() {
     run(|| async {
         let (stream, peer) = pair().await?;
-        let (file, writer) = fifo()?;
+        let (file, writer) = fifo().await?;
         let sending = stream.write_file(&file, 0, None);
         let behind = stream.write(b"behind");
         drop(sending);
@@ -120,7 +121,7 @@ fn a_fifo_given_up_while_it_has_nothing_is_withdrawn() {
 fn a_fifo_given_up_after_it_was_read_is_finished() {
     run(|| async {
         let (stream, peer) = pair().await?;
-        let (file, writer) = fifo()?;
+        let (file, writer) = fifo().await?;
         stream.write(&vec![b'-'; 20_000_000]).detach();
         writer.write(b"read").await?;
         let sending = stream.write_file(&file, 0, None);
@@ -141,7 +142,7 @@ fn a_fifo_given_up_after_it_was_read_is_finished() {
 #[test]
 fn several_streams_share_a_fifo() {
     run(|| async {
-        let (file, writer) = fifo()?;
+        let (file, writer) = fifo().await?;
         let mut readers = Vec::new();
         for _ in 0..3 {
             let (stream, peer) = pair().await?;
@@ -169,7 +170,7 @@ fn several_streams_share_a_fifo() {
 #[test]
 fn a_close_ends_the_wait_for_a_file() {
     run(|| async {
-        let (file, _writer) = fifo()?;
+        let (file, _writer) = fifo().await?;
         for round in 0..3 {
             let (stream, _peer) = pair().await?;
             let sending = stream.write_file(&file, 0, None);
@@ -190,8 +191,8 @@ fn a_close_ends_the_wait_for_a_file() {
 #[test]
 fn reading_a_fifo_that_has_nothing_yet_says_so() {
     run(|| async {
-        let (file, writer) = fifo()?;
-        let refused = file.read_at(0, &mut [0; 4]).expect_err("nothing was written");
+        let (file, writer) = fifo().await?;
+        let refused = file.read_at(0, &mut [0; 4]).await.expect_err("nothing was written");
         assert_eq!(refused.kind(), ErrorKind::Os(IoErrorKind::WouldBlock));
         drop(writer);
         assert_eq!(read_soon(&file).await?, b"", "nobody can write any more");

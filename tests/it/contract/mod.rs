@@ -20,6 +20,7 @@ mod eyeballs;
 mod fairness;
 mod fifos;
 mod files;
+mod folders;
 mod interval;
 mod lock;
 mod names;

@@ -6,7 +6,8 @@ use super::run;
 use super::support::{clog, drain, kind, pattern, poll_once, queue_write, settle};
 use super::unix::fresh_path;
 use twinloop::driver::Half;
-use twinloop::transport::{create_fifo, open_fifo, remove_file};
+use twinloop::fs::remove_file;
+use twinloop::transport::{create_fifo, open_fifo};
 use twinloop::{Address, ErrorKind, Operation, TransportError, pipe, spawn, standard_output};
 
 const BAD_DESCRIPTOR: Option<i32> = Some(9);
@@ -178,7 +179,7 @@ fn a_fifo_connects_who_knows_its_path() {
         assert_eq!(drain(&reader).await?, b"one two");
         let unread = reader.write(b"").await.expect_err("it is for reading");
         assert_eq!(unread.code(), BAD_DESCRIPTOR);
-        remove_file(&path)?;
+        remove_file(&path).await?;
         let gone = open_fifo(&path, Half::Read).expect_err("it is removed");
         assert_eq!((gone.kind(), gone.name()), (ErrorKind::Os(io::ErrorKind::NotFound), Some(&*path)));
         Ok(())
@@ -201,7 +202,7 @@ fn a_fifo_without_a_reader_refuses_writers() {
         settle().await;
         assert!(poll_once(&mut waiting).await.is_pending(), "there is no end while it is its own writer");
         drop(waiting);
-        remove_file(&path)?;
+        remove_file(&path).await?;
         Ok(())
     });
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use twinloop::combine::{JoinAll, One, Shield};
 use twinloop::completion::{self, WhenCancelled};
+use twinloop::fs::{FileCall, FileSteps, ReadAt, ReadRange};
 use twinloop::signals::Recv;
 use twinloop::sync::{
     Acquire, AcquirePermits, Consume, EventWait, Next, Pop, Push, Refill, Take, ThreadEventWait,
@@ -66,6 +67,10 @@ fn handles_transports_and_leaf_futures_are_send_sync_and_unpin() {
     travels::<WriteFile>();
     travels::<UntilWritable>();
     travels::<File>();
+    travels::<FileCall<File>>();
+    travels::<FileSteps<Vec<u8>>>();
+    travels::<ReadAt<'_>>();
+    travels::<ReadRange>();
     travels::<Shutdown>();
     travels::<Close>();
     travels::<Accept<'_>>();

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::run;
 use super::support::{clog, drain, kind, pattern, poll_once, settle, turns};
 use twinloop::driver::{ConnectOptions, Half, ListenOptions};
-use twinloop::transport::{connect_with, create_fifo, remove_file};
+use twinloop::fs::remove_file;
+use twinloop::transport::{connect_with, create_fifo};
 use twinloop::{
     Address, DatagramTransport, ErrorKind, Operation, StreamServer, StreamTransport, TransportError, connect,
     spawn,
@@ -112,7 +113,7 @@ fn a_path_that_is_another_ones_by_now_stays() {
     run(|| async {
         let path = fresh_path("taken");
         let first = StreamServer::listen(at(&path))?;
-        remove_file(&path)?;
+        remove_file(&path).await?;
         let second = StreamServer::listen(at(&path))?;
         first.close().await;
         echo(&second).await?;
@@ -130,7 +131,7 @@ fn a_path_of_something_else_is_never_replaced() {
         assert_eq!(kind(refused), ErrorKind::Os(io::ErrorKind::AddrInUse));
         assert_eq!(kind(connect(at(&path)).await), ErrorKind::Os(io::ErrorKind::ConnectionRefused));
         drop(fifo);
-        remove_file(&path)?;
+        remove_file(&path).await?;
         Ok(())
     });
 }

@@ -117,7 +117,7 @@ fn a_queued_file_fills_no_queue() {
         let prefix = clog(&stream).await;
         let queued = stream.queued_bytes();
         stream.set_water_marks(queued, queued + 1);
-        let sending = stream.write_file(&file_with(pattern(100_000))?, 0, None);
+        let sending = stream.write_file(&file_with(pattern(100_000)).await?, 0, None);
         assert_eq!(stream.queued_bytes(), queued);
         stream.writable().await?;
         let reader = spawn(async move { drain(&peer).await });

@@ -10,7 +10,8 @@ use super::support::{
     turns,
 };
 use twinloop::driver::FileOptions;
-use twinloop::transport::{WriteFile, remove_file};
+use twinloop::fs::remove_file;
+use twinloop::transport::WriteFile;
 use twinloop::{
     Address, ErrorKind, File, Handle, Operation, StreamServer, StreamTransport, TransportError, connect,
     spawn,
@@ -33,7 +34,7 @@ async fn queue_file(stream: &StreamTransport, file: &File) -> WriteFile {
 fn any_range_of_a_file_is_sent() {
     run(|| async {
         let contents = pattern(200_000);
-        let file = file_with(contents)?;
+        let file = file_with(contents).await?;
         let ranges: &[(u64, Option<u64>, &[u8])] = &[
             (0, None, contents),
             (3, Some(4), &contents[3..7]),
@@ -60,13 +61,13 @@ fn any_range_of_a_file_is_sent() {
 fn a_file_that_ends_early_ends_with_the_count() {
     run(|| async {
         let (stream, peer) = pair().await?;
-        let file = file_with(b"0123456789")?;
+        let file = file_with(b"0123456789").await?;
         let sendings = [
             stream.write_file(&file, 4, Some(1_000_000)),
             stream.write_file(&file, 10, None),
             stream.write_file(&file, 11, Some(1)),
             stream.write_file(&file, 1 << 40, None),
-            stream.write_file(&file_with(b"")?, 0, None),
+            stream.write_file(&file_with(b"").await?, 0, None),
         ];
         for (sending, count) in sendings.into_iter().zip([6, 0, 0, 0, 0]) {
             assert_eq!(sending.await?, count);
@@ -83,17 +84,17 @@ fn a_file_that_ends_early_ends_with_the_count() {
 fn a_file_that_shrinks_while_it_is_sent_ends_with_the_count() {
     run(|| async {
         let large = 2 * more_than_the_kernel_takes().await?;
-        let place = Place::with(pattern(large))?;
+        let place = Place::with(pattern(large)).await?;
         let mut options = FileOptions::default();
         options.write = true;
-        let file = File::open_with(&place, &options)?;
+        let file = File::open_with(&place, &options).await?;
 
         let (stream, peer) = pair().await?;
         let begun = stream.write_file(&file, 0, None);
         assert!(0 < begun.sent() && begun.sent() < large as u64, "{} of {large}", begun.sent());
         let waiting = stream.write_file(&file, 1_000, Some(large as u64));
         settle().await;
-        file.set_length(1_500)?;
+        file.set_length(1_500).await?;
         let reader = spawn(async move { drain(&peer).await });
         let sent = begun.await? as usize;
         assert!(sent < large);
@@ -125,7 +126,7 @@ fn a_large_file_reaches_a_slow_reader_in_full() {
                 turns(all.len() % 5).await;
             }
         });
-        assert_eq!(stream.write_file(&file_with(pattern(large))?, 0, None).await?, large as u64);
+        assert_eq!(stream.write_file(&file_with(pattern(large)).await?, 0, None).await?, large as u64);
         stream.close().await;
         assert!(reader.await?? == pattern(large));
         Ok(())
@@ -139,7 +140,7 @@ fn files_and_writes_leave_in_the_order_of_the_calls() {
     const EACH: usize = 250;
     run(|| async {
         let contents = pattern(5_000);
-        let file = Rc::new(file_with(contents)?);
+        let file = Rc::new(file_with(contents).await?);
         let (stream, peer) = pair().await?;
         let (stream, expected) = (Rc::new(stream), Rc::new(RefCell::new(Vec::new())));
         let writers: Vec<_> = (0..WRITERS)
@@ -180,7 +181,7 @@ fn ten_clients_get_the_same_file() {
     const CLIENTS: usize = 10;
     const LENGTH: usize = 300_000;
     run(|| async {
-        let file = Rc::new(file_with(pattern(LENGTH))?);
+        let file = Rc::new(file_with(pattern(LENGTH)).await?);
         let server = StreamServer::listen(Address::loopback(0))?;
         let address = server.local_address();
         let clients: Vec<_> =
@@ -207,7 +208,7 @@ fn a_file_given_up_before_its_first_byte_is_withdrawn() {
         let (stream, peer) = pair().await?;
         let prefix = clog(&stream).await;
         let first = queue_write(&stream, b"first ").await;
-        let file = file_with(b"withdrawn ")?;
+        let file = file_with(b"withdrawn ").await?;
         let withdrawn = queue_file(&stream, &file).await;
         let unpolled = stream.write_file(&file, 0, None);
         drop(file);
@@ -227,11 +228,11 @@ fn a_file_given_up_after_its_first_byte_is_finished() {
     run(|| async {
         let large = 2 * more_than_the_kernel_takes().await?;
         let (stream, peer) = pair().await?;
-        let place = Place::with(pattern(large))?;
-        let begun = stream.write_file(&File::open(&place)?, 0, None);
+        let place = Place::with(pattern(large)).await?;
+        let begun = stream.write_file(&File::open(&place).await?, 0, None);
         assert!(begun.sent() > 0 || goes_on(), "its first bytes left in the call");
         drop(begun);
-        remove_file(&place)?;
+        remove_file(&place).await?;
         let behind = stream.write(b"behind");
         let reader = spawn(async move { drain(&peer).await });
         assert_eq!(behind.await?, 6);
@@ -250,11 +251,11 @@ fn a_detached_file_is_sent_before_the_shutdown() {
     run(|| async {
         let (stream, peer) = pair().await?;
         let prefix = clog(&stream).await;
-        queue_file(&stream, &file_with(b"polled ")?).await.detach();
-        stream.write_file(&file_with(b"unpolled")?, 0, None).detach();
+        queue_file(&stream, &file_with(b"polled ").await?).await.detach();
+        stream.write_file(&file_with(b"unpolled").await?, 0, None).detach();
         let shutdown = stream.shutdown();
         let refused =
-            stream.write_file(&file_with(b"late")?, 0, None).await.expect_err("writing was shut down");
+            stream.write_file(&file_with(b"late").await?, 0, None).await.expect_err("writing was shut down");
         assert_eq!((refused.kind(), refused.operation()), (ErrorKind::ShutDown, Operation::SendFile));
         let reader = spawn(async move { drain(&peer).await });
         shutdown.await?;
@@ -269,7 +270,7 @@ fn nothing_of_a_file_is_sent_at_once() {
     run(|| async {
         let (stream, _peer) = pair().await?;
         clog(&stream).await;
-        assert_eq!(stream.write_file(&file_with(b"contents")?, 0, Some(0)).await?, 0);
+        assert_eq!(stream.write_file(&file_with(b"contents").await?, 0, Some(0)).await?, 0);
         Ok(())
     });
 }
@@ -280,7 +281,7 @@ fn closing_ends_files_that_are_queued() {
     run(|| async {
         let large = 2 * more_than_the_kernel_takes().await?;
         let (stream, peer) = pair().await?;
-        let file = file_with(pattern(large))?;
+        let file = file_with(pattern(large)).await?;
         let mut begun = stream.write_file(&file, 0, None);
         let mut queued = stream.write_file(&file, 0, None);
         assert!(poll_once(&mut begun).await.is_pending() && poll_once(&mut queued).await.is_pending());
@@ -309,7 +310,7 @@ fn a_reset_fails_the_file_and_what_is_behind_it() {
     run(|| async {
         let large = 2 * more_than_the_kernel_takes().await?;
         let (stream, peer) = pair().await?;
-        let file = file_with(pattern(large))?;
+        let file = file_with(pattern(large)).await?;
         let sending = stream.write_file(&file, 0, None);
         let behind = stream.write(b"behind");
         let file_behind = stream.write_file(&file, 0, None);
@@ -335,7 +336,7 @@ fn a_file_that_was_sent_says_so_after_the_stream_was_dropped() {
     run(|| async {
         let (stream, peer) = pair().await?;
         let prefix = clog(&stream).await;
-        let sending = queue_file(&stream, &file_with(b"handed over")?).await;
+        let sending = queue_file(&stream, &file_with(b"handed over").await?).await;
         let reader = spawn(async move { drain(&peer).await });
         while sending.sent() < 11 {
             turns(1).await;
@@ -354,7 +355,7 @@ fn a_large_file_gives_way() {
     const TOTAL: usize = 6_000_000;
     run(|| async {
         let (stream, peer) = pair().await?;
-        let file = file_with(pattern(TOTAL))?;
+        let file = file_with(pattern(TOTAL)).await?;
         let reader = spawn(async move { drain(&peer).await });
         let counted = Turns::counted();
         let mut sending = stream.write_file(&file, 0, None);
@@ -374,23 +375,20 @@ fn a_large_file_gives_way() {
 }
 
 /// A file that the kernel refuses to send, for Linux one that it makes up when it is read. None on some systems.
-fn refused_by_sendfile() -> Option<File> {
-    File::open("/proc/self/cmdline").ok()
+async fn refused_by_sendfile() -> Option<File> {
+    File::open("/proc/self/cmdline").await.ok()
 }
 
-fn contents(file: &File) -> Result<Vec<u8>, TransportError> {
-    let mut contents = vec![0; 100_000];
-    let length = file.read_at(0, &mut contents)?;
-    contents.truncate(length);
-    Ok(contents)
+async fn contents(file: &File) -> Result<Vec<u8>, TransportError> {
+    file.read_range(0, u64::MAX).await
 }
 
 /// R120, against R121: what the system does not send by itself is read and sent, with the same results, in its turn.
 #[test]
 fn a_file_that_sendfile_refuses_is_read_and_sent() {
     run(|| async {
-        let Some(file) = refused_by_sendfile() else { return Ok(()) };
-        let contents = contents(&file)?;
+        let Some(file) = refused_by_sendfile().await else { return Ok(()) };
+        let contents = contents(&file).await?;
         let (stream, peer) = pair().await?;
         let whole = stream.write_file(&file, 0, None);
         let part = stream.write_file(&file, 1, Some(3));
@@ -410,38 +408,38 @@ fn a_file_that_sendfile_refuses_is_read_and_sent() {
 #[test]
 fn a_file_that_is_read_and_sent_is_withdrawn_or_finished() {
     run(|| async {
-        let Some(file) = refused_by_sendfile() else { return Ok(()) };
+        let Some(file) = refused_by_sendfile().await else { return Ok(()) };
         let (stream, peer) = pair().await?;
         let prefix = clog(&stream).await;
         drop(queue_file(&stream, &file).await);
         queue_file(&stream, &file).await.detach();
         let reader = spawn(async move { drain(&peer).await });
         stream.shutdown().await?;
-        assert_eq!(reader.await??[prefix..], contents(&file)?);
+        assert_eq!(reader.await??[prefix..], contents(&file).await?);
         Ok(())
     });
 }
 
 /// A file that can not be read, and its place.
-fn unreadable() -> Result<(File, Place), Box<dyn std::error::Error>> {
-    let place = Place::with(b"contents")?;
+async fn unreadable() -> Result<(File, Place), Box<dyn std::error::Error>> {
+    let place = Place::with(b"contents").await?;
     let mut options = FileOptions::default();
     (options.read, options.write) = (false, true);
-    Ok((File::open_with(&place, &options)?, place))
+    Ok((File::open_with(&place, &options).await?, place))
 }
 
 /// An error of the file is told to who sends it, with its path. The stream and what is queued go on.
 #[test]
 fn an_error_of_the_file_fails_nothing_else() {
     run(|| async {
-        let (file, place) = unreadable()?;
+        let (file, place) = unreadable().await?;
         let (stream, peer) = pair().await?;
         let before = stream.write(b"before ");
         let mut sending = stream.write_file(&file, 0, None);
         let behind = stream.write(b"behind");
         let error = (&mut sending).await.expect_err("it was not opened for reading");
         assert_eq!((error.operation(), error.name()), (Operation::File, place.as_ref().to_str()));
-        assert_eq!(error.code(), file.read_at(0, &mut [0]).expect_err("as before").code());
+        assert_eq!(error.code(), file.read_at(0, &mut [0]).await.expect_err("as before").code());
         assert_eq!(sending.sent(), 0);
         assert_eq!((before.await?, behind.await?), (7, 6));
         stream.close().await;
@@ -454,7 +452,7 @@ fn an_error_of_the_file_fails_nothing_else() {
 #[test]
 fn an_error_of_a_detached_file_fails_the_stream() {
     run(|| async {
-        let (file, _place) = unreadable()?;
+        let (file, _place) = unreadable().await?;
         let (stream, peer) = pair().await?;
         let prefix = clog(&stream).await;
         stream.write_file(&file, 0, None).detach();
@@ -463,7 +461,7 @@ fn an_error_of_a_detached_file_fails_the_stream() {
         let error = behind.await.expect_err("the file before it has failed");
         assert_eq!(
             error.code(),
-            file.read_at(0, &mut [0]).expect_err("it was not opened for reading").code()
+            file.read_at(0, &mut [0]).await.expect_err("it was not opened for reading").code()
         );
         assert_eq!(stream.write(b"later").await, Err(error));
         stream.close().await;
@@ -476,11 +474,11 @@ fn an_error_of_a_detached_file_fails_the_stream() {
 #[test]
 fn a_folder_is_not_sent() {
     run(|| async {
-        let Ok(folder) = File::open("/proc/self") else { return Ok(()) };
+        let Ok(folder) = File::open("/proc/self").await else { return Ok(()) };
         let (stream, _peer) = pair().await?;
         let error = stream.write_file(&folder, 0, None).await.expect_err("a folder has no bytes");
         assert_eq!(error.kind(), ErrorKind::Os(std::io::ErrorKind::IsADirectory));
-        assert_eq!(folder.length()?, 0);
+        assert_eq!(folder.length().await?, 0);
         stream.write(b"the stream goes on").await?;
         Ok(())
     });

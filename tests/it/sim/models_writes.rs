@@ -10,7 +10,9 @@ use std::task::Poll;
 
 use proptest::prelude::*;
 use twinloop::transport::{Write, WriteFile};
-use twinloop::{Address, File, StreamServer, StreamTransport, TransportError, connect, spawn, yield_now};
+use twinloop::{
+    Address, File, StreamServer, StreamTransport, TransportError, connect, join_all, spawn, yield_now,
+};
 use twinloop_sim::ProgramResult;
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::Telling;
@@ -213,7 +215,7 @@ async fn use_queue(steps: Vec<Step>) -> ProgramResult {
     let server = StreamServer::listen(Address::loopback(0))?;
     let stream = connect(server.local_address()).await?;
     let peer = server.accept().await?;
-    let files = PATHS.iter().map(File::open).collect::<Result<_, _>>()?;
+    let files = join_all(PATHS.map(File::open)).await.into_iter().collect::<Result<_, _>>()?;
     let to_read = Rc::new(RefCell::new(0));
     let reader = spawn(read(peer, Rc::clone(&to_read)));
     let mut used = Use { stream, files, promises: Vec::new(), pending: Vec::new() };

@@ -1,7 +1,7 @@
 //! The names of Unix sockets and FIFOs: paths, which survive a crash, and abstract names, which do not.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use twinloop::driver::{Fd, OsError, UnixAddress};
@@ -109,6 +109,18 @@ impl Kernel {
     /// Removes the path of a socket or FIFO; what is open stays so. Says whether there was one.
     pub(in crate::kernel) fn remove_node(&mut self, path: &Path) -> bool {
         self.locals.names.remove(path).is_some()
+    }
+
+    pub(in crate::kernel) fn rename_node(&mut self, from: &Path, to: PathBuf) {
+        if let Some(node) = self.locals.names.remove(from) {
+            self.locals.names.put(to, node);
+        }
+    }
+
+    /// The names of sockets and FIFOs in a folder.
+    pub(in crate::kernel) fn nodes_in(&self, folder: &Path) -> Vec<OsString> {
+        let inside = self.locals.names.paths.keys().filter(|path| path.parent() == Some(folder));
+        inside.filter_map(|path| path.file_name()).map(OsStr::to_owned).collect()
     }
 
     pub(in crate::kernel) fn has_node(&self, path: &Path) -> bool {
