@@ -183,24 +183,31 @@ impl Caller {
         self.open(path, FileOptions::default()).await?.read_range(0, u64::MAX).await
     }
 
-    /// Makes the deepest first, since most of them are there.
+    /// Tries the deepest first, since most of them are there; then makes those below it, each once.
     async fn create_dir_all(self, path: &Path) -> Result<(), TransportError> {
-        let mut missing = vec![path];
-        while let Some(&folder) = missing.last() {
-            match self.create_dir(folder).await {
-                Ok(()) => _ = missing.pop(),
-                Err(error) if error.kind() == ErrorKind::Os(io::ErrorKind::NotFound) => {
-                    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
-                    missing.push(above.ok_or(error)?);
+        let mut missing = Vec::new();
+        for folder in path.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
+            match self.create_or_find_dir(folder).await {
+                Err(error) if error.kind() == ErrorKind::Os(io::ErrorKind::NotFound) => missing.push(folder),
+                made => {
+                    made?;
+                    break;
                 }
-                // Someone else may have made it, and some systems say something else of a folder that is there.
-                Err(error) => match self.metadata(folder).await {
-                    Ok(metadata) if metadata.is_dir() => _ = missing.pop(),
-                    _ => return Err(error),
-                },
             }
         }
+        for folder in missing.into_iter().rev() {
+            self.create_or_find_dir(folder).await?;
+        }
         Ok(())
+    }
+
+    async fn create_or_find_dir(self, folder: &Path) -> Result<(), TransportError> {
+        let Err(error) = self.create_dir(folder).await else { return Ok(()) };
+        // It may have been there, or someone else has just made it; systems differ in what they say of that.
+        match self.metadata(folder).await {
+            Ok(metadata) if metadata.is_dir() => Ok(()),
+            _ => Err(error),
+        }
     }
 
     async fn remove_dir_all(self, path: PathBuf) -> Result<(), TransportError> {

@@ -15,6 +15,8 @@ mod leaks;
 mod on_real;
 mod on_real_threads;
 mod on_sim;
+#[cfg(target_os = "linux")]
+mod parity_files;
 mod regressions;
 mod rules;
 mod scripted;

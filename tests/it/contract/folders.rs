@@ -11,8 +11,8 @@ use twinloop::{ErrorKind, File, Operation, TransportError};
 async fn names(folder: &Place) -> Result<String, TransportError> {
     let entries = fs::read_dir(folder).await?;
     let named = |entry: fs::DirectoryEntry| match entry.kind {
-        FileKind::Directory => format!("{}/", entry.name.display()),
-        _ => entry.name.display().to_string(),
+        FileKind::Directory => format!("{}/", entry.name.to_string_lossy()),
+        _ => entry.name.to_string_lossy().into_owned(),
     };
     Ok(entries.into_iter().map(named).collect::<Vec<_>>().join(" "))
 }

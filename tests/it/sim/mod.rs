@@ -3,6 +3,7 @@
 mod attribute;
 mod datagrams;
 mod determinism;
+mod disks;
 mod faults;
 mod foreign;
 mod hosts;
@@ -17,5 +18,6 @@ mod options;
 mod order;
 mod replays;
 mod serving;
+mod stores;
 mod threads;
 mod verdicts;

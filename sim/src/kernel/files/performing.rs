@@ -160,7 +160,7 @@ impl Kernel {
     /// Does what was begun, and tells who has asked.
     pub(crate) fn perform(&mut self, work: Key, fault: Option<DiskFault>) -> Performed {
         let Work { fd, asked, on } = self.files.under_way.remove(work).expect("it is performed once");
-        let ended = self.done(asked, &on, fault).unwrap_or_else(|error| failed(error));
+        let ended = self.done(asked, &on, fault).unwrap_or_else(failed);
         let (code, count) = match &ended {
             Operation::Ended(FileOutcome::Failed(error)) => (error.code().unwrap_or(-1) as u64, 0),
             Operation::Ended(FileOutcome::Read(bytes)) => (0, bytes.len() as u64),
@@ -342,10 +342,11 @@ impl Files {
                 self.write(file, offset, &bytes, fault)?;
             }
             FileOperation::SetLength { length, .. } => {
+                let length = to_offset(length)?;
                 let contents = file.to_write(EINVAL)?;
                 self.may_change()?;
                 self.make_room(contents, length);
-                contents.borrow_mut().set_length(to_offset(length)?)?;
+                contents.borrow_mut().set_length(length)?;
             }
             FileOperation::Sync { .. } => self.sync(&file.node, fault)?,
             _ => {}
@@ -360,8 +361,8 @@ impl Files {
         bytes: &[u8],
         fault: Option<DiskFault>,
     ) -> Result<(), OsError> {
-        let contents = file.to_write(OsError::BAD_DESCRIPTOR)?;
         let offset = to_offset(offset)?;
+        let contents = file.to_write(OsError::BAD_DESCRIPTOR)?;
         if fault == Some(DiskFault::ReadOnly) {
             self.read_only = true;
         }
@@ -413,8 +414,8 @@ impl Files {
 }
 
 fn read(file: &OpenFile, offset: u64, buffer: &mut [u8], fault: Option<DiskFault>) -> Result<usize, OsError> {
-    let mut contents = file.to_read()?.borrow_mut();
     let (mut offset, mut most) = (to_offset(offset)?, buffer.len());
+    let mut contents = file.to_read()?.borrow_mut();
     match fault {
         Some(DiskFault::Refused) => return Err(EIO),
         Some(DiskFault::Short(length)) => most = length,

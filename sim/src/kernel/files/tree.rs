@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::{Component, Path};
+use std::path::{Component, Path, is_separator};
 use std::rc::Rc;
 
 use twinloop::driver::OsError;
@@ -62,10 +62,12 @@ struct Slot {
     before: Option<Node>,
 }
 
-/// Where a path ends: in a folder, at a name, unless the path is that of a folder alone, as `/` and `..` are.
+/// Where a path ends: in a folder, at a name, unless the path is that of a folder alone, as `/`, `.` and `..` are.
 struct End {
     folder: Node,
     name: Option<OsString>,
+    /// It ends in a dot.
+    is_dot: bool,
     /// The path ends in a slash: what has the name is meant as a folder.
     as_folder: bool,
 }
@@ -92,12 +94,12 @@ impl Tree {
 
     fn put_folder(&mut self, path: &Path, made_up: bool) -> Node {
         let mut folder = Rc::clone(&self.root);
-        for name in path.components().filter_map(name_of) {
-            let there = folder.names().get(name).cloned();
+        for name in parts(path).map(OsString::from) {
+            let there = folder.names().get(&name).cloned();
             let next = there.unwrap_or_else(|| {
                 let made_up = made_up || folder.made_up;
                 let new = self.node(made_up, What::Folder(RefCell::default()));
-                folder.names().insert(name.to_owned(), Rc::clone(&new));
+                folder.names().insert(name, Rc::clone(&new));
                 new
             });
             folder = next;
@@ -114,7 +116,7 @@ impl Tree {
     /// What has the path.
     pub(super) fn find(&self, path: &Path) -> Result<Node, OsError> {
         let end = self.end(path)?;
-        match end.there() {
+        match end.there()? {
             Some(node) if end.as_folder && !node.is_folder() => Err(ENOTDIR),
             Some(node) => Ok(node),
             None => Err(ENOENT),
@@ -128,13 +130,14 @@ impl Tree {
     /// The file that has the path, which is made if there is none.
     pub(super) fn find_or_create(&mut self, path: &Path, new: bool) -> Result<Node, OsError> {
         let end = self.end(path)?;
-        match (end.there(), &end.name) {
+        if end.as_folder && end.name.is_some() {
+            // No matter what is there (`open_last_lookups`).
+            return Err(EISDIR);
+        }
+        match (end.there()?, &end.name) {
             (Some(_), _) if new => Err(EEXIST),
-            (Some(node), _) if node.is_folder() || end.as_folder => {
-                Err(if node.is_folder() { EISDIR } else { ENOTDIR })
-            }
+            (Some(node), _) if node.is_folder() => Err(EISDIR),
             (Some(node), _) => Ok(node),
-            (None, _) if end.as_folder => Err(EISDIR),
             (None, _) if end.folder.made_up => Err(ENOENT),
             (None, Some(name)) => {
                 let file = self.node(false, What::File(RefCell::new(Contents::new(&self.space))));
@@ -155,7 +158,7 @@ impl Tree {
 
     pub(super) fn remove_file(&mut self, path: &Path) -> Result<(), OsError> {
         let end = self.end(path)?;
-        let node = end.there().ok_or(ENOENT)?;
+        let node = end.there()?.ok_or(ENOENT)?;
         match &end.name {
             Some(_) if node.made_up && !node.is_folder() => Err(EPERM),
             Some(_) if end.as_folder && !node.is_folder() => Err(ENOTDIR),
@@ -169,8 +172,9 @@ impl Tree {
 
     pub(super) fn remove_folder(&mut self, path: &Path) -> Result<(), OsError> {
         let end = self.end(path)?;
-        let node = end.there().ok_or(ENOENT)?;
+        let node = end.there()?.ok_or(ENOENT)?;
         match &end.name {
+            None if end.is_dot => Err(EINVAL),
             None => Err(if Rc::ptr_eq(&node, &self.root) { EBUSY } else { ENOTEMPTY }),
             Some(_) if !node.is_folder() => Err(ENOTDIR),
             Some(_) if node.made_up => Err(EPERM),
@@ -186,14 +190,14 @@ impl Tree {
         let node = self.find(from)?;
         let end = self.end(to)?;
         let Some(name) = end.free_name()? else { return Err(EEXIST) };
+        if end.as_folder {
+            return Err(ENOENT);
+        }
         if node.made_up != end.folder.made_up {
             return Err(EXDEV);
         }
         if node.is_folder() || node.made_up {
             return Err(EPERM);
-        }
-        if end.as_folder {
-            return Err(ENOENT);
         }
         self.change([(&end.folder, name, Some(node))]);
         Ok(())
@@ -205,7 +209,8 @@ impl Tree {
             return Err(EXDEV);
         }
         let (Some(old_name), Some(new_name)) = (&old.name, &new.name) else { return Err(EBUSY) };
-        let node = old.there().ok_or(ENOENT)?;
+        let node = old.there()?.ok_or(ENOENT)?;
+        let replaced = new.there()?;
         if node.made_up {
             return Err(EPERM);
         }
@@ -215,7 +220,10 @@ impl Tree {
         if node.is_folder() && self.is_within(&new.folder, to, &node) {
             return Err(EINVAL);
         }
-        if let Some(replaced) = new.there() {
+        if let Some(replaced) = replaced {
+            if replaced.is_folder() && self.is_within(&old.folder, from, &replaced) {
+                return Err(ENOTEMPTY);
+            }
             if Rc::ptr_eq(&replaced, &node) {
                 return Ok(());
             }
@@ -309,38 +317,40 @@ impl Tree {
         }
         let mut way = vec![Rc::clone(&self.root)];
         let mut name: Option<OsString> = None;
-        for component in path.components() {
+        let mut is_dot = false;
+        for part in parts(path) {
             if let Some(name) = name.take() {
                 let folder = way.last().expect("it begins at the root");
-                let next = folder.names().get(&name).cloned().ok_or(ENOENT)?;
+                let next = folder.look_up(&name)?.ok_or(ENOENT)?;
                 if !next.is_folder() {
                     return Err(ENOTDIR);
                 }
                 way.push(next);
             }
-            match component {
-                Component::Normal(next) if next.len() > NAME_MAX => return Err(ENAMETOOLONG),
-                Component::Normal(next) => name = Some(next.to_owned()),
-                Component::ParentDir if way.len() > 1 => _ = way.pop(),
-                _ => {}
+            is_dot = part == ".";
+            match part.as_str() {
+                "." => {}
+                ".." => way.truncate((way.len() - 1).max(1)),
+                _ => name = Some(part.into()),
             }
         }
         let folder = way.pop().expect("it begins at the root");
-        Ok(End { folder, name, as_folder: bytes.ends_with(b"/") })
+        Ok(End { folder, name, is_dot, as_folder: bytes.ends_with(b"/") })
     }
 }
 
 impl End {
-    fn there(&self) -> Option<Node> {
+    /// What is there.
+    fn there(&self) -> Result<Option<Node>, OsError> {
         match &self.name {
-            None => Some(Rc::clone(&self.folder)),
-            Some(name) => self.folder.names().get(name).cloned(),
+            None => Ok(Some(Rc::clone(&self.folder))),
+            Some(name) => self.folder.look_up(name),
         }
     }
 
     /// The name, if something may be given it.
     fn free_name(&self) -> Result<Option<&OsString>, OsError> {
-        match (&self.name, self.there()) {
+        match (&self.name, self.there()?) {
             (Some(_), None) if self.folder.made_up => Err(ENOENT),
             (Some(name), None) => Ok(Some(name)),
             (_, Some(_)) => Ok(None),
@@ -393,6 +403,11 @@ impl Inode {
         }
     }
 
+    /// What has the name in a folder. A name that is too long for any file system is told here and not earlier.
+    fn look_up(&self, name: &OsStr) -> Result<Option<Node>, OsError> {
+        if name.len() > NAME_MAX { Err(ENAMETOOLONG) } else { Ok(self.names().get(name).cloned()) }
+    }
+
     fn set(&self, name: &OsStr, node: Option<Node>) -> Option<Node> {
         match node {
             Some(node) => self.names().insert(name.to_owned(), node),
@@ -410,9 +425,11 @@ impl Inode {
     }
 }
 
-fn name_of(component: Component<'_>) -> Option<&OsStr> {
-    match component {
-        Component::Normal(name) => Some(name),
-        _ => None,
-    }
+/// The parts of a path as Linux sees them, to which a dot at the end means something. A path need not be text, and on the
+/// system that the simulation runs on it may begin with a drive.
+fn parts(path: &Path) -> impl Iterator<Item = String> {
+    let drives = path.components().filter(|part| matches!(part, Component::Prefix(_))).count();
+    let text = path.to_string_lossy().into_owned();
+    let parts: Vec<String> = text.split(is_separator).skip(drives).map(str::to_owned).collect();
+    parts.into_iter().filter(|part| !part.is_empty())
 }
