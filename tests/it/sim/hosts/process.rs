@@ -71,14 +71,13 @@ fn a_killed_process_starts_again_with_its_files() {
         sim.client("host", move || {
             let notes = inner.clone();
             async move {
-                match File::open("/journal") {
+                match File::open("/journal").await {
                     Err(_) => {
-                        File::create("/journal")?.write_at(0, b"unsynced")?;
+                        File::create("/journal").await?.write_at(0, b"unsynced").await?;
                         std::future::pending().await
                     }
                     Ok(journal) => {
-                        let mut bytes = [0; 8];
-                        journal.read_at(0, &mut bytes)?;
+                        let bytes = journal.read_range(0, 8).await?;
                         notes.add(String::from_utf8_lossy(&bytes).into_owned());
                         Ok(())
                     }
