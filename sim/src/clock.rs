@@ -13,13 +13,16 @@ const MILLION: i64 = 1_000_000;
 
 /// The monotonic clock and the one on the wall. Each goes its own way.
 pub(crate) struct HostClock {
+    /// The monotonic clock has never gone wrong, nor stood still: it shows the time of the world. Every step of a world asks the
+    /// clocks of all hosts, and most of them never go wrong.
+    is_right: bool,
     monotonic: Hand,
     wall: Hand,
 }
 
 /// A clock as a straight line: at `since` it showed `shown`, and from then on it gains on the world's time.
 struct Hand {
-    since: Moment,
+    since: u64,
     shown: u64,
     gain_ppm: i64,
     /// Set while it stands still.
@@ -38,24 +41,25 @@ pub(crate) struct ClockErrors {
 impl HostClock {
     /// Both are right.
     pub(crate) fn new() -> HostClock {
-        HostClock { monotonic: Hand::right(0), wall: Hand::right(BEGINNING_NS) }
+        HostClock { is_right: true, monotonic: Hand::right(0), wall: Hand::right(BEGINNING_NS) }
     }
 
     /// From now on the clocks go wrong so. The wall clock is set anew; the monotonic one never goes back, and keeps what it
     /// has gained or lost before.
     pub(crate) fn set(&mut self, now: Moment, errors: ClockErrors) {
+        self.is_right &= errors.monotonic_gain_ppm == 0;
         self.monotonic.go_from(now, self.monotonic.read(now), errors.monotonic_gain_ppm);
         let right = Hand::right(BEGINNING_NS).read(now);
         self.wall.go_from(now, right.saturating_add_signed(errors.wall_ahead_ns), errors.wall_gain_ppm);
     }
 
     pub(crate) fn monotonic(&self, now: Moment) -> Moment {
-        Moment::from_nanos(self.monotonic.read(now))
+        if self.is_right { now } else { Moment::from_nanos(self.monotonic.read(now)) }
     }
 
     /// When, in the world's time, the monotonic clock shows `deadline`. In the past, that is any time before now.
     pub(crate) fn when(&self, deadline: Moment) -> Moment {
-        self.monotonic.when(deadline.as_nanos())
+        if self.is_right { deadline } else { self.monotonic.when(deadline.as_nanos()) }
     }
 
     pub(crate) fn wall(&self, now: Moment) -> SystemTime {
@@ -71,38 +75,40 @@ impl HostClock {
 
     /// The machine is suspended. As on Linux, `CLOCK_MONOTONIC` does not count meanwhile, and the wall clock does.
     pub(crate) fn suspend(&mut self, now: Moment) {
+        self.is_right = false;
         self.monotonic.go_from(now, self.monotonic.read(now), self.monotonic.gain_ppm);
         self.monotonic.stopped = true;
     }
 
     pub(crate) fn resume(&mut self, now: Moment) {
-        self.monotonic.since = now;
+        self.monotonic.since = now.as_nanos();
         self.monotonic.stopped = false;
     }
 }
 
 impl Hand {
     fn right(shown: u64) -> Hand {
-        Hand { since: Moment::ORIGIN, shown, gain_ppm: 0, stopped: false }
+        Hand { since: 0, shown, gain_ppm: 0, stopped: false }
     }
 
     fn go_from(&mut self, since: Moment, shown: u64, gain_ppm: i64) {
         assert!(gain_ppm > -MILLION, "a clock goes forward");
-        (self.since, self.shown, self.gain_ppm) = (since, shown, gain_ppm);
+        (self.since, self.shown, self.gain_ppm) = (since.as_nanos(), shown, gain_ppm);
     }
 
     fn read(&self, now: Moment) -> u64 {
         if self.stopped {
             return self.shown;
         }
-        let passed = (now - self.since).as_nanos() as u64;
+        let passed = now.as_nanos().saturating_sub(self.since);
         self.shown.saturating_add(if self.gain_ppm == 0 { passed } else { self.gained(passed) })
     }
 
     /// The first time at which it shows `wanted` or more.
     fn when(&self, wanted: u64) -> Moment {
         let left = wanted.saturating_sub(self.shown);
-        self.since + Duration::from_nanos(if self.gain_ppm == 0 { left } else { self.needed(left) })
+        let needed = if self.gain_ppm == 0 { left } else { self.needed(left) };
+        Moment::from_nanos(self.since.saturating_add(needed))
     }
 
     /// What it counts while `passed` nanoseconds pass in the world; rounded down, as [`Hand::needed`] is rounded up.

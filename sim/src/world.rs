@@ -159,8 +159,7 @@ impl World {
     /// Does the next thing that is due: something of the world's, or the turn of one host.
     fn step(&mut self) -> Result<(), Verdict> {
         let now = self.state.borrow().now;
-        self.plan_turns();
-        let next_turn = self.plan.iter().map(|planned| planned.at).min();
+        let next_turn = self.plan_turns();
         let next_event = self.state.borrow().next_at();
         let Some(next) = next_turn.into_iter().chain(next_event).min() else {
             // Servers alone wait for nobody: that nothing is left to happen is their end.
@@ -226,22 +225,27 @@ impl World {
         Ok(())
     }
 
-    /// Finds out when each thread has something to do.
-    fn plan_turns(&mut self) {
+    /// Finds out when each thread has something to do; gives the earliest of these times.
+    fn plan_turns(&mut self) -> Option<Moment> {
         self.plan.clear();
+        let mut earliest = None;
         let State { machines, chooser, now, .. } = &mut *self.state.borrow_mut();
-        for (host, Host { threads, .. }) in self.hosts.iter_mut().enumerate() {
-            let Machine { kernel, rule, condition, .. } = &machines[host];
+        for (host, (Host { threads, .. }, machine)) in self.hosts.iter_mut().zip(machines).enumerate() {
+            let Machine { kernel, rule, condition, .. } = machine;
             if condition.is_halted() {
                 continue;
             }
             for (index, thread) in threads.iter_mut().enumerate() {
                 let Some(thread) = thread else { continue };
                 let has_edges = kernel.has_edges(index);
-                let at = thread.next_work_at(has_edges, rule, &condition.clock, chooser, *now);
-                self.plan.extend(at.map(|at| Planned { at: at.max(thread.free_at), host, index }));
+                if let Some(at) = thread.next_work_at(has_edges, rule, &condition.clock, chooser, *now) {
+                    let at = at.max(thread.free_at);
+                    earliest = Some(earliest.map_or(at, |other: Moment| other.min(at)));
+                    self.plan.push(Planned { at, host, index });
+                }
             }
         }
+        earliest
     }
 
     /// One turn of one thread.
@@ -257,14 +261,16 @@ impl World {
         let turned = contain(|| thread.dispatcher.poll());
         turned.map_err(|message| Verdict::Panicked { host: thread.name.clone(), message })?.ok();
         let mut state = self.state.borrow_mut();
-        let callbacks = state.record.callbacks - callbacks_before;
-        thread.free_at += state.draw_turn_cost(host, callbacks);
-        let process_ended = !state.ended.is_empty();
+        if let Some(cost) = state.draw_callback_cost(host) {
+            let callbacks = state.record.callbacks - callbacks_before;
+            thread.free_at += cost.saturating_mul(u32::try_from(callbacks).unwrap_or(u32::MAX));
+        }
         drop(state);
-        if process_ended {
-            self.drop_ended()?;
-        } else if thread.has_ended.get() {
+        if thread.has_ended.get() {
             self.thread_ended(host, index)?;
+        }
+        if !self.state.borrow().ended.is_empty() {
+            self.drop_ended()?;
         }
         self.start_threads()
     }

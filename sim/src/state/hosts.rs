@@ -144,18 +144,17 @@ impl State {
         self.note_host_fault(host, item::CLOCK, &[by_ns as u64], told);
     }
 
-    /// How long a turn of a thread takes in which so many callbacks ran.
-    pub(crate) fn draw_turn_cost(&mut self, host: HostIndex, callbacks: u64) -> Duration {
+    /// How long each callback of a turn takes on a host that is slow.
+    pub(crate) fn draw_callback_cost(&mut self, host: HostIndex) -> Option<Duration> {
         let State { machines, chooser, .. } = self;
-        let each = machines[host].rule.draw_callback_cost(chooser);
-        each.saturating_mul(u32::try_from(callbacks).unwrap_or(u32::MAX))
+        machines[host].rule.draw_callback_cost(chooser)
     }
 
     /// Draws how many descriptors something else has open on a host.
     pub(crate) fn draw_foreign_descriptors(&mut self, host: HostIndex) {
         let State { machines, chooser, .. } = self;
         let machine = &mut machines[host];
-        let Some(count) = machine.rule.draw_foreign_descriptors(chooser) else { return };
+        let count = machine.rule.draw_foreign_descriptors(chooser).unwrap_or(0);
         if std::mem::replace(&mut machine.condition.foreign_descriptors, count) != count {
             self.note_host_fault(host, item::FOREIGN, &[count as u64], || {
                 format!("something else has {count} descriptors open")

@@ -41,8 +41,9 @@ pub(super) struct Thread {
     pub(super) free_at: Moment,
     /// Turns at the moment `free_at`, without a pause.
     pub(super) turns_in_a_row: u32,
-    /// The deadline that was looked at last, by the host's clock, and how late it is noticed.
-    alarm: Option<(Moment, Duration)>,
+    /// The deadline that was looked at last, by the host's clock, and how late it is noticed if it is.
+    alarm: Option<Moment>,
+    alarm_late: Option<Duration>,
     /// What other threads wake it by, and when it notices that one has.
     wake: Arc<Wake>,
     pub(super) woken_at: Option<Moment>,
@@ -77,6 +78,7 @@ impl World {
             free_at: self.state.borrow().now,
             turns_in_a_row: 0,
             alarm: None,
+            alarm_late: None,
             wake,
             woken_at: None,
         }
@@ -139,6 +141,8 @@ impl World {
             dropped = dropped.and(self.end_thread(host, index));
         }
         self.hosts[host].threads.clear();
+        // A destructor may have sent the process a signal: it has ended, and need not end again.
+        self.state.borrow_mut().ended.retain(|other| *other != host);
         dropped
     }
 }
@@ -161,6 +165,7 @@ impl Host {
 
 impl Thread {
     /// When it has something to do, were it not busy.
+    #[inline]
     pub(super) fn next_work_at(
         &mut self,
         has_edges: bool,
@@ -172,22 +177,25 @@ impl Thread {
         if has_edges {
             return Some(now);
         }
-        let deadline = match self.dispatcher.next_work() {
+        let mut at = match self.dispatcher.next_work() {
             NextWork::Now => return Some(now),
             NextWork::OnEvent => None,
-            NextWork::At(deadline) => Some(deadline),
+            NextWork::At(deadline) => {
+                if self.alarm != Some(deadline) {
+                    self.alarm = Some(deadline);
+                    self.alarm_late = rule.draw_late_timer(chooser);
+                }
+                let due = clock.when(deadline);
+                Some(self.alarm_late.map_or(due, |late| due + late))
+            }
         };
-        let late = deadline.map(|deadline| match self.alarm {
-            Some((seen, late)) if seen == deadline => late,
-            _ => rule.draw_late_timer(chooser).unwrap_or_default(),
-        });
-        let alarm = deadline.zip(late);
-        let noticed = alarm.map(|(deadline, late)| clock.when(deadline) + late);
-        self.alarm = alarm.or(self.alarm);
         if self.wake.is_due() && self.woken_at.is_none() {
             self.woken_at = Some(now + rule.draw_late_wake(chooser).unwrap_or_default());
         }
-        noticed.into_iter().chain(self.woken_at).min()
+        if let Some(woken_at) = self.woken_at {
+            at = Some(at.map_or(woken_at, |at| at.min(woken_at)));
+        }
+        at
     }
 }
 

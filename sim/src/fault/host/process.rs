@@ -190,14 +190,14 @@ impl HostRule {
         Some(range.start + chooser.pick(*site, range.len()))
     }
 
-    /// How long each callback of a turn takes.
-    pub(crate) fn draw_callback_cost(&self, chooser: &mut Chooser) -> Duration {
-        let Some(sites) = &self.process_sites else { return Duration::ZERO };
+    /// How long each callback of a turn takes, on a slow host.
+    pub(crate) fn draw_callback_cost(&self, chooser: &mut Chooser) -> Option<Duration> {
+        let ProcessSites { callback_cost: site, .. } = self.process_sites.as_ref()?;
         let range = &self.faults.process.callback_cost;
         if range.start >= range.end {
-            return range.start;
+            return Some(range.start);
         }
-        draw_duration(chooser, sites.callback_cost, range)
+        Some(draw_duration(chooser, *site, range))
     }
 
     /// How long a program that was asked to end has for it.

@@ -254,6 +254,60 @@ fn what_nobody_listens_to_any_more_ends_the_process() {
     pass(&report);
 }
 
+/// What a destructor does while its process ends in good order is done by that process, and not to the next one.
+#[test]
+fn a_signal_in_a_destructor_ends_no_later_process() {
+    struct Raises;
+    impl Drop for Raises {
+        fn drop(&mut self) {
+            raise(Signal::Quit).expect("the process is there until its last destructor has run");
+        }
+    }
+    let starts = Seen::nothing();
+    let inner = starts.clone();
+    let report = run(1, move |sim| {
+        sim.host("server", 7, move |_| {
+            inner.add(now() - Moment::ORIGIN);
+            spawn(async {
+                let _raises = Raises;
+                std::future::pending::<()>().await
+            })
+            .detach();
+            async {
+                Signals::new(&[Signal::Terminate])?.recv().await;
+                Ok(())
+            }
+        });
+        sim.client("client", || async {
+            sleep(s(4)).await;
+            Ok(())
+        });
+        sim.at(s(1)).stop("server").restart("server");
+        sim.at(s(2)).restart("server");
+        sim.at(s(3)).restart("server");
+    });
+    pass(&report);
+    assert_eq!(starts.all(), [s(0), s(2)]);
+}
+
+/// Something else lets go of its descriptors once a scenario says so.
+#[test]
+fn foreign_descriptors_go() {
+    let report = run(1, |sim| {
+        sim.client("host", || async {
+            sleep(ms(75)).await;
+            assert!(StreamServer::listen(Address::loopback(0)).is_err());
+            sleep(ms(75)).await;
+            StreamServer::listen(Address::loopback(0))?;
+            Ok(())
+        });
+        sim.faults().descriptors(5);
+        sim.at(ms(10)).host_faults("host").foreign_descriptors(5..6);
+        sim.at(ms(80)).host_faults("host").descriptors(5);
+    });
+    pass(&report);
+}
+
 /// Every start of a host can be ended again, and the story of each is its own.
 #[test]
 fn stops_are_drawn_and_the_program_comes_back() {
