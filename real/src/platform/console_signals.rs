@@ -112,8 +112,10 @@ unsafe extern "system" fn on_event(event: u32) -> BOOL {
         return 0;
     }
     // With the return of this function the process ends. It has some seconds from the system, so this thread waits for it.
-    while is_last {
-        thread::park();
+    if is_last {
+        loop {
+            thread::park();
+        }
     }
     1
 }
