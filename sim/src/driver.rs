@@ -32,12 +32,19 @@ pub(crate) struct SimDriver {
     life: u64,
     thread: ThreadIndex,
     wake: Arc<Wake>,
+    /// No world turns it: its own polls let time pass.
+    is_alone: bool,
 }
 
 impl SimDriver {
     pub(crate) fn new(state: Rc<RefCell<State>>, host: HostIndex, thread: ThreadIndex) -> SimDriver {
         let life = state.borrow().machines[host].life;
-        SimDriver { state, host, life, thread, wake: Arc::default() }
+        SimDriver { state, host, life, thread, wake: Arc::default(), is_alone: false }
+    }
+
+    /// The only driver of a world that nobody else runs.
+    pub(crate) fn alone(state: Rc<RefCell<State>>, host: HostIndex, thread: ThreadIndex) -> SimDriver {
+        SimDriver { is_alone: true, ..SimDriver::new(state, host, thread) }
     }
 
     /// Whether another thread has woken this one since it polled last.
@@ -126,10 +133,13 @@ impl Driver for SimDriver {
         state.machines[self.host].condition.clock.wall(state.now)
     }
 
-    /// Never waits: the world turns a host only when it has something to do.
-    fn poll(&mut self, _timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), OsError> {
-        self.wake.0.store(false, Ordering::Relaxed);
+    /// Never waits in a world: that turns a host only when it has something to do.
+    fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), OsError> {
+        let was_woken = self.wake.0.swap(false, Ordering::Relaxed);
         let Ok(mut state) = self.state() else { return Ok(()) };
+        if self.is_alone && !was_woken {
+            state.pass_time(timeout);
+        }
         let State { now, machines, fabric, chooser, record, .. } = &mut *state;
         let Machine { kernel, rule, overdue, .. } = &mut machines[self.host];
         let edges = kernel.edges_mut(self.thread);

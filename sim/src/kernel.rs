@@ -32,7 +32,7 @@ use twinloop::driver::{
 use twinloop::table::{Key, Table};
 use twinloop::{Address, Moment};
 
-use errno::{EINVAL, ENETUNREACH, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPIPE};
+use errno::{EADDRNOTAVAIL, EINVAL, ENETUNREACH, ENOTCONN, ENOTSOCK, EOPNOTSUPP};
 pub(crate) use files::{Access, DiskFault, Doubtful, Left, SECTOR, sectors};
 use files::{Files, OpenFile, Operation};
 use local::{Local, Locals};
@@ -120,8 +120,17 @@ struct Entry {
     connection: Connection,
     owner: Owner,
     options: Options,
+    /// The program has named its port, and keeps it also when the connection is dead (`SOCK_BINDPORT_LOCK`).
+    keeps_port: bool,
     /// Its entry in `timers`.
     timer: Option<Moment>,
+}
+
+impl Entry {
+    /// Whether its port is its own still.
+    fn has_port(&self) -> bool {
+        self.keeps_port || !self.connection.is_closed()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -211,14 +220,15 @@ impl Kernel {
         if let Address::Unix(remote) = remote {
             return self.connect_unix(remote, options);
         }
-        let remote = self.reachable(remote)?;
-        let own = if remote.ip().is_loopback() { remote.ip() } else { self.ip };
-        let socket = Options::of_stream(options)?;
+        let bound = options.local.as_ref().map(ports::ip_of).transpose()?;
+        let remote = self.reachable(remote, bound.map(|bound| bound.ip()))?;
+        let own = self.source_for(remote.ip());
+        let socket = Options::of_stream(options, bound.map(|bound| bound.ip()))?;
         if !socket.is_on_the_way_to(own) {
             return Err(ENETUNREACH);
         }
-        let local = match &options.local {
-            Some(local) => self.bind(ports::of_family(ports::ip_of(local)?, remote)?, &socket)?,
+        let local = match bound {
+            Some(bound) => self.bind(ports::of_family(bound, remote)?, &socket)?,
             None => SocketAddr::new(own, self.pick_connecting_port(own, remote)?),
         };
         let local = if local.ip().is_unspecified() { SocketAddr::new(own, local.port()) } else { local };
@@ -231,7 +241,9 @@ impl Kernel {
         let connection = Connection::connecting(now, socket.settings(), &mut self.out);
         let key = self.file(ends, connection, Owner::Nobody, socket);
         let fd = self.open(Socket::Stream(key));
-        self.entry_mut(key).owner = Owner::Fd(fd);
+        let entry = self.entry_mut(key);
+        entry.owner = Owner::Fd(fd);
+        entry.keeps_port = bound.is_some_and(|bound| bound.port() != 0);
         Ok(fd)
     }
 
@@ -266,8 +278,7 @@ impl Kernel {
         if let Socket::Local(_) = self.socket(fd)? {
             return self.send_local(fd, buffers);
         }
-        // A listener is told another thing than by `recv` (`sk_stream_wait_connect`).
-        let key = self.stream(fd).map_err(|error| if error == ENOTCONN { EPIPE } else { error })?;
+        let key = self.stream(fd)?;
         self.with(key, |connection, out| connection.write(now, buffers, out))
     }
 
@@ -341,7 +352,8 @@ impl Kernel {
             return self.remote_address_of_local(fd);
         }
         if let Socket::Datagram(udp) = self.socket(fd)? {
-            return udp.peer.map(Address::Ip).ok_or(ENOTCONN);
+            // A peer without a port is none that could be named (`inet_getname`).
+            return udp.peer.filter(|peer| peer.port() != 0).map(Address::Ip).ok_or(ENOTCONN);
         }
         let entry = self.stream(fd).map(|key| self.entry(key))?;
         match entry.connection.state() {
@@ -622,7 +634,7 @@ impl Kernel {
     }
 
     fn file(&mut self, ends: Ends, connection: Connection, owner: Owner, options: Options) -> Key {
-        let key = self.connections.insert(Entry { ends, connection, owner, options, timer: None });
+        let key = self.connections.insert(Entry { ends, connection, owner, options, keeps_port: false, timer: None });
         let before = self.by_ends.insert(ends, key);
         assert!(before.is_none(), "a connection's number is used once");
         self.flush(key);

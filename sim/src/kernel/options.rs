@@ -78,15 +78,17 @@ impl Options {
             no_delay: options.no_delay,
             reuse_address: options.reuse_address,
             reuse_port: options.reuse_port,
-            only_v6: options.only_v6.unwrap_or(false),
+            only_v6: options.only_v6.unwrap_or(false) || is_one_of_v6(address),
             ..Options::default()
         };
         made.prepare(options.receive_buffer, options.send_buffer, options.device.as_deref())?;
         Ok(made)
     }
 
-    pub(super) fn of_stream(options: &ConnectOptions) -> Result<Options, OsError> {
+    /// `bound`: what it is to be bound to first.
+    pub(super) fn of_stream(options: &ConnectOptions, bound: Option<IpAddr>) -> Result<Options, OsError> {
         let mut made = Options {
+            only_v6: bound.is_some_and(is_one_of_v6),
             no_delay: options.no_delay,
             reuse_address: options.reuse_address,
             reuse_port: options.reuse_port,
@@ -103,7 +105,7 @@ impl Options {
         let mut made = Options {
             reuse_address: options.reuse_address,
             reuse_port: options.reuse_port,
-            only_v6: options.only_v6.unwrap_or(false),
+            only_v6: options.only_v6.unwrap_or(false) || is_one_of_v6(address),
             receive_buffer: BUFFER_MAX,
             send_buffer: BUFFER_MAX,
             ..Options::default()
@@ -250,6 +252,11 @@ impl Kernel {
         let entry = self.entry(self.stream(fd)?);
         entry.options.get(name, entry.ends.0)
     }
+}
+
+/// A socket at such an address takes IPv6 alone, whatever was asked for (`__inet6_bind`).
+fn is_one_of_v6(address: IpAddr) -> bool {
+    address.is_ipv6() && !address.is_unspecified()
 }
 
 fn receive_buffer_of(bytes: u32) -> u32 {

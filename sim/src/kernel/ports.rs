@@ -40,7 +40,8 @@ impl Kernel {
                 && !(options.reuse_port && of_other.reuse_port)
         };
         let mut listeners = self.listeners.values().flatten().map(|key| self.listener(*key));
-        let mut connections = self.connections.iter().map(|(_, entry)| entry);
+        let connections = self.connections.iter().map(|(_, entry)| entry);
+        let mut connections = connections.filter(|entry| entry.has_port());
         listeners.any(|listener| is_in_way(listener.address, &listener.options))
             || connections.any(|entry| {
                 // A socket that listens is in the way all the same.
@@ -69,18 +70,26 @@ impl Kernel {
         })
     }
 
-    /// Where a connection to `address` goes. Nowhere in particular means this host.
-    pub(super) fn reachable(&self, address: &Address) -> Result<SocketAddr, OsError> {
+    /// Where what is sent to `address` goes. Nowhere in particular means this host: at the address that the socket is bound
+    /// to, else at the loopback (`ip_route_output_key_hash_rcu`).
+    pub(super) fn reachable(&self, address: &Address, bound: Option<IpAddr>) -> Result<SocketAddr, OsError> {
         let address = ip_of(address)?;
+        let bound = bound.filter(|bound| !bound.is_unspecified() && bound.is_ipv4() == address.is_ipv4());
+        let here = |loopback: IpAddr| SocketAddr::new(bound.unwrap_or(loopback), address.port());
         match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => {
-                Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()))
-            }
-            IpAddr::V6(ip) if ip.is_unspecified() => {
-                Ok(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()))
-            }
+            IpAddr::V4(ip) if ip.is_unspecified() => Ok(here(Ipv4Addr::LOCALHOST.into())),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ok(here(Ipv6Addr::LOCALHOST.into())),
             IpAddr::V6(ip) if !ip.is_loopback() => Err(ENETUNREACH),
             _ => Ok(address),
+        }
+    }
+
+    /// Which address of this host speaks to `remote` if the program names none.
+    pub(super) fn source_for(&self, remote: IpAddr) -> IpAddr {
+        match remote {
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            IpAddr::V4(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V4(_) => self.ip,
         }
     }
 

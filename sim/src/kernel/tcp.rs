@@ -136,9 +136,14 @@ impl Connection {
         self.timer.at().into_iter().chain(probes).min()
     }
 
+    /// Whether nothing is left of it but what a descriptor may still ask (CLOSED).
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state, State::Ended | State::Dead) && !self.timer.is_running()
+    }
+
     /// Whether the kernel can forget it.
     pub(super) fn is_over(&self) -> bool {
-        self.orphan && matches!(self.state, State::Ended | State::Dead) && !self.timer.is_running()
+        self.orphan && self.is_closed()
     }
 
     /// What epoll reports of it when it is registered (`tcp_poll`).
@@ -309,6 +314,12 @@ impl Connection {
                 self.send.open(window);
                 self.open(now);
                 self.acknowledge(out);
+                Readiness::WRITABLE
+            }
+            // Its own: the program has bound it to the address that it connects to. What it sends, it receives.
+            (State::SynSent, Segment::Syn { window }) => {
+                self.send.open(window);
+                self.open(now);
                 Readiness::WRITABLE
             }
             // Our answer was lost, or the peer asks whether we are there.

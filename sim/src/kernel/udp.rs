@@ -47,6 +47,13 @@ pub(super) struct Udp {
     had_to_wait: bool,
 }
 
+/// What an address is named for.
+#[derive(Clone, Copy, PartialEq)]
+enum Use {
+    Connect,
+    Send,
+}
+
 /// How datagrams to groups are sent.
 struct Multicast {
     time_to_live: u8,
@@ -73,7 +80,8 @@ impl Kernel {
             had_to_wait: false,
         };
         if let Some(remote) = &options.remote {
-            let (source, remote, _) = self.way(&udp, remote)?;
+            let remote = self.target(&udp, ports::ip_of(remote)?, Use::Connect)?;
+            let (source, _) = self.way(&udp, remote)?;
             (udp.local, udp.peer) = (source, Some(remote));
         }
         let port = udp.local.port();
@@ -98,8 +106,15 @@ impl Kernel {
         remote: Option<&Address>,
     ) -> Result<(), OsError> {
         let udp = self.udp(fd)?;
-        let remote = remote.copied().or(udp.peer.map(Address::Ip)).ok_or(EDESTADDRREQ)?;
-        let (source, destination, device) = self.way(udp, &remote)?;
+        if udp.local.is_ipv4() && bytes.len() > usize::from(u16::MAX) {
+            // Looked at before anything else (`udp_sendmsg`).
+            return Err(EMSGSIZE);
+        }
+        let destination = match remote {
+            None => udp.peer.ok_or(EDESTADDRREQ)?,
+            Some(remote) => self.target(udp, ports::ip_of(remote)?, Use::Send)?,
+        };
+        let (source, device) = self.way(udp, destination)?;
         let length_max = if destination.is_ipv4() { LENGTH_MAX_V4 } else { LENGTH_MAX_V6 };
         if bytes.len() > length_max {
             return Err(EMSGSIZE);
@@ -156,16 +171,16 @@ impl Kernel {
         }
     }
 
-    /// The host of `source` says that nobody hears what was sent there. Only a connected socket is told.
+    /// The host of `source` says that nobody hears what was sent there. Only a connected socket is told: of several, the one
+    /// that would hear an answer.
     pub(super) fn deliver_unreachable(&mut self, source: SocketAddr, destination: SocketAddr) {
-        let at_port = self.datagrams.get(&destination.port()).cloned().unwrap_or_default();
-        for key in at_port {
-            let udp = self.udp_at_mut(key);
-            if udp.local == destination && udp.peer == Some(source) {
-                udp.error = Some(ECONNREFUSED);
-                let told = Readiness::ERROR | Readiness::READABLE | Readiness::WRITABLE;
-                self.raise(Fd::from_key(key), told);
-            }
+        let device = if self.is_own(source.ip()) { Device::Loopback } else { Device::Ethernet };
+        let Some(key) = self.hearer(source, destination, device) else { return };
+        let udp = self.udp_at_mut(key);
+        if udp.peer.is_some() {
+            udp.error = Some(ECONNREFUSED);
+            let told = Readiness::ERROR | Readiness::WRITABLE | Readiness::WRITE_CLOSED;
+            self.raise(Fd::from_key(key), told);
         }
     }
 
@@ -182,9 +197,8 @@ impl Kernel {
 
     // ---- below the calls ----
 
-    /// From where, to where and over which device a datagram of `udp` to `remote` goes.
-    fn way(&self, udp: &Udp, remote: &Address) -> Result<(SocketAddr, SocketAddr, Device), OsError> {
-        let remote = self.target(udp, ports::ip_of(remote)?)?;
+    /// From where and over which device a datagram of `udp` to `remote` goes.
+    fn way(&self, udp: &Udp, remote: SocketAddr) -> Result<(SocketAddr, Device), OsError> {
         let (own, to) = (udp.local.ip(), remote.ip());
         let device = if to.is_multicast() {
             self.device_of(udp.multicast.interface)?
@@ -208,26 +222,30 @@ impl Kernel {
         if !udp.options.is_on_the_way_to(source) {
             return Err(ENETUNREACH);
         }
-        Ok((SocketAddr::new(source, udp.local.port()), remote, device))
+        Ok((SocketAddr::new(source, udp.local.port()), device))
     }
 
     /// Where `udp` can send to, of what it is asked to. Nowhere in particular means this host.
-    fn target(&self, udp: &Udp, remote: SocketAddr) -> Result<SocketAddr, OsError> {
+    fn target(&self, udp: &Udp, remote: SocketAddr, purpose: Use) -> Result<SocketAddr, OsError> {
         let local = udp.local.ip();
-        match (local, remote.ip()) {
-            (IpAddr::V4(_), IpAddr::V6(_)) => return Err(EAFNOSUPPORT),
-            (IpAddr::V6(_), IpAddr::V4(_)) if udp.options.only_v6 || !local.is_unspecified() => {
-                return Err(ENETUNREACH);
-            }
-            _ => {}
+        let (is_v4, is_mapped) = (local.is_ipv4(), local.is_ipv6() && remote.is_ipv4());
+        if is_v4 && remote.is_ipv6() {
+            return Err(EAFNOSUPPORT);
         }
-        if remote.port() == 0 {
+        if is_mapped && udp.options.only_v6 {
+            return Err(ENETUNREACH);
+        }
+        // A peer may be of any port; a datagram may not.
+        if purpose == Use::Send && remote.port() == 0 {
             return Err(EINVAL);
+        }
+        if is_mapped && !local.is_unspecified() {
+            return Err(ENETUNREACH);
         }
         if is_for_many(remote.ip()) && !remote.ip().is_multicast() && !udp.broadcast {
             return Err(EACCES);
         }
-        self.reachable(&Address::Ip(remote))
+        self.reachable(&Address::Ip(remote), Some(local).filter(|local| !is_for_many(*local)))
     }
 
     pub(super) fn udp(&self, fd: Fd) -> Result<&Udp, OsError> {

@@ -104,14 +104,20 @@ impl Udp {
         let is_there = own == ip
             || own.is_unspecified()
                 && (own.is_ipv4() == ip.is_ipv4() || ip.is_ipv4() && !self.options.only_v6);
-        is_there && self.peer.is_none_or(|peer| peer == source) && self.options.takes_from(device)
+        is_there && self.listens_to(source) && self.options.takes_from(device)
+    }
+
+    /// A connect to port 0 leaves out whom: every port of that address is heard (`compute_score`).
+    fn listens_to(&self, source: SocketAddr) -> bool {
+        self.peer.is_none_or(|peer| peer == source || peer.port() == 0 && peer.ip() == source.ip())
     }
 
     /// How closely it is bound. At the same closeness, a socket of IPv4 comes before one of both.
     fn score(&self) -> usize {
         let is_specific = !self.local.ip().is_unspecified();
+        let has_port = self.peer.is_some_and(|peer| peer.port() != 0);
         usize::from(self.local.is_ipv4())
-            + 2 * [is_specific, self.peer.is_some(), self.options.is_bound_to_device()]
+            + 2 * [is_specific, self.peer.is_some(), has_port, self.options.is_bound_to_device()]
                 .into_iter()
                 .filter(|closer| *closer)
                 .count()

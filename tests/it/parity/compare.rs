@@ -1,0 +1,159 @@
+//! Whether two kernels have answered a program alike: one step after the other, up to what may differ.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+
+use twinloop::Address;
+use twinloop::driver::{OsError, Readiness};
+
+use super::execute::{Answer, Told, Value};
+use super::program::Op;
+
+/// What one kernel made of a step.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Step {
+    pub(super) answer: Answer,
+    pub(super) told: Told,
+}
+
+/// Where two kernels part.
+#[derive(Clone, Debug)]
+pub(super) struct Mismatch {
+    pub(super) number: usize,
+    pub(super) op: Op,
+    pub(super) simulated: Step,
+    pub(super) real: Step,
+}
+
+/// What has been seen of the two runs so far.
+#[derive(Default)]
+pub(super) struct Comparison {
+    /// Ports of the simulated kernel and what they are on the real one. Both pick as they like.
+    ports: BTreeMap<u16, u16>,
+    /// The ends that were told of what stands at each place.
+    ended: Told,
+    /// A buffer was filled: how much went in is a kernel's own affair, and with it every later count.
+    is_loose: bool,
+}
+
+/// What no kernel tells without a reason.
+const ENDS: [Readiness; 3] = [Readiness::READ_CLOSED, Readiness::WRITE_CLOSED, Readiness::ERROR];
+
+impl Comparison {
+    /// Whether the answers agree. What this learns of them holds for the steps that follow.
+    pub(super) fn answers_agree(&mut self, op: &Op, simulated: &Answer, real: &Answer) -> bool {
+        self.is_loose |= matches!(op, Op::Fill { .. });
+        match (simulated, real) {
+            (Ok(simulated), Ok(real)) => self.values_agree(simulated, real),
+            (Err(simulated), Err(real)) => errors_agree(*simulated, *real),
+            (Ok(Value::Count(_)), Err(error)) | (Err(error), Ok(Value::Count(_))) => {
+                self.is_loose && error.is_would_block()
+            }
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+        }
+    }
+
+    fn values_agree(&mut self, simulated: &Value, real: &Value) -> bool {
+        match (simulated, real) {
+            (Value::Address(simulated), Value::Address(real)) => self.addresses_agree(simulated, real),
+            (Value::Count(simulated), Value::Count(real)) => {
+                simulated == real || self.is_loose && (*simulated == 0) == (*real == 0)
+            }
+            (Value::Bytes(simulated), Value::Bytes(real)) => {
+                simulated == real || self.is_loose && simulated.is_empty() == real.is_empty()
+            }
+            (
+                Value::Drained { bytes: simulated, end: simulated_end },
+                Value::Drained { bytes: real, end: real_end },
+            ) => {
+                let ends_agree = match (simulated_end, real_end) {
+                    (Err(simulated), Err(real)) => errors_agree(*simulated, *real),
+                    (simulated, real) => simulated == real,
+                };
+                ends_agree && (simulated == real || self.is_loose)
+            }
+            (Value::Pending(Some(simulated)), Value::Pending(Some(real))) => errors_agree(*simulated, *real),
+            (
+                Value::Received { source: simulated_source, bytes: simulated, truncated: simulated_truncated },
+                Value::Received { source: real_source, bytes: real, truncated: real_truncated },
+            ) => {
+                simulated == real
+                    && simulated_truncated == real_truncated
+                    && self.addresses_agree(simulated_source, real_source)
+            }
+            _ => simulated == real,
+        }
+    }
+
+    fn addresses_agree(&mut self, simulated: &Address, real: &Address) -> bool {
+        match (simulated, real) {
+            (Address::Ip(simulated), Address::Ip(real)) => {
+                simulated.ip() == real.ip() && self.ports_agree(*simulated, *real)
+            }
+            _ => simulated == real,
+        }
+    }
+
+    fn ports_agree(&mut self, simulated: SocketAddr, real: SocketAddr) -> bool {
+        *self.ports.entry(simulated.port()).or_insert(real.port()) == real.port()
+    }
+
+    /// What the real kernel has still to tell, of what the simulated one told, before its step is over.
+    pub(super) fn missing(&self, op: &Op, simulated: &Told, real: &Told) -> Told {
+        let mut missing = Told::new();
+        // Of several calls, one may see and clear what an earlier one has caused, before it is told.
+        if matches!(op, Op::Fill { .. } | Op::Drain { .. }) {
+            return missing;
+        }
+        for (slot, readiness) in simulated {
+            let real = real.get(slot).copied().unwrap_or_default();
+            for bit in self.compared() {
+                if readiness.intersects(*bit) && !real.intersects(*bit) {
+                    *missing.entry(*slot).or_default() |= *bit;
+                }
+            }
+        }
+        missing
+    }
+
+    /// Whether the real kernel told no end that the simulated one did not tell. Told again they may be: epoll says all that
+    /// is true whenever it says something.
+    pub(super) fn ends_agree(&mut self, op: &Op, simulated: &Step, real: &Told) -> bool {
+        let was_made = simulated.answer.as_ref().is_ok_and(|value| *value != Value::Skipped);
+        for slot in op.changes().into_iter().flatten().filter(|_| was_made) {
+            self.ended.remove(&slot);
+        }
+        for (slot, readiness) in &simulated.told {
+            *self.ended.entry(*slot).or_default() |= *readiness;
+        }
+        real.iter().all(|(slot, readiness)| {
+            let ended = self.ended.get(slot).copied().unwrap_or_default();
+            ENDS.iter().all(|bit| !readiness.intersects(*bit) || ended.intersects(*bit))
+        })
+    }
+
+    /// How full buffers are is felt in these two.
+    fn compared(&self) -> &[Readiness] {
+        const ALL: [Readiness; 5] =
+            [Readiness::READ_CLOSED, Readiness::WRITE_CLOSED, Readiness::ERROR, Readiness::READABLE, Readiness::WRITABLE];
+        if self.is_loose { &ALL[..3] } else { &ALL }
+    }
+}
+
+/// By their numbers, as far as there are any: what a driver refuses by itself has none.
+fn errors_agree(simulated: OsError, real: OsError) -> bool {
+    match (simulated.code(), real.code()) {
+        (Some(simulated), Some(real)) => simulated == real,
+        _ => simulated.kind() == real.kind(),
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mismatch { number, op, simulated, real } = self;
+        writeln!(f, "step {number}: {op:?}")?;
+        writeln!(f, "  simulated: {:?}, told {:?}", simulated.answer, simulated.told)?;
+        write!(f, "  real:      {:?}, told {:?}", real.answer, real.told)
+    }
+}

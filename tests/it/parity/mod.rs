@@ -1,0 +1,195 @@
+//! The simulated kernel against Linux: random programs of socket calls, performed on both, must be answered alike.
+//!
+//! A program is a list of calls. It runs on the simulated kernel first; then on the real one, over loopback, where each step
+//! waits until it has been told what the simulated kernel told, for a bounded time. Where the two part, proptest finds the
+//! smallest program that shows it. What is known to differ stands in PARITY.md.
+//!
+//! `cargo test` tries the same programs each time. `TWINLOOP_PARITY_CASES=100000` tries so many of each family, from a seed
+//! that is printed, or from the one in `TWINLOOP_PARITY_SEED`.
+
+mod compare;
+mod execute;
+mod program;
+mod strategy;
+
+use std::env;
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use twinloop::Moment;
+use twinloop::driver::{ConnectOptions, DatagramOptions, Driver, ListenOptions};
+use twinloop_real::RealDriver;
+
+use compare::{Comparison, Mismatch, Step};
+use execute::{Executor, Ground};
+use program::{Op, Program};
+
+/// So many programs of each family in a run of `cargo test`.
+const CASES: u32 = 300;
+/// How long the real kernel may take to tell what the simulated one told. A bound against a hang, and on what a mismatch costs.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How often a program has to be answered differently: another process may have come in the way.
+const ATTEMPTS: usize = 3;
+/// Nothing that happens at once takes longer in the simulated world.
+const QUIET: Duration = Duration::from_millis(2);
+
+/// Tries programs of a family.
+fn explore(family: impl Strategy<Value = Program>) {
+    let asked = env::var("TWINLOOP_PARITY_CASES").ok().map(|cases| cases.parse().expect("a number of programs"));
+    let config = Config { cases: asked.unwrap_or(CASES), failure_persistence: None, max_shrink_iters: 3000, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, rng(asked.is_some()));
+    let found = runner.run(&family, |program| differ(&program).map_or(Ok(()), |_| Err(TestCaseError::fail("they differ"))));
+    if let Err(TestError::Fail(_, program)) = found {
+        let mismatch = differ(&program).map_or("not this time".to_owned(), |mismatch| mismatch.to_string());
+        panic!("the kernels answer this program differently:\n{}\n{mismatch}", listing(&program));
+    }
+    found.expect("a family has programs");
+}
+
+fn rng(is_random: bool) -> TestRng {
+    if !is_random {
+        return TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    }
+    let seed = env::var("TWINLOOP_PARITY_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    let seed: u64 = seed.unwrap_or_else(|| {
+        let mut bytes = [0; 8];
+        let mut driver = RealDriver::new().expect("a driver");
+        driver.entropy(&mut bytes).expect("the system has entropy");
+        u64::from_le_bytes(bytes)
+    });
+    println!("TWINLOOP_PARITY_SEED={seed}");
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
+/// Fails unless both kernels answer a program alike.
+#[track_caller]
+fn agree(program: Program) {
+    if let Some(mismatch) = differ(&program) {
+        panic!("the kernels differ:\n{}\n{mismatch}", listing(&program));
+    }
+}
+
+fn listing(program: &[Op]) -> String {
+    let usual = [
+        format!("{:?}", ListenOptions::default()),
+        format!("{:?}", ConnectOptions::default()),
+        format!("{:?}", DatagramOptions::default()),
+    ];
+    let line = |(number, op)| {
+        let text = format!("{number:4} {op:?}");
+        usual.iter().fold(text, |text, usual| text.replace(usual, "default"))
+    };
+    program.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Where the two kernels part each time.
+fn differ(program: &[Op]) -> Option<Mismatch> {
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        let ground = new_ground();
+        let simulated = simulate(program, &ground);
+        last = Some(try_on_real(program, &ground, &simulated)?);
+    }
+    last
+}
+
+/// An address and names that no other program uses, in no other process.
+fn new_ground() -> Ground {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let process = process::id();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let [_, _, high, low] = (number % 65_000).to_be_bytes();
+    Ground { ip: [127, 64 + (process % 128) as u8, high, low].into(), prefix: format!("twinloop-parity-{process}-{number}") }
+}
+
+fn simulate(program: &[Op], ground: &Ground) -> Vec<Step> {
+    let mut executor = Executor::new(twinloop_sim::lone_driver(), ground);
+    let mut steps = Vec::new();
+    for (number, op) in program.iter().enumerate() {
+        let answer = executor.perform(number, op);
+        while executor.gather(QUIET) {}
+        executor.close_displaced();
+        while executor.gather(QUIET) {}
+        steps.push(Step { answer, told: std::mem::take(&mut executor.told) });
+    }
+    steps
+}
+
+/// The first step that the real kernel answers differently.
+fn try_on_real(program: &[Op], ground: &Ground, simulated: &[Step]) -> Option<Mismatch> {
+    let mut executor = Executor::new(RealDriver::new().expect("a driver"), ground);
+    let mut comparison = Comparison::default();
+    let mut found = None;
+    for (number, (op, simulated)) in program.iter().zip(simulated).enumerate() {
+        let (answer, agrees) = real_step(&mut executor, &mut comparison, number, op, simulated);
+        let told = std::mem::take(&mut executor.told);
+        if !agrees {
+            let real = Step { answer, told };
+            found = Some(Mismatch { number, op: op.clone(), simulated: simulated.clone(), real });
+            break;
+        }
+    }
+    for name in 0..strategy::NAMES {
+        // Most programs make none of them.
+        let _ = std::fs::remove_file(ground.path(name));
+    }
+    found
+}
+
+/// Makes the call; then waits until all has been told that the simulated kernel told. Says whether both did alike.
+fn real_step(
+    executor: &mut Executor<RealDriver>,
+    comparison: &mut Comparison,
+    number: usize,
+    op: &Op,
+    simulated: &Step,
+) -> (execute::Answer, bool) {
+    let deadline = executor.driver.now() + PATIENCE;
+    let mut answer = executor.perform(number, op);
+    let is_late = |answer: &execute::Answer| {
+        answer.as_ref().is_err_and(|error| error.is_would_block()) && simulated.answer.is_ok()
+    };
+    while is_late(&answer) && wait(executor, deadline) {
+        answer = executor.perform(number, op);
+    }
+    if !comparison.answers_agree(op, &simulated.answer, &answer) {
+        return (answer, false);
+    }
+    while executor.gather(Duration::ZERO) {}
+    executor.close_displaced();
+    while executor.gather(Duration::ZERO) {}
+    while !comparison.missing(op, &simulated.told, &executor.told).is_empty() {
+        if !wait(executor, deadline) {
+            return (answer, false);
+        }
+    }
+    let agrees = comparison.ends_agree(op, simulated, &executor.told);
+    (answer, agrees)
+}
+
+/// Waits for something to be told. False once the time is up.
+fn wait(executor: &mut Executor<RealDriver>, deadline: Moment) -> bool {
+    let now = executor.driver.now();
+    let left = if deadline > now { deadline - now } else { Duration::ZERO };
+    executor.gather(left) || !left.is_zero()
+}
+
+#[test]
+fn streams() {
+    explore(strategy::streams());
+}
+
+#[test]
+fn datagrams() {
+    explore(strategy::datagrams());
+}
+
+#[test]
+fn clogged_streams() {
+    explore(strategy::clogged());
+}
