@@ -322,7 +322,7 @@ impl Driver for SimDriver {
 
     /// A send of what the file has there, with all that may befall a send.
     fn send_file(&mut self, fd: Fd, file: Fd, offset: u64, count: usize) -> Result<usize, OsError> {
-        let part = self.call(|kernel, _| kernel.part_to_send(file, offset, count))?;
+        let part = self.call(|kernel, _| kernel.part_to_send(fd, file, offset, count))?;
         if part.is_empty() { Ok(0) } else { self.send(fd, &part) }
     }
 

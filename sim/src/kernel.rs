@@ -32,7 +32,7 @@ use twinloop::driver::{
 use twinloop::table::{Key, Table};
 use twinloop::{Address, Moment};
 
-use errno::{EADDRNOTAVAIL, EINVAL, ENETUNREACH, ENOTCONN, ENOTSOCK, EOPNOTSUPP};
+use errno::{EADDRNOTAVAIL, EINVAL, ENETUNREACH, ENOTCONN, EOPNOTSUPP, UNSUPPORTED};
 pub(crate) use files::{Access, DiskFault, Doubtful, Left, SECTOR, sectors};
 use files::{Files, OpenFile, Operation};
 use local::{Local, Locals};
@@ -199,7 +199,7 @@ impl Kernel {
             Socket::Local(_) => return self.accept_unix(fd),
             Socket::Datagram(_) => return Err(EOPNOTSUPP),
             Socket::File(_) | Socket::Operation(_) | Socket::Lookup(_) | Socket::Signals(_) => {
-                return Err(ENOTSOCK);
+                return Err(UNSUPPORTED);
             }
         };
         let key = listener.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
@@ -236,6 +236,9 @@ impl Kernel {
             // No other host could answer.
             return Err(EINVAL);
         }
+        if bound.is_some() && self.is_pair_taken(local, remote) {
+            return Err(EADDRNOTAVAIL);
+        }
         self.next_connection += 1;
         let ends = (local, remote, self.next_connection);
         let connection = Connection::connecting(now, socket.settings(), &mut self.out);
@@ -251,12 +254,11 @@ impl Kernel {
         match self.socket_mut(fd)? {
             Socket::Listener(_) => Ok(None),
             Socket::Datagram(udp) => Ok(udp.take_error()),
-            Socket::File(_) | Socket::Operation(_) => Err(ENOTSOCK),
             Socket::Stream(key) => {
                 let key = *key;
                 Ok(self.entry_mut(key).connection.take_error())
             }
-            Socket::Lookup(_) | Socket::Signals(_) => Err(ENOTSOCK),
+            Socket::File(_) | Socket::Operation(_) | Socket::Lookup(_) | Socket::Signals(_) => Err(UNSUPPORTED),
             Socket::Local(_) => self.take_local_error(fd),
         }
     }
@@ -337,12 +339,11 @@ impl Kernel {
         match self.socket_mut(fd)? {
             Socket::Listener(listener) => Ok(Address::Ip(listener.address)),
             Socket::Datagram(udp) => Ok(Address::Ip(udp.local)),
-            Socket::File(_) | Socket::Operation(_) => Err(ENOTSOCK),
             Socket::Stream(key) => {
                 let key = *key;
                 Ok(Address::Ip(self.entry(key).ends.0))
             }
-            Socket::Lookup(_) | Socket::Signals(_) => Err(ENOTSOCK),
+            Socket::File(_) | Socket::Operation(_) | Socket::Lookup(_) | Socket::Signals(_) => Err(UNSUPPORTED),
             Socket::Local(_) => self.local_address_of_local(fd),
         }
     }
@@ -366,11 +367,7 @@ impl Kernel {
         if self.socket(fd).is_err() {
             return;
         }
-        let socket = self.sockets.remove(fd.key()).expect("it was found above");
-        let poller = self.poller_of(fd);
-        poller.edges.retain(|event| event.fd != fd);
-        poller.watched -= 1;
-        match socket {
+        match self.take_out(fd) {
             Socket::Stream(key) => {
                 let entry = self.entry_mut(key);
                 entry.owner = Owner::Nobody;
@@ -545,6 +542,15 @@ impl Kernel {
         self.caller = self.watched_by[fd.key().index()];
     }
 
+    /// Takes the descriptor back, with the edges that it has.
+    fn take_out(&mut self, fd: Fd) -> Socket {
+        let socket = self.sockets.remove(fd.key()).expect("an open descriptor is given back once");
+        let poller = self.poller_of(fd);
+        poller.edges.retain(|event| event.fd != fd);
+        poller.watched -= 1;
+        socket
+    }
+
     fn poller(&mut self, thread: ThreadIndex) -> &mut Poller {
         if self.pollers.len() <= thread {
             self.pollers.resize_with(thread + 1, Poller::default);
@@ -565,7 +571,7 @@ impl Kernel {
                 // Dropped: the peer will try again.
                 Some((_, listener)) if listener.is_full() => {}
                 Some((key, listener)) => {
-                    let options = listener.options.clone();
+                    let options = listener.options.of_accepted();
                     let connection = Connection::answering(now, options.settings(), *window, &mut self.out);
                     self.file(ends, connection, Owner::Embryo(key), options);
                 }
@@ -634,7 +640,14 @@ impl Kernel {
     }
 
     fn file(&mut self, ends: Ends, connection: Connection, owner: Owner, options: Options) -> Key {
-        let key = self.connections.insert(Entry { ends, connection, owner, options, keeps_port: false, timer: None });
+        let key = self.connections.insert(Entry {
+            ends,
+            connection,
+            owner,
+            options,
+            keeps_port: false,
+            timer: None,
+        });
         let before = self.by_ends.insert(ends, key);
         assert!(before.is_none(), "a connection's number is used once");
         self.flush(key);
@@ -693,7 +706,7 @@ impl Kernel {
             | Socket::Operation(_)
             | Socket::Lookup(_)
             | Socket::Local(_)
-            | Socket::Signals(_) => Err(ENOTSOCK),
+            | Socket::Signals(_) => Err(UNSUPPORTED),
         }
     }
 

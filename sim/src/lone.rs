@@ -11,7 +11,8 @@ use crate::choice::{Choices, Chooser};
 use crate::console::Output;
 use crate::driver::SimDriver;
 use crate::fabric::{Due, HostIndex, host_ip};
-use crate::fault::{HostFaults, HostRule, LinkFaults, LinkRule};
+use crate::condition::Condition;
+use crate::fault::{DiskFaults, DiskRule, HostFaults, HostRule, LinkFaults, LinkRule};
 use crate::kernel::{Kernel, ThreadIndex};
 use crate::names::Names;
 use crate::record::Record;
@@ -50,9 +51,11 @@ pub fn lone_driver() -> impl Driver {
         name: name.to_owned(),
         kernel: Kernel::new(host_ip(HOST)),
         rule: HostRule::new(&mut chooser, name, HostFaults::default()),
+        disk: DiskRule::new(name, DiskFaults::default()),
         entropy: chooser.site("host: entropy"),
         overdue: Vec::new(),
         up: true,
+        condition: Condition::new(),
         output: Output::default(),
         life: 0,
     };
@@ -86,6 +89,7 @@ impl State {
         match self.fabric.pop().expect("its time was seen above") {
             Due::Arrival { from, to, packet } => self.deliver(from, to, packet),
             Due::Answer { host, life, fd, name, lost } => self.answer(host, life, fd, &name, lost),
+            Due::File { host, work } => self.finish_file(host, work),
             other => unreachable!("a world without faults, script and programs has no {other:?}"),
         }
     }

@@ -4,6 +4,8 @@ use std::io::ErrorKind;
 
 use twinloop::driver::OsError;
 
+/// What the driver refuses by itself: no system has such a call for that kind of descriptor.
+pub(super) const UNSUPPORTED: OsError = OsError::without_code(ErrorKind::Unsupported);
 pub(super) const EPERM: OsError = OsError::new(ErrorKind::PermissionDenied, 1);
 pub(super) const ENOENT: OsError = OsError::new(ErrorKind::NotFound, 2);
 pub(super) const EIO: OsError = OsError::new(ErrorKind::Other, 5);

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use twinloop::driver::{Fd, FileOperation, FileOptions, FileOutcome, Half, OsError, Readiness};
 use twinloop::table::{Key, Table};
 
-use super::errno::EINVAL;
+use super::errno::{EINVAL, UNSUPPORTED};
 use super::local::Local;
 use super::{Kernel, Socket};
 use contents::{Contents, Space};
@@ -194,8 +194,16 @@ impl Kernel {
         Ok(part.len())
     }
 
-    /// What sendfile(2) would carry now. As Linux, it refuses what can not be read, and leaves it to a read to say why.
-    pub(crate) fn part_to_send(&self, fd: Fd, offset: u64, count: usize) -> Result<Vec<u8>, OsError> {
+    /// What sendfile(2) would carry now over the stream `to`. As Linux, it refuses what can not be read, and leaves it to a
+    /// read to say why.
+    pub(crate) fn part_to_send(
+        &self,
+        to: Fd,
+        fd: Fd,
+        offset: u64,
+        count: usize,
+    ) -> Result<Vec<u8>, OsError> {
+        self.stream(to)?;
         const REFUSED: OsError = OsError::without_code(ErrorKind::Unsupported);
         let file = self.file_of(fd).map_err(|_| REFUSED)?;
         let contents = file.to_read().ok().filter(|_| file.sendable).ok_or(REFUSED)?.borrow();
@@ -206,7 +214,7 @@ impl Kernel {
     fn file_of(&self, fd: Fd) -> Result<&OpenFile, OsError> {
         match self.socket(fd)? {
             Socket::File(file) => Ok(file),
-            _ => Err(EINVAL),
+            _ => Err(UNSUPPORTED),
         }
     }
 }

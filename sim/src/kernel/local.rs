@@ -12,7 +12,7 @@ mod pipe;
 mod standard;
 mod stream;
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::IoSlice;
 
 use twinloop::Address;
 use twinloop::driver::{Fd, Half, OsError, UnixAddress};
@@ -25,9 +25,6 @@ use names::Names;
 use pipe::{Pipe, PipeEnd};
 use standard::{Console, StandardEnd};
 use stream::{End, Listener};
-
-/// Asked for is what only IP sockets have.
-const UNSUPPORTED: OsError = OsError::without_code(ErrorKind::Unsupported);
 
 /// What a descriptor refers to.
 pub(super) enum Local {

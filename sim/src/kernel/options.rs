@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use twinloop::driver::{
-    ConnectOptions, DatagramOptions, Fd, KeepAlive, ListenOptions, OptionName, OsError, SocketOption,
+    ConnectOptions, DatagramOptions, Fd, Interface, KeepAlive, ListenOptions, OptionName, OsError,
+    SocketOption,
 };
 
 use super::errno::{EINVAL, ENODEV, ENOPROTOOPT, EOPNOTSUPP};
@@ -39,6 +40,16 @@ pub(super) struct Options {
     type_of_service: u8,
     user_timeout: Option<Duration>,
     device: Option<Device>,
+    pub(super) broadcast: bool,
+    pub(super) multicast: Multicast,
+}
+
+/// How datagrams to groups are sent. Streams keep it too, as far as Linux lets them.
+#[derive(Clone)]
+pub(super) struct Multicast {
+    pub(super) time_to_live: u8,
+    pub(super) loopback: bool,
+    pub(super) interface: Interface,
 }
 
 /// What every host has.
@@ -65,6 +76,8 @@ impl Default for Options {
             type_of_service: 0,
             user_timeout: None,
             device: None,
+            broadcast: false,
+            multicast: Multicast { time_to_live: 1, loopback: true, interface: Interface::Any },
         }
     }
 }
@@ -108,6 +121,7 @@ impl Options {
             only_v6: options.only_v6.unwrap_or(false) || is_one_of_v6(address),
             receive_buffer: BUFFER_MAX,
             send_buffer: BUFFER_MAX,
+            broadcast: options.broadcast,
             ..Options::default()
         };
         made.prepare(options.receive_buffer, options.send_buffer, options.device.as_deref())?;
@@ -134,6 +148,13 @@ impl Options {
     /// These options, but that no address is shared.
     pub(super) fn sharing_nothing(&self) -> Options {
         Options { reuse_address: false, reuse_port: false, ..self.clone() }
+    }
+
+    /// What a stream inherits from this listener. For groups it has the time to live of the packet that it began with
+    /// (`tcp_v4_syn_recv_sock`).
+    pub(super) fn of_accepted(&self) -> Options {
+        let time_to_live = Options::default().time_to_live;
+        Options { multicast: Multicast { time_to_live, ..self.multicast.clone() }, ..self.clone() }
     }
 
     /// What a connection is to know. Of the buffers half of what is answered: Linux counts its own overhead.
@@ -203,6 +224,16 @@ impl Options {
                 return Err(EINVAL);
             }
             SocketOption::UserTimeout(time) => self.user_timeout = time,
+            SocketOption::Broadcast(on) => self.broadcast = on,
+            SocketOption::MulticastLoopback(on) => self.multicast.loopback = on,
+            // No way to name a device of IPv6.
+            SocketOption::MulticastInterface(Interface::Address(_)) if address.is_ipv6() => {
+                return Err(EINVAL);
+            }
+            // A stream sends to no group.
+            SocketOption::MulticastTimeToLive(_) | SocketOption::MulticastInterface(_) => {
+                return Err(if address.is_ipv6() { ENOPROTOOPT } else { EINVAL });
+            }
             _ => return Err(EOPNOTSUPP),
         }
         Ok(())
@@ -221,6 +252,10 @@ impl Options {
             OptionName::TimeToLive => SocketOption::TimeToLive(self.time_to_live),
             OptionName::TypeOfService => SocketOption::TypeOfService(self.type_of_service),
             OptionName::UserTimeout => SocketOption::UserTimeout(self.user_timeout),
+            OptionName::Broadcast => SocketOption::Broadcast(self.broadcast),
+            OptionName::MulticastTimeToLive => SocketOption::MulticastTimeToLive(self.multicast.time_to_live),
+            OptionName::MulticastLoopback => SocketOption::MulticastLoopback(self.multicast.loopback),
+            OptionName::MulticastInterface => SocketOption::MulticastInterface(self.multicast.interface),
             _ => return Err(EOPNOTSUPP),
         })
     }

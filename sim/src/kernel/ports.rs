@@ -8,8 +8,9 @@ use twinloop::driver::OsError;
 use twinloop::table::Key;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::errno::{EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH};
+use super::errno::{EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH, UNSUPPORTED};
 use super::options::Options;
+use super::tcp::Connection;
 use super::{Kernel, Listener};
 
 /// Ports that the kernel picks from (`ip_local_port_range`).
@@ -120,14 +121,26 @@ impl Kernel {
         None
     }
 
+    /// Whether a connection between these ends is there, or only lingers.
     fn is_pair_used(&self, local: SocketAddr, remote: SocketAddr) -> bool {
-        self.by_ends.range((local, remote, 0)..=(local, remote, u64::MAX)).next().is_some()
+        self.between(local, remote).any(|connection| !connection.is_closed())
+    }
+
+    /// Whether a program that names its port may not connect from there. One that lingers makes way: timestamps tell the two
+    /// apart (`tcp_twsk_unique`).
+    pub(super) fn is_pair_taken(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        self.between(local, remote).any(|connection| !connection.is_closed() && !connection.lingers())
+    }
+
+    fn between(&self, local: SocketAddr, remote: SocketAddr) -> impl Iterator<Item = &Connection> {
+        let pair = self.by_ends.range((local, remote, 0)..=(local, remote, u64::MAX));
+        pair.map(|(_, key)| &self.entry(*key).connection)
     }
 }
 
 /// An IP address, and an IPv4 one that is written as IPv6 (`::ffff:a.b.c.d`) as what it is.
 pub(super) fn ip_of(address: &Address) -> Result<SocketAddr, OsError> {
-    let address = address.as_ip().ok_or(EINVAL)?;
+    let address = address.as_ip().ok_or(UNSUPPORTED)?;
     Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }
 

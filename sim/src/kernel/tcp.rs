@@ -141,6 +141,11 @@ impl Connection {
         matches!(self.state, State::Ended | State::Dead) && !self.timer.is_running()
     }
 
+    /// Whether it only stays to acknowledge the peer's FIN again (TIME-WAIT).
+    pub(super) fn lingers(&self) -> bool {
+        self.state == State::Ended && self.timer.is_running()
+    }
+
     /// Whether the kernel can forget it.
     pub(super) fn is_over(&self) -> bool {
         self.orphan && self.is_closed()

@@ -12,11 +12,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use twinloop::Address;
-use twinloop::driver::{DatagramOptions, Fd, Interface, OsError, Readiness, Received};
+use twinloop::driver::{DatagramOptions, Fd, OsError, Readiness, Received};
 use twinloop::table::Key;
 
 use super::errno::{
-    EACCES, EAFNOSUPPORT, ECONNREFUSED, EDESTADDRREQ, EINVAL, EMSGSIZE, ENETUNREACH, ENOTSOCK, EOPNOTSUPP,
+    EACCES, EAFNOSUPPORT, ECONNREFUSED, EDESTADDRREQ, EINVAL, EMSGSIZE, ENETUNREACH, EOPNOTSUPP, UNSUPPORTED,
 };
 use super::options::{Device, Options};
 use super::packet::{Content, Datagram, Packet, is_for_many};
@@ -33,8 +33,6 @@ pub(super) struct Udp {
     pub(super) local: SocketAddr,
     pub(super) peer: Option<SocketAddr>,
     options: Options,
-    broadcast: bool,
-    multicast: Multicast,
     /// The groups that it has joined, each with the device at which it is heard.
     groups: BTreeSet<(Ipv4Addr, Device)>,
     /// What has arrived: from where, and what.
@@ -54,13 +52,6 @@ enum Use {
     Send,
 }
 
-/// How datagrams to groups are sent.
-struct Multicast {
-    time_to_live: u8,
-    loopback: bool,
-    interface: Interface,
-}
-
 impl Kernel {
     // ---- system calls ----
 
@@ -71,8 +62,6 @@ impl Kernel {
             local: self.datagram_place(asked, &made)?,
             peer: None,
             options: made,
-            broadcast: options.broadcast,
-            multicast: Multicast { time_to_live: 1, loopback: true, interface: Interface::Any },
             groups: BTreeSet::new(),
             queue: VecDeque::new(),
             queued: 0,
@@ -201,7 +190,7 @@ impl Kernel {
     fn way(&self, udp: &Udp, remote: SocketAddr) -> Result<(SocketAddr, Device), OsError> {
         let (own, to) = (udp.local.ip(), remote.ip());
         let device = if to.is_multicast() {
-            self.device_of(udp.multicast.interface)?
+            self.device_of(udp.options.multicast.interface)?
         } else if self.is_own(to) {
             Device::Loopback
         } else {
@@ -242,7 +231,7 @@ impl Kernel {
         if is_mapped && !local.is_unspecified() {
             return Err(ENETUNREACH);
         }
-        if is_for_many(remote.ip()) && !remote.ip().is_multicast() && !udp.broadcast {
+        if is_for_many(remote.ip()) && !remote.ip().is_multicast() && !udp.options.broadcast {
             return Err(EACCES);
         }
         self.reachable(&Address::Ip(remote), Some(local).filter(|local| !is_for_many(*local)))
@@ -256,7 +245,7 @@ impl Kernel {
             | Socket::Operation(_)
             | Socket::Lookup(_)
             | Socket::Local(_)
-            | Socket::Signals(_) => Err(ENOTSOCK),
+            | Socket::Signals(_) => Err(UNSUPPORTED),
         }
     }
 
@@ -282,9 +271,10 @@ impl Udp {
         const AWAY: Option<bool> = Some(false);
         match device {
             Device::Loopback => [HERE, None],
-            Device::Ethernet if to.is_multicast() => {
-                [HERE.filter(|_| self.multicast.loopback), AWAY.filter(|_| self.multicast.time_to_live > 0)]
-            }
+            Device::Ethernet if to.is_multicast() => [
+                HERE.filter(|_| self.options.multicast.loopback),
+                AWAY.filter(|_| self.options.multicast.time_to_live > 0),
+            ],
             Device::Ethernet if is_for_many(to) => [HERE, AWAY],
             Device::Ethernet => [AWAY, None],
         }

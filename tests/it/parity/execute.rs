@@ -1,6 +1,7 @@
 //! Performing a program on a driver, whichever that is: places become descriptors, answers become values.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -36,14 +37,39 @@ pub(super) enum Value {
     Skipped,
     Done,
     Count(usize),
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     Length(u64),
     Address(Address),
     Pending(Option<OsError>),
     Option(SocketOption),
-    Received { source: Address, bytes: Vec<u8>, truncated: bool },
+    Received {
+        source: Address,
+        bytes: Bytes,
+        truncated: bool,
+    },
     /// All that was there, and why there was no more.
-    Drained { bytes: Vec<u8>, end: Result<(), OsError> },
+    Drained {
+        bytes: Bytes,
+        end: Result<(), OsError>,
+    },
+}
+
+/// What was received; in messages, its length and its ends.
+#[derive(Clone, PartialEq)]
+pub(super) struct Bytes(Vec<u8>);
+
+impl Bytes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())?;
+        let ends = self.0.first().zip(self.0.last());
+        ends.map_or(Ok(()), |(first, last)| write!(f, ": {first:02x}..{last:02x}"))
+    }
 }
 
 pub(super) type Answer = Result<Value, OsError>;
@@ -67,7 +93,15 @@ pub(super) struct Executor<D> {
 impl<D: Driver> Executor<D> {
     pub(super) fn new(driver: D, ground: &Ground) -> Executor<D> {
         let (slots, ports) = ([None; SLOTS], [None; SLOTS]);
-        Executor { driver, ground: ground.clone(), slots, ports, connected: [false; SLOTS], displaced: Vec::new(), told: Told::new() }
+        Executor {
+            driver,
+            ground: ground.clone(),
+            slots,
+            ports,
+            connected: [false; SLOTS],
+            displaced: Vec::new(),
+            told: Told::new(),
+        }
     }
 
     /// Makes the call of a step. `number` is the step's: what it sends is known by it.
@@ -126,7 +160,7 @@ impl<D: Driver> Executor<D> {
             Op::Recv { slot, room } => {
                 let mut buffer = vec![0; *room];
                 let count = self.driver.recv(self.fd(*slot)?, &mut buffer);
-                count.map(|count| Value::Bytes(buffer[..count].to_vec()))
+                count.map(|count| Value::Bytes(Bytes(buffer[..count].to_vec())))
             }
             Op::Fill { slot } => self.fill(self.fd(*slot)?),
             Op::Drain { slot } => Ok(self.drain(self.fd(*slot)?)),
@@ -169,7 +203,7 @@ impl<D: Driver> Executor<D> {
                 let received = self.driver.recv_from(self.fd(*slot)?, &mut buffer);
                 received.map(|received| Value::Received {
                     source: received.source,
-                    bytes: buffer[..received.length].to_vec(),
+                    bytes: Bytes(buffer[..received.length].to_vec()),
                     truncated: received.truncated,
                 })
             }
@@ -201,15 +235,13 @@ impl<D: Driver> Executor<D> {
             Op::ReadAt { slot, offset, room } => {
                 let mut buffer = vec![0; *room];
                 let count = self.driver.read_file_at(self.fd(*slot)?, *offset, &mut buffer);
-                count.map(|count| Value::Bytes(buffer[..count].to_vec()))
+                count.map(|count| Value::Bytes(Bytes(buffer[..count].to_vec())))
             }
             Op::WriteAt { slot, offset, length } => {
                 let bytes = payload(number, *length);
                 self.driver.write_file_at(self.fd(*slot)?, *offset, &bytes).map(Value::Count)
             }
-            Op::SetLength { slot, length } => {
-                self.driver.set_file_length(self.fd(*slot)?, *length).map(done)
-            }
+            Op::SetLength { slot, length } => self.driver.set_file_length(self.fd(*slot)?, *length).map(done),
             Op::Remove { name } => self.driver.remove_file(&self.ground.path(*name)).map(done),
             Op::SendFile { slot, file, offset, count } => {
                 let (stream, file) = (self.fd(*slot)?, self.fd(*file)?);
@@ -241,7 +273,7 @@ impl<D: Driver> Executor<D> {
         let mut buffer = vec![0; 1 << 16];
         loop {
             match self.driver.recv(fd, &mut buffer) {
-                Ok(0) => return Value::Drained { bytes, end: Ok(()) },
+                Ok(0) => return Value::Drained { bytes: Bytes(bytes), end: Ok(()) },
                 Ok(count) => {
                     bytes.extend(&buffer[..count]);
                     refused = 0;
@@ -250,7 +282,7 @@ impl<D: Driver> Executor<D> {
                     refused += 1;
                     while self.gather(MOMENT) {}
                 }
-                Err(error) => return Value::Drained { bytes, end: Err(error) },
+                Err(error) => return Value::Drained { bytes: Bytes(bytes), end: Err(error) },
             }
         }
     }
@@ -305,8 +337,9 @@ impl<D: Driver> Executor<D> {
             Ip::Any => Ipv4Addr::UNSPECIFIED.into(),
             Ip::V6Loopback => Ipv6Addr::LOCALHOST.into(),
             Ip::V6Any => Ipv6Addr::UNSPECIFIED.into(),
-            // Kept for documentation (RFC 5737): nobody has it.
+            // Kept for documentation (RFC 5737, RFC 3849): nobody has them.
             Ip::Foreign => Ipv4Addr::new(203, 0, 113, 1).into(),
+            Ip::V6Foreign => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
             Ip::Broadcast => Ipv4Addr::BROADCAST.into(),
             Ip::Group(group) => group_ip(group),
         }

@@ -30,7 +30,7 @@ use program::{Op, Program};
 /// So many programs of each family in a run of `cargo test`.
 const CASES: u32 = 300;
 /// How long the real kernel may take to tell what the simulated one told. A bound against a hang, and on what a mismatch costs.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(100);
 /// How often a program has to be answered differently: another process may have come in the way.
 const ATTEMPTS: usize = 3;
 /// Nothing that happens at once takes longer in the simulated world.
@@ -38,10 +38,17 @@ const QUIET: Duration = Duration::from_millis(2);
 
 /// Tries programs of a family.
 fn explore(family: impl Strategy<Value = Program>) {
-    let asked = env::var("TWINLOOP_PARITY_CASES").ok().map(|cases| cases.parse().expect("a number of programs"));
-    let config = Config { cases: asked.unwrap_or(CASES), failure_persistence: None, max_shrink_iters: 3000, ..Config::default() };
+    let asked =
+        env::var("TWINLOOP_PARITY_CASES").ok().map(|cases| cases.parse().expect("a number of programs"));
+    let config = Config {
+        cases: asked.unwrap_or(CASES),
+        failure_persistence: None,
+        max_shrink_iters: 3000,
+        ..Config::default()
+    };
     let mut runner = TestRunner::new_with_rng(config, rng(asked.is_some()));
-    let found = runner.run(&family, |program| differ(&program).map_or(Ok(()), |_| Err(TestCaseError::fail("they differ"))));
+    let found = runner
+        .run(&family, |program| differ(&program).map_or(Ok(()), |_| Err(TestCaseError::fail("they differ"))));
     if let Err(TestError::Fail(_, program)) = found {
         let mismatch = differ(&program).map_or("not this time".to_owned(), |mismatch| mismatch.to_string());
         panic!("the kernels answer this program differently:\n{}\n{mismatch}", listing(&program));
@@ -104,7 +111,10 @@ fn new_ground() -> Ground {
     let process = process::id();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let [_, _, high, low] = (number % 65_000).to_be_bytes();
-    Ground { ip: [127, 64 + (process % 128) as u8, high, low].into(), prefix: format!("twinloop-parity-{process}-{number}") }
+    Ground {
+        ip: [127, 64 + (process % 128) as u8, high, low].into(),
+        prefix: format!("twinloop-parity-{process}-{number}"),
+    }
 }
 
 fn simulate(program: &[Op], ground: &Ground) -> Vec<Step> {
@@ -185,11 +195,56 @@ fn streams() {
 }
 
 #[test]
-fn datagrams() {
-    explore(strategy::datagrams());
+fn openings() {
+    explore(strategy::openings());
+}
+
+#[test]
+fn bindings() {
+    explore(strategy::bindings());
 }
 
 #[test]
 fn clogged_streams() {
     explore(strategy::clogged());
+}
+
+#[test]
+fn datagrams() {
+    explore(strategy::datagrams());
+}
+
+#[test]
+fn groups() {
+    explore(strategy::groups());
+}
+
+#[test]
+fn unix_streams() {
+    explore(strategy::unix_streams());
+}
+
+#[test]
+fn unix_datagrams() {
+    explore(strategy::unix_datagrams());
+}
+
+#[test]
+fn pipes() {
+    explore(strategy::pipes());
+}
+
+#[test]
+fn kinds() {
+    explore(strategy::kinds());
+}
+
+#[test]
+fn options() {
+    explore(strategy::options());
+}
+
+#[test]
+fn files() {
+    explore(strategy::files());
 }

@@ -17,37 +17,130 @@ pub(super) type Program = Vec<Op>;
 /// A call. On an empty place it is none.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Op {
-    Listen { into: Slot, at: Place, options: ListenOptions },
-    Accept { from: Slot, into: Slot },
-    Connect { into: Slot, to: Place, options: Connecting },
-    Send { slot: Slot, length: usize },
-    Recv { slot: Slot, room: usize },
+    Listen {
+        into: Slot,
+        at: Place,
+        options: ListenOptions,
+    },
+    Accept {
+        from: Slot,
+        into: Slot,
+    },
+    Connect {
+        into: Slot,
+        to: Place,
+        options: Connecting,
+    },
+    Send {
+        slot: Slot,
+        length: usize,
+    },
+    Recv {
+        slot: Slot,
+        room: usize,
+    },
     /// Sends until nothing more is taken.
-    Fill { slot: Slot },
+    Fill {
+        slot: Slot,
+    },
     /// Receives until nothing more is there.
-    Drain { slot: Slot },
-    Shutdown { slot: Slot, half: Half },
-    Close { slot: Slot },
-    TakeError { slot: Slot },
-    LocalAddress { slot: Slot },
-    RemoteAddress { slot: Slot },
-    SetOption { slot: Slot, option: SocketOption },
-    GetOption { slot: Slot, name: OptionName },
-    Datagram { into: Slot, at: Place, to: Option<Place>, options: DatagramOptions },
-    SendTo { slot: Slot, to: Option<Place>, length: usize },
-    RecvFrom { slot: Slot, room: usize },
-    Join { slot: Slot, group: u8, interface: Interface },
-    Leave { slot: Slot, group: u8, interface: Interface },
-    StreamPair { into: Slot, other: Slot },
-    Pipe { into: Slot, other: Slot },
-    OpenFifo { into: Slot, name: u8, end: Half, create: bool },
-    OpenFile { into: Slot, name: u8, options: FileOptions },
-    FileLength { slot: Slot },
-    ReadAt { slot: Slot, offset: u64, room: usize },
-    WriteAt { slot: Slot, offset: u64, length: usize },
-    SetLength { slot: Slot, length: u64 },
-    Remove { name: u8 },
-    SendFile { slot: Slot, file: Slot, offset: u64, count: usize },
+    Drain {
+        slot: Slot,
+    },
+    Shutdown {
+        slot: Slot,
+        half: Half,
+    },
+    Close {
+        slot: Slot,
+    },
+    TakeError {
+        slot: Slot,
+    },
+    LocalAddress {
+        slot: Slot,
+    },
+    RemoteAddress {
+        slot: Slot,
+    },
+    SetOption {
+        slot: Slot,
+        option: SocketOption,
+    },
+    GetOption {
+        slot: Slot,
+        name: OptionName,
+    },
+    Datagram {
+        into: Slot,
+        at: Place,
+        to: Option<Place>,
+        options: DatagramOptions,
+    },
+    SendTo {
+        slot: Slot,
+        to: Option<Place>,
+        length: usize,
+    },
+    RecvFrom {
+        slot: Slot,
+        room: usize,
+    },
+    Join {
+        slot: Slot,
+        group: u8,
+        interface: Interface,
+    },
+    Leave {
+        slot: Slot,
+        group: u8,
+        interface: Interface,
+    },
+    StreamPair {
+        into: Slot,
+        other: Slot,
+    },
+    Pipe {
+        into: Slot,
+        other: Slot,
+    },
+    OpenFifo {
+        into: Slot,
+        name: u8,
+        end: Half,
+        create: bool,
+    },
+    OpenFile {
+        into: Slot,
+        name: u8,
+        options: FileOptions,
+    },
+    FileLength {
+        slot: Slot,
+    },
+    ReadAt {
+        slot: Slot,
+        offset: u64,
+        room: usize,
+    },
+    WriteAt {
+        slot: Slot,
+        offset: u64,
+        length: usize,
+    },
+    SetLength {
+        slot: Slot,
+        length: u64,
+    },
+    Remove {
+        name: u8,
+    },
+    SendFile {
+        slot: Slot,
+        file: Slot,
+        offset: u64,
+        count: usize,
+    },
 }
 
 /// What a connect is told: the place to bind first, and the options.
@@ -78,6 +171,7 @@ pub(super) enum Ip {
     V6Any,
     /// That of another machine.
     Foreign,
+    V6Foreign,
     /// To all hosts of the network.
     Broadcast,
     /// A multicast group.

@@ -32,6 +32,9 @@ fn abstract_name(_: &[u8]) -> io::Result<SocketAddrUnix> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Whether this system has names that are no paths.
+pub(super) const MAY_BE_ABSTRACT: bool = cfg!(any(target_os = "android", target_os = "linux"));
+
 /// What the system says of a socket. A name that [`UnixAddress`] has no room for, which someone else must have given it, is
 /// told as none.
 pub(super) fn from_system(address: SocketAddrAny) -> UnixAddress {

@@ -69,8 +69,9 @@ impl Listener {
     pub(super) fn accept(&self) -> io::Result<(Stream, UnixAddress)> {
         let (socket, peer) = self.socket.accept()?;
         let stream = Stream { _path: None, socket };
-        // Few who connect have a name.
-        let peer = if peer.is_unnamed() { UnixAddress::UNNAMED } else { stream.remote_address()? };
+        // Few who connect have a name, but mio takes an abstract one for none.
+        let is_unnamed = peer.is_unnamed() && !name::MAY_BE_ABSTRACT;
+        let peer = if is_unnamed { UnixAddress::UNNAMED } else { stream.remote_address()? };
         Ok((stream, peer))
     }
 

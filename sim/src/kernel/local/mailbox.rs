@@ -6,15 +6,19 @@ use twinloop::Address;
 use twinloop::driver::{DatagramOptions, Fd, OsError, Readiness, Received, UnixAddress};
 use twinloop::table::Key;
 
-use super::{Local, UNSUPPORTED};
-use crate::kernel::errno::{ECONNREFUSED, EINVAL, EMSGSIZE, ENOTCONN, ENOTSOCK, EPERM, EPROTOTYPE};
+use super::Local;
+use crate::kernel::errno::{
+    ECONNREFUSED, EINVAL, EMSGSIZE, ENOTCONN, ENOTSOCK, EPERM, EPROTOTYPE, UNSUPPORTED,
+};
 use crate::kernel::{Kernel, Socket};
 
 /// A queue that has more letters than this is full (`max_dgram_qlen`).
 const QUEUE_MAX: usize = 10;
-/// What a socket may have under way (`wmem_default`), and what of it the system keeps for itself.
+/// What a socket may have under way (`wmem_default`), what of it the system keeps for itself, and what a letter costs of it
+/// beside its bytes.
 const SEND_BUFFER: usize = 212_992;
-const OVERHEAD: usize = 32;
+const RESERVE: usize = 32;
+const OVERHEAD: usize = 576;
 
 pub(in crate::kernel) struct Mailbox {
     pub(super) local: UnixAddress,
@@ -39,6 +43,11 @@ impl Mailbox {
         self.queue.len() > QUEUE_MAX
     }
 
+    /// Whether it takes letters from the socket with this key (`unix_may_send`).
+    fn hears(&self, sender: Key) -> bool {
+        self.peer.is_none_or(|only| only == sender)
+    }
+
     fn is_writable(&self) -> bool {
         self.under_way <= SEND_BUFFER / 4
     }
@@ -56,23 +65,38 @@ impl Kernel {
         if !local.is_unnamed() {
             self.claim_name(local, options.replace_stale)?;
         }
-        let remote = match options.remote {
-            None => None,
-            Some(Address::Unix(remote)) => Some((self.mailbox_named(&remote)?, remote)),
-            Some(_) => return Err(EINVAL),
-        };
         let mailbox = Mailbox {
             local: *local,
-            peer: remote.map(|(key, _)| key),
-            peer_address: remote.map_or(UnixAddress::UNNAMED, |(_, address)| address),
+            peer: None,
+            peer_address: UnixAddress::UNNAMED,
             queue: VecDeque::new(),
             under_way: 0,
             waiting: Vec::new(),
         };
         let fd = self.open(Socket::Local(Local::Mailbox(mailbox)));
         self.name(fd, local);
+        if let Err(error) = self.connect_mailbox(fd, options.remote.as_ref()) {
+            self.take_out(fd);
+            self.unname(fd, local);
+            return Err(error);
+        }
         self.raise(fd, Readiness::WRITABLE);
         Ok(fd)
+    }
+
+    /// Gives a socket its only peer, which may be itself.
+    fn connect_mailbox(&mut self, fd: Fd, remote: Option<&Address>) -> Result<(), OsError> {
+        let (key, address) = match remote {
+            None => return Ok(()),
+            Some(Address::Unix(remote)) => (self.mailbox_named(remote)?, *remote),
+            Some(_) => return Err(EINVAL),
+        };
+        if !self.mailbox_mut(Fd::from_key(key))?.hears(fd.key()) {
+            return Err(EPERM);
+        }
+        let mailbox = self.mailbox_mut(fd)?;
+        (mailbox.peer, mailbox.peer_address) = (Some(key), address);
+        Ok(())
     }
 
     pub(in crate::kernel) fn recv_unix_from(
@@ -101,10 +125,17 @@ impl Kernel {
         bytes: &[u8],
         remote: Option<&Address>,
     ) -> Result<(), OsError> {
+        if matches!(remote, Some(Address::Ip(_))) {
+            return Err(EINVAL);
+        }
         let sender = self.mailbox_mut(fd)?;
         let (source, peer, under_way) = (sender.local, sender.peer, sender.under_way);
-        if bytes.len() > SEND_BUFFER - OVERHEAD {
+        if bytes.len() > SEND_BUFFER - RESERVE {
             return Err(EMSGSIZE);
+        }
+        // Memory comes first: only then it matters who is to have it.
+        if under_way >= SEND_BUFFER {
+            return Err(OsError::WOULD_BLOCK);
         }
         let target = match remote {
             Some(Address::Unix(address)) => self.mailbox_named(address)?,
@@ -117,16 +148,13 @@ impl Kernel {
             self.mailbox_mut(fd)?.peer = None;
             return Err(ECONNREFUSED);
         };
-        if receiver.peer.is_some_and(|only| only != own) {
+        if !receiver.hears(own) {
             return Err(EPERM);
         }
         if receiver.is_full() {
             if peer == Some(target) {
                 receiver.waiting.push(own);
             }
-            return Err(OsError::WOULD_BLOCK);
-        }
-        if under_way >= SEND_BUFFER {
             return Err(OsError::WOULD_BLOCK);
         }
         receiver.queue.push_back(Letter { bytes: bytes.to_vec(), source, sender: own });

@@ -26,6 +26,8 @@ pub(in crate::kernel) struct PipeEnd {
     pipe: Key,
     reads: bool,
     writes: bool,
+    /// It was opened as a file: it is read and written as one.
+    pub(in crate::kernel) is_file: bool,
     /// It was for writing, until its owner said that nothing more comes.
     ended: bool,
 }
@@ -55,6 +57,15 @@ impl Kernel {
         Ok(self.open_pipe_end(pipe, end))
     }
 
+    /// As a file, whose calls leave out the offset.
+    pub(in crate::kernel) fn open_fifo_as_file(&mut self, path: &Path, end: Half) -> Result<Fd, OsError> {
+        let fd = self.open_fifo(path, end, false)?;
+        if let Socket::Local(Local::Pipe(end)) = self.socket_mut(fd)? {
+            end.is_file = true;
+        }
+        Ok(fd)
+    }
+
     fn make_pipe(&mut self) -> Key {
         let pipe = Pipe { channel: Channel::of_pipe(), readers: Vec::new(), writers: Vec::new() };
         self.locals.pipes.insert(pipe)
@@ -62,7 +73,7 @@ impl Kernel {
 
     fn open_pipe_end(&mut self, key: Key, half: Half) -> Fd {
         let (reads, writes) = (half != Half::Write, half != Half::Read);
-        let end = PipeEnd { pipe: key, reads, writes, ended: false };
+        let end = PipeEnd { pipe: key, reads, writes, is_file: false, ended: false };
         let fd = self.open(Socket::Local(Local::Pipe(end)));
         let pipe = self.pipe_mut(key);
         let mut told = Readiness::EMPTY;
@@ -97,6 +108,10 @@ impl Kernel {
             PipeEnd { ended: true, .. } => return Err(EPIPE),
             PipeEnd { writes: false, .. } => return Err(OsError::BAD_DESCRIPTOR),
             PipeEnd { .. } => {}
+        }
+        if buffers.iter().all(|buffer| buffer.is_empty()) {
+            // Nobody is asked, not even whether anybody reads (`pipe_write`).
+            return Ok(0);
         }
         let pipe = self.pipe_mut(end.pipe);
         if pipe.readers.is_empty() {
@@ -134,9 +149,13 @@ impl Kernel {
         let (readers, writers) = (pipe.readers.clone(), pipe.writers.clone());
         match (readers.is_empty(), writers.is_empty()) {
             (true, true) => _ = self.locals.pipes.remove(end.pipe),
-            (false, true) => self.raise_all(&readers, Readiness::READ_CLOSED | Readiness::WRITE_CLOSED),
-            (true, false) => self.raise_all(&writers, Readiness::WRITE_CLOSED | Readiness::ERROR),
-            (false, false) => {}
+            (false, true) if end.writes => {
+                self.raise_all(&readers, Readiness::READ_CLOSED | Readiness::WRITE_CLOSED);
+            }
+            (true, false) if end.reads => {
+                self.raise_all(&writers, Readiness::WRITE_CLOSED | Readiness::ERROR);
+            }
+            _ => {}
         }
     }
 

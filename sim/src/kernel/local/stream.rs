@@ -8,9 +8,11 @@ use twinloop::Address;
 use twinloop::driver::{ConnectOptions, Fd, Half, ListenOptions, OsError, Readiness, UnixAddress};
 use twinloop::table::Key;
 
+use super::Local;
 use super::channel::Channel;
-use super::{Local, UNSUPPORTED};
-use crate::kernel::errno::{EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, EPIPE, EPROTOTYPE};
+use crate::kernel::errno::{
+    EAGAIN, ECONNREFUSED, ECONNRESET, EINVAL, ENOTSOCK, EPIPE, EPROTOTYPE, UNSUPPORTED,
+};
 use crate::kernel::{BACKLOG_MAX, Kernel, Socket};
 
 pub(in crate::kernel) struct Listener {
@@ -79,13 +81,6 @@ impl Kernel {
         if options.asks_for_ip() {
             return Err(UNSUPPORTED);
         }
-        let server = self.named(remote)?;
-        match self.sockets.get(server) {
-            Some(Socket::Local(Local::Listener(listener))) if listener.is_full() => return Err(EAGAIN),
-            Some(Socket::Local(Local::Listener(_))) => {}
-            Some(Socket::Local(Local::Mailbox(_))) => return Err(EPROTOTYPE),
-            _ => return Err(ECONNREFUSED),
-        }
         let local = match options.local {
             Some(Address::Unix(local)) => local,
             Some(_) => return Err(EINVAL),
@@ -93,6 +88,17 @@ impl Kernel {
         };
         if !local.is_unnamed() {
             self.claim_name(&local, false)?;
+            if local == *remote {
+                // Bound by now, and nobody listens there.
+                return Err(ECONNREFUSED);
+            }
+        }
+        let server = self.named(remote)?;
+        match self.sockets.get(server) {
+            Some(Socket::Local(Local::Listener(listener))) if listener.is_full() => return Err(EAGAIN),
+            Some(Socket::Local(Local::Listener(_))) => {}
+            Some(Socket::Local(Local::Mailbox(_))) => return Err(EPROTOTYPE),
+            _ => return Err(ECONNREFUSED),
         }
         let (near, far) = self.make_ends(local, *remote);
         let fd = self.open_end(near);
@@ -106,7 +112,11 @@ impl Kernel {
     }
 
     pub(in crate::kernel) fn accept_unix(&mut self, listener: Fd) -> Result<(Fd, Address), OsError> {
-        let Socket::Local(Local::Listener(waiting)) = self.socket_mut(listener)? else { return Err(EINVAL) };
+        let waiting = match self.socket_mut(listener)? {
+            Socket::Local(Local::Listener(waiting)) => waiting,
+            Socket::Local(Local::Pipe(_) | Local::Standard(_)) => return Err(ENOTSOCK),
+            _ => return Err(EINVAL),
+        };
         let key = waiting.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
         let fd = self.open_end(key);
         Ok((fd, Address::Unix(self.end(key).remote)))
@@ -136,7 +146,7 @@ impl Kernel {
     pub(super) fn read_end(&mut self, key: Key, buffer: &mut [u8]) -> Result<usize, OsError> {
         let end = self.end_mut(key);
         let (count, made_room) = end.inbound.take(buffer);
-        if count == 0 && !buffer.is_empty() {
+        if count == 0 && end.inbound.len() == 0 {
             // What came before an error is read before it.
             return match end.error.take() {
                 Some(error) => Err(error),
@@ -154,7 +164,9 @@ impl Kernel {
         let end = self.end(key);
         let peer = end.peer.filter(|_| !end.write_shut).ok_or(EPIPE)?;
         let count = self.end_mut(peer).inbound.put(buffers)?;
-        self.raise_end(peer, Readiness::READABLE);
+        if count > 0 {
+            self.raise_end(peer, Readiness::READABLE);
+        }
         Ok(count)
     }
 

@@ -6,7 +6,7 @@ use twinloop::driver::{Fd, Interface, Membership, OptionName, OsError, SocketOpt
 
 use super::Udp;
 use crate::kernel::Kernel;
-use crate::kernel::errno::{EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENODEV, ENOPROTOOPT};
+use crate::kernel::errno::{EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENODEV, ENOPROTOOPT, EOPNOTSUPP};
 use crate::kernel::options::Device;
 
 impl Kernel {
@@ -47,14 +47,15 @@ impl Kernel {
         option: SocketOption,
     ) -> Result<(), OsError> {
         if let SocketOption::MulticastInterface(interface) = option {
+            if self.udp(fd)?.local.is_ipv6() && matches!(interface, Interface::Address(_)) {
+                return Err(EINVAL);
+            }
             self.device_of(interface).map_err(|_| EADDRNOTAVAIL)?;
         }
         let udp = self.udp_mut(fd)?;
         match option {
-            SocketOption::Broadcast(on) => udp.broadcast = on,
-            SocketOption::MulticastTimeToLive(routers) => udp.multicast.time_to_live = routers,
-            SocketOption::MulticastLoopback(on) => udp.multicast.loopback = on,
-            SocketOption::MulticastInterface(interface) => udp.multicast.interface = interface,
+            SocketOption::MulticastTimeToLive(routers) => udp.options.multicast.time_to_live = routers,
+            SocketOption::MulticastInterface(interface) => udp.options.multicast.interface = interface,
             SocketOption::NoDelay(_) | SocketOption::KeepAlive(Some(_)) | SocketOption::UserTimeout(_) => {
                 return Err(ENOPROTOOPT);
             }
@@ -70,14 +71,13 @@ impl Kernel {
         name: OptionName,
     ) -> Result<SocketOption, OsError> {
         let udp = self.udp(fd)?;
-        Ok(match name {
-            OptionName::Broadcast => SocketOption::Broadcast(udp.broadcast),
-            OptionName::MulticastTimeToLive => SocketOption::MulticastTimeToLive(udp.multicast.time_to_live),
-            OptionName::MulticastLoopback => SocketOption::MulticastLoopback(udp.multicast.loopback),
-            OptionName::MulticastInterface => SocketOption::MulticastInterface(udp.multicast.interface),
-            OptionName::NoDelay | OptionName::UserTimeout => return Err(ENOPROTOOPT),
-            other => return udp.options.get(other, udp.local),
-        })
+        match name {
+            OptionName::NoDelay | OptionName::UserTimeout => {
+                // IPv4 has another error for getting them than for setting them.
+                Err(if udp.local.is_ipv6() { ENOPROTOOPT } else { EOPNOTSUPP })
+            }
+            other => udp.options.get(other, udp.local),
+        }
     }
 }
 
