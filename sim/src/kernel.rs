@@ -23,7 +23,7 @@ mod udp;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 
 use twinloop::driver::{
@@ -120,16 +120,29 @@ struct Entry {
     connection: Connection,
     owner: Owner,
     options: Options,
-    /// The program has named its port, and keeps it also when the connection is dead (`SOCK_BINDPORT_LOCK`).
-    keeps_port: bool,
+    /// What the program has bound it to before it connected.
+    bound: Option<SocketAddr>,
     /// Its entry in `timers`.
     timer: Option<Moment>,
 }
 
 impl Entry {
-    /// Whether its port is its own still.
+    /// Whether its port is its own still. One that the program has named it keeps also when it is dead
+    /// (`SOCK_BINDPORT_LOCK`).
     fn has_port(&self) -> bool {
-        self.keeps_port || !self.connection.is_closed()
+        self.bound.is_some_and(|bound| bound.port() != 0) || !self.connection.is_closed()
+    }
+
+    /// Where it is bound, as far as it still is (`inet_reset_saddr`).
+    fn address(&self) -> SocketAddr {
+        let (own, _, _) = self.ends;
+        let is_named = self.bound.is_some_and(|bound| !bound.ip().is_unspecified());
+        if is_named || !self.connection.has_given_up() {
+            return own;
+        }
+        let any: IpAddr =
+            if own.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        SocketAddr::new(any, own.port())
     }
 }
 
@@ -223,7 +236,7 @@ impl Kernel {
         let bound = options.local.as_ref().map(ports::ip_of).transpose()?;
         let remote = self.reachable(remote, bound.map(|bound| bound.ip()))?;
         let own = self.source_for(remote.ip());
-        let socket = Options::of_stream(options, bound.map(|bound| bound.ip()))?;
+        let socket = Options::of_stream(options, remote.ip(), bound.map(|bound| bound.ip()))?;
         if !socket.is_on_the_way_to(own) {
             return Err(ENETUNREACH);
         }
@@ -246,7 +259,7 @@ impl Kernel {
         let fd = self.open(Socket::Stream(key));
         let entry = self.entry_mut(key);
         entry.owner = Owner::Fd(fd);
-        entry.keeps_port = bound.is_some_and(|bound| bound.port() != 0);
+        entry.bound = bound;
         Ok(fd)
     }
 
@@ -341,7 +354,7 @@ impl Kernel {
             Socket::Datagram(udp) => Ok(Address::Ip(udp.local)),
             Socket::Stream(key) => {
                 let key = *key;
-                Ok(Address::Ip(self.entry(key).ends.0))
+                Ok(Address::Ip(self.entry(key).address()))
             }
             Socket::File(_) | Socket::Operation(_) | Socket::Lookup(_) | Socket::Signals(_) => Err(UNSUPPORTED),
             Socket::Local(_) => self.local_address_of_local(fd),
@@ -640,14 +653,8 @@ impl Kernel {
     }
 
     fn file(&mut self, ends: Ends, connection: Connection, owner: Owner, options: Options) -> Key {
-        let key = self.connections.insert(Entry {
-            ends,
-            connection,
-            owner,
-            options,
-            keeps_port: false,
-            timer: None,
-        });
+        let key =
+            self.connections.insert(Entry { ends, connection, owner, options, bound: None, timer: None });
         let before = self.by_ends.insert(ends, key);
         assert!(before.is_none(), "a connection's number is used once");
         self.flush(key);

@@ -113,6 +113,20 @@ mod probes {
     use super::*;
 
     pub(crate) fn set_keep_alive(socket: &Socket, keep_alive: &KeepAlive) -> io::Result<()> {
+        let (was_on, before) = (socket.keepalive()?, probe_times(socket));
+        let set = socket.set_tcp_keepalive(&times_of(keep_alive));
+        if set.is_err() {
+            // It is switched on, then its times are set one by one: a refused option must not be half in force. Windows sets
+            // its times together, and does not tell what they were.
+            if let Some(before) = before.ok().filter(|_| !cfg!(windows)) {
+                socket.set_tcp_keepalive(&times_of(&before))?;
+            }
+            socket.set_keepalive(was_on)?;
+        }
+        set
+    }
+
+    fn times_of(keep_alive: &KeepAlive) -> TcpKeepalive {
         let mut times = TcpKeepalive::new();
         if let Some(idle) = keep_alive.idle {
             times = times.with_time(idle);
@@ -123,13 +137,7 @@ mod probes {
         if let Some(count) = keep_alive.count {
             times = times.with_retries(count);
         }
-        let was_on = socket.keepalive()?;
-        let set = socket.set_tcp_keepalive(&times);
-        if set.is_err() && !was_on {
-            // It is switched on before its times are set: a refused option must not be half in force.
-            socket.set_keepalive(false)?;
-        }
-        set
+        times
     }
 
     /// The times that are in force, where the system tells them. Windows tells the count alone.

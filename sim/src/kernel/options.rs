@@ -32,6 +32,8 @@ pub(super) struct Options {
     linger: Option<Duration>,
     pub(super) reuse_address: bool,
     pub(super) reuse_port: bool,
+    /// It was made for IPv6, whichever packets it sends.
+    is_v6: bool,
     pub(super) only_v6: bool,
     /// As they are answered: twice of what may be used.
     receive_buffer: u32,
@@ -69,6 +71,7 @@ impl Default for Options {
             linger: None,
             reuse_address: false,
             reuse_port: false,
+            is_v6: false,
             only_v6: false,
             receive_buffer: 2 * RECEIVE_BUFFER as u32,
             send_buffer: 2 * SEND_BUFFER as u32,
@@ -91,6 +94,7 @@ impl Options {
             no_delay: options.no_delay,
             reuse_address: options.reuse_address,
             reuse_port: options.reuse_port,
+            is_v6: address.is_ipv6(),
             only_v6: options.only_v6.unwrap_or(false) || is_one_of_v6(address),
             ..Options::default()
         };
@@ -98,9 +102,14 @@ impl Options {
         Ok(made)
     }
 
-    /// `bound`: what it is to be bound to first.
-    pub(super) fn of_stream(options: &ConnectOptions, bound: Option<IpAddr>) -> Result<Options, OsError> {
+    /// `bound`: what it is to be bound to before it connects to `remote`.
+    pub(super) fn of_stream(
+        options: &ConnectOptions,
+        remote: IpAddr,
+        bound: Option<IpAddr>,
+    ) -> Result<Options, OsError> {
         let mut made = Options {
+            is_v6: remote.is_ipv6(),
             only_v6: bound.is_some_and(is_one_of_v6),
             no_delay: options.no_delay,
             reuse_address: options.reuse_address,
@@ -118,6 +127,7 @@ impl Options {
         let mut made = Options {
             reuse_address: options.reuse_address,
             reuse_port: options.reuse_port,
+            is_v6: address.is_ipv6(),
             only_v6: options.only_v6.unwrap_or(false) || is_one_of_v6(address),
             receive_buffer: BUFFER_MAX,
             send_buffer: BUFFER_MAX,
@@ -214,7 +224,7 @@ impl Options {
             SocketOption::ReuseAddress(on) => self.reuse_address = on,
             SocketOption::ReusePort(on) => self.reuse_port = on,
             // Only before it is bound, and every socket here is.
-            SocketOption::OnlyV6(_) => return Err(if address.is_ipv6() { EINVAL } else { ENOPROTOOPT }),
+            SocketOption::OnlyV6(_) => return Err(if self.is_v6 { EINVAL } else { ENOPROTOOPT }),
             SocketOption::ReceiveBuffer(bytes) => self.receive_buffer = receive_buffer_of(bytes),
             SocketOption::SendBuffer(bytes) => self.send_buffer = send_buffer_of(bytes),
             SocketOption::TimeToLive(0) if address.is_ipv4() => return Err(EINVAL),
@@ -246,7 +256,7 @@ impl Options {
             OptionName::Linger => SocketOption::Linger(self.linger),
             OptionName::ReuseAddress => SocketOption::ReuseAddress(self.reuse_address),
             OptionName::ReusePort => SocketOption::ReusePort(self.reuse_port),
-            OptionName::OnlyV6 if address.is_ipv6() => SocketOption::OnlyV6(self.only_v6),
+            OptionName::OnlyV6 if self.is_v6 => SocketOption::OnlyV6(self.only_v6),
             OptionName::ReceiveBuffer => SocketOption::ReceiveBuffer(self.receive_buffer),
             OptionName::SendBuffer => SocketOption::SendBuffer(self.send_buffer),
             OptionName::TimeToLive => SocketOption::TimeToLive(self.time_to_live),

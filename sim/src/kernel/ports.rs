@@ -156,9 +156,11 @@ pub(super) fn of_family(local: SocketAddr, remote: SocketAddr) -> Result<SocketA
 
 /// Whether two sockets at one port would hear the same peers. Each is given with whether it takes IPv6 alone.
 pub(super) fn overlap((ip, only_v6): (IpAddr, bool), (other, other_only_v6): (IpAddr, bool)) -> bool {
-    let takes_all = |ip: IpAddr, only_v6: bool| ip.is_ipv6() && ip.is_unspecified() && !only_v6;
+    let speaks_both = |ip: IpAddr, only_v6: bool| ip.is_ipv6() && !only_v6;
     if ip.is_ipv4() != other.is_ipv4() {
-        return takes_all(ip, only_v6) || takes_all(other, other_only_v6);
+        // One that has spoken to a peer of IPv6 still is in the way of all of IPv4 (`ipv4_rcv_saddr_equal`).
+        let is_any = ip.is_unspecified() || other.is_unspecified();
+        return is_any && (speaks_both(ip, only_v6) || speaks_both(other, other_only_v6));
     }
     ip == other || ip.is_unspecified() || other.is_unspecified()
 }

@@ -13,8 +13,7 @@
 //! Known differences from Linux: no congestion control, no Nagle, no delayed or selective acknowledgement, no timestamps (yet
 //! progress undoes a doubled time-out, as if there were), no simultaneous open, fixed buffers instead of tuned
 //! ones, sequence numbers of 64 bits that begin at 0, a SYN retried at doubled waits from the first on (newer kernels try
-//! five times at the first wait). A program sees these in timings alone. One it could see: after a shutdown of a connecting
-//! stream, a receive says end of stream, not `ENOTCONN`.
+//! five times at the first wait). A program sees these in timings alone.
 
 mod probing;
 mod receiving;
@@ -79,6 +78,8 @@ pub(super) struct Connection {
     user_timeout: Option<Duration>,
     /// Our FIN was sent before the peer's came: the last acknowledgement is ours, and may have to be repeated.
     ended_first: bool,
+    /// Its program has shut it before the peer answered, which takes it back to what it was before the connect.
+    given_up: bool,
     /// The program's pending error, told once (`SO_ERROR`).
     error: Option<OsError>,
     /// No descriptor refers to it any more, nor ever will.
@@ -118,6 +119,7 @@ impl Connection {
             probing: Probing::new(settings.probes, now),
             user_timeout: settings.user_timeout,
             ended_first: false,
+            given_up: false,
             error: None,
             orphan: false,
         }
@@ -139,6 +141,11 @@ impl Connection {
     /// Whether nothing is left of it but what a descriptor may still ask (CLOSED).
     pub(super) fn is_closed(&self) -> bool {
         matches!(self.state, State::Ended | State::Dead) && !self.timer.is_running()
+    }
+
+    /// Whether it is no connection any more, and never was one.
+    pub(super) fn has_given_up(&self) -> bool {
+        self.given_up
     }
 
     /// Whether it only stays to acknowledge the peer's FIN again (TIME-WAIT).
@@ -209,8 +216,12 @@ impl Connection {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
-        let is_at_end = self.receive.is_shut() || self.state == State::Dead;
-        if is_at_end { Ok(0) } else { Err(OsError::WOULD_BLOCK) }
+        match self.state {
+            _ if self.receive.is_shut() => Ok(0),
+            State::Dead if self.given_up => Err(ENOTCONN),
+            State::Dead => Ok(0),
+            _ => Err(OsError::WOULD_BLOCK),
+        }
     }
 
     pub(super) fn write(
@@ -241,9 +252,17 @@ impl Connection {
     /// Says what the program's own descriptor is to be told of it: Linux wakes pollers here too.
     pub(super) fn shutdown(&mut self, now: Moment, half: Half, out: &mut Out) -> Result<Readiness, OsError> {
         match self.state {
-            State::SynSent => Ok(self.die(Some(ECONNRESET))),
+            State::SynSent => {
+                self.given_up = true;
+                Ok(self.die(Some(ECONNRESET)))
+            }
             State::SynReceived => unreachable!("nobody has a descriptor of it yet"),
-            State::Ended | State::Dead => Err(ENOTCONN),
+            State::Ended | State::Dead => {
+                if half != Half::Write {
+                    self.receive.shut();
+                }
+                Err(ENOTCONN)
+            }
             State::Open => {
                 if half != Half::Write {
                     self.receive.shut();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use twinloop::Address;
@@ -37,12 +38,29 @@ pub(super) struct Comparison {
     is_loose: bool,
 }
 
+/// How two answers compare.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Verdict {
+    Alike,
+    Different,
+    /// As this entry of PARITY.md says. What follows can not be compared.
+    Known(&'static str),
+}
+
 /// What no kernel tells without a reason.
 const ENDS: [Readiness; 3] = [Readiness::READ_CLOSED, Readiness::WRITE_CLOSED, Readiness::ERROR];
 
 impl Comparison {
     /// Whether the answers agree. What this learns of them holds for the steps that follow.
-    pub(super) fn answers_agree(&mut self, op: &Op, simulated: &Answer, real: &Answer) -> bool {
+    pub(super) fn compare(&mut self, op: &Op, simulated: &Answer, real: &Answer) -> Verdict {
+        match known(op, simulated, real) {
+            Some(entry) => Verdict::Known(entry),
+            None if self.answers_agree(op, simulated, real) => Verdict::Alike,
+            None => Verdict::Different,
+        }
+    }
+
+    fn answers_agree(&mut self, op: &Op, simulated: &Answer, real: &Answer) -> bool {
         self.is_loose |= matches!(op, Op::Fill { .. });
         match (simulated, real) {
             (Ok(simulated), Ok(real)) => self.values_agree(simulated, real),
@@ -113,8 +131,9 @@ impl Comparison {
         }
         for (slot, readiness) in simulated {
             let real = real.get(slot).copied().unwrap_or_default();
-            for bit in self.compared() {
-                if readiness.intersects(*bit) && !real.intersects(*bit) {
+            for (bit, told_by) in self.compared() {
+                let is_told = told_by.iter().any(|by| real.intersects(*by));
+                if readiness.intersects(*bit) && !is_told {
                     *missing.entry(*slot).or_default() |= *bit;
                 }
             }
@@ -138,17 +157,29 @@ impl Comparison {
         })
     }
 
-    /// How full buffers are is felt in these two.
-    fn compared(&self) -> &[Readiness] {
-        const ALL: [Readiness; 5] = [
-            Readiness::READ_CLOSED,
-            Readiness::WRITE_CLOSED,
-            Readiness::ERROR,
-            Readiness::READABLE,
-            Readiness::WRITABLE,
+    /// What has to be told, and by what: the end of a direction wakes whoever waits for it, too. How full buffers are is felt
+    /// in the last two.
+    fn compared(&self) -> &[(Readiness, &[Readiness])] {
+        const ALL: [(Readiness, &[Readiness]); 5] = [
+            (Readiness::READ_CLOSED, &[Readiness::READ_CLOSED]),
+            (Readiness::WRITE_CLOSED, &[Readiness::WRITE_CLOSED]),
+            (Readiness::ERROR, &[Readiness::ERROR]),
+            (Readiness::READABLE, &[Readiness::READABLE, Readiness::READ_CLOSED]),
+            (Readiness::WRITABLE, &[Readiness::WRITABLE, Readiness::WRITE_CLOSED]),
         ];
         if self.is_loose { &ALL[..3] } else { &ALL }
     }
+}
+
+/// The entry of PARITY.md which says that answers differ as these do.
+fn known(op: &Op, simulated: &Answer, real: &Answer) -> Option<&'static str> {
+    let shares_port = match op {
+        Op::Listen { options, .. } => options.reuse_port,
+        Op::Connect { options, .. } => options.options.reuse_port,
+        _ => false,
+    };
+    let is_in_use = simulated.as_ref().is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+    (shares_port && is_in_use && real.is_ok()).then_some("Ports of TCP that are shared")
 }
 
 /// Linux makes the buffers of streams larger and smaller as it likes, until a program sets them.

@@ -129,6 +129,14 @@ impl<D: Driver> Executor<D> {
         }
     }
 
+    /// Ends every stream by a reset: what lingers would hold its port, also against later programs.
+    pub(super) fn leave_nothing(&mut self) {
+        for fd in self.slots.iter().flatten() {
+            // Most descriptors are no streams.
+            let _ = self.driver.set_option(*fd, SocketOption::Linger(Some(Duration::ZERO)));
+        }
+    }
+
     /// None where a place is empty.
     fn attempt(&mut self, number: usize, op: &Op) -> Option<Answer> {
         Some(match op {

@@ -34,15 +34,19 @@ impl Kernel {
         port.map(at).ok_or(EADDRINUSE)
     }
 
-    /// Whether a socket may not be bound to `address` because of another one (`inet_rcv_saddr_equal`).
+    /// Whether a socket may not be bound to `address` because of another one (`inet_rcv_saddr_equal`). The last that was bound
+    /// is asked first, and if it shares the port, no other one is (`udp_lib_lport_inuse`). Those of IPv6 that share come last
+    /// (`sk_add_node_rcu`).
     fn is_datagram_place_taken(&self, address: SocketAddr, options: &Options) -> bool {
-        self.datagram_sockets(address.port()).any(|(_, other)| {
-            let both_agree = options.reuse_address && other.options.reuse_address
-                || options.reuse_port && other.options.reuse_port;
-            !both_agree
+        let there = || self.datagram_sockets(address.port()).map(|(_, other)| other);
+        let is_last = |other: &&Udp| other.local.is_ipv6() && other.options.reuse_port;
+        let mut asked = there().rev().filter(|other| !is_last(other)).chain(there().filter(is_last));
+        let in_way = asked.find(|other| {
+            !(options.reuse_address && other.options.reuse_address)
                 && !options.is_apart_from(&other.options)
                 && overlap((address.ip(), options.only_v6), (other.local.ip(), other.options.only_v6))
-        })
+        });
+        in_way.is_some_and(|other| !(options.reuse_port && other.options.reuse_port))
     }
 
     /// Who hears a datagram to a single host: of those who may, the one that is bound most closely (`compute_score`).
@@ -81,7 +85,7 @@ impl Kernel {
     }
 
     /// The sockets at `port`, in the order in which they were bound.
-    fn datagram_sockets(&self, port: u16) -> impl Iterator<Item = (Key, &Udp)> {
+    fn datagram_sockets(&self, port: u16) -> impl DoubleEndedIterator<Item = (Key, &Udp)> {
         let there = self.datagrams.get(&port).map_or(&[][..], Vec::as_slice);
         there.iter().map(|key| match self.sockets.get(*key) {
             Some(Socket::Datagram(udp)) => (*key, &**udp),
