@@ -271,7 +271,9 @@ impl Kernel {
                 let key = *key;
                 Ok(self.entry_mut(key).connection.take_error())
             }
-            Socket::File(_) | Socket::Operation(_) | Socket::Lookup(_) | Socket::Signals(_) => Err(UNSUPPORTED),
+            Socket::File(_) | Socket::Operation(_) | Socket::Lookup(_) | Socket::Signals(_) => {
+                Err(UNSUPPORTED)
+            }
             Socket::Local(_) => self.take_local_error(fd),
         }
     }
@@ -356,7 +358,9 @@ impl Kernel {
                 let key = *key;
                 Ok(Address::Ip(self.entry(key).address()))
             }
-            Socket::File(_) | Socket::Operation(_) | Socket::Lookup(_) | Socket::Signals(_) => Err(UNSUPPORTED),
+            Socket::File(_) | Socket::Operation(_) | Socket::Lookup(_) | Socket::Signals(_) => {
+                Err(UNSUPPORTED)
+            }
             Socket::Local(_) => self.local_address_of_local(fd),
         }
     }

@@ -8,10 +8,10 @@ use twinloop::Moment;
 use twinloop::driver::Driver;
 
 use crate::choice::{Choices, Chooser};
+use crate::condition::Condition;
 use crate::console::Output;
 use crate::driver::SimDriver;
 use crate::fabric::{Due, HostIndex, host_ip};
-use crate::condition::Condition;
 use crate::fault::{DiskFaults, DiskRule, HostFaults, HostRule, LinkFaults, LinkRule};
 use crate::kernel::{Kernel, ThreadIndex};
 use crate::names::Names;

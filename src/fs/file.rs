@@ -23,7 +23,7 @@ const CHUNK: u64 = 1 << 20;
 /// An open file.
 ///
 /// No call waits for the disk: each begins an operation, and gives the future of its end. The real driver has a few threads
-/// for them, a simulated host has a [disk that can fail](https://docs.rs/twinloop-sim). [`FileCall`] says what dropping such a
+/// for them, a simulated host has a disk that can fail. [`FileCall`] says what dropping such a
 /// future means.
 ///
 /// Each call says where in the file it works; there is no position that calls would share. Of two operations that are under

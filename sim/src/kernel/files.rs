@@ -196,13 +196,7 @@ impl Kernel {
 
     /// What sendfile(2) would carry now over the stream `to`. As Linux, it refuses what can not be read, and leaves it to a
     /// read to say why.
-    pub(crate) fn part_to_send(
-        &self,
-        to: Fd,
-        fd: Fd,
-        offset: u64,
-        count: usize,
-    ) -> Result<Vec<u8>, OsError> {
+    pub(crate) fn part_to_send(&self, to: Fd, fd: Fd, offset: u64, count: usize) -> Result<Vec<u8>, OsError> {
         self.stream(to)?;
         const REFUSED: OsError = OsError::without_code(ErrorKind::Unsupported);
         let file = self.file_of(fd).map_err(|_| REFUSED)?;

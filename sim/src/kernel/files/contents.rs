@@ -325,3 +325,6 @@ pub(crate) fn sectors(range: Range<usize>) -> Range<u64> {
     }
     (range.start / SECTOR) as u64..range.end.div_ceil(SECTOR) as u64
 }
+
+#[cfg(test)]
+mod tests;
