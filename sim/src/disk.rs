@@ -82,7 +82,7 @@ impl State {
     /// An operation on files is done.
     pub(crate) fn finish_file(&mut self, host: HostIndex, work: Key) {
         let State { now, machines, chooser, record, copies, .. } = self;
-        let Machine { name, kernel, disk, rule, .. } = &mut machines[host];
+        let Machine { name, kernel, disk, rule, condition, .. } = &mut machines[host];
         if !kernel.is_under_way(work) {
             return;
         }
@@ -95,7 +95,9 @@ impl State {
         let seed = chooser.seed();
         let may_strike = |range: Range<usize>| may_strike(copies, seed, host, range);
         let fault = match access {
-            Access::Open if !rule.may_open(kernel.open_count(), 1) => Some(DiskFault::NoDescriptor),
+            Access::Open if !rule.may_open(kernel.open_count() + condition.foreign_descriptors, 1) => {
+                Some(DiskFault::NoDescriptor)
+            }
             _ => disk.judge(chooser, &access, &may_strike),
         };
         if let Some(fault) = fault {

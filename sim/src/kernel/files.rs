@@ -10,6 +10,7 @@ mod contents;
 mod performing;
 mod tree;
 
+use std::cell::{OnceCell, RefCell};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -32,7 +33,8 @@ const UNSENDABLE: &str = "/proc/self/cmdline";
 
 /// The file system of a host.
 pub(super) struct Files {
-    tree: Tree,
+    /// Made when it is asked for first: most simulated hosts have no use for files.
+    tree: OnceCell<Tree>,
     space: Rc<Space>,
     /// What was begun and is not done, also where nobody waits for it any more.
     under_way: Table<Work>,
@@ -151,7 +153,7 @@ impl Kernel {
 impl Kernel {
     /// Puts a file there, or other contents in it, as if someone had done so before.
     pub(crate) fn put_file(&mut self, path: &Path, contents: Vec<u8>) {
-        self.files.tree.put_file(&absolute(path), contents);
+        self.files.tree_mut().put_file(&absolute(path), contents);
     }
 
     /// How many bytes all files together may have.
@@ -161,20 +163,24 @@ impl Kernel {
 
     /// The power is gone: `lost` says which of so many changes of names the disk has not got, the oldest first.
     pub(crate) fn lose_names(&mut self, lost: &mut dyn FnMut(usize) -> Vec<bool>) {
-        self.files.tree.lose_power(lost);
+        if let Some(tree) = self.files.tree.get_mut() {
+            tree.lose_power(lost);
+        }
     }
 
     /// The power is gone: `left` says what the disk has of what was not synced, of each file that has a name left.
     pub(crate) fn lose_contents(&mut self, left: &mut dyn FnMut(&Path, Doubtful) -> Left) {
-        self.files.tree.each_file(&mut |path, contents| {
-            contents.borrow_mut().lose_power(&mut |doubtful| left(path, doubtful));
-        });
+        if let Some(tree) = self.files.tree.get() {
+            tree.each_file(&mut |path, contents| {
+                contents.borrow_mut().lose_power(&mut |doubtful| left(path, doubtful));
+            });
+        }
     }
 
     /// What programs would find in every file.
     pub(crate) fn all_files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
-        self.files.tree.each_file(&mut |path, contents| {
+        self.files.tree().each_file(&mut |path, contents| {
             files.push((path.to_owned(), contents.borrow().bytes().to_vec()));
         });
         files
@@ -215,10 +221,20 @@ impl Kernel {
 
 impl Files {
     pub(super) fn new() -> Files {
-        let space = Rc::default();
-        let mut tree = Tree::new(&space);
-        tree.put_file(Path::new(UNSENDABLE), b"program\0".to_vec());
-        Files { tree, space, under_way: Table::new(), read_only: false }
+        Files { tree: OnceCell::new(), space: Rc::default(), under_way: Table::new(), read_only: false }
+    }
+
+    fn tree(&self) -> &Tree {
+        self.tree.get_or_init(|| {
+            let mut tree = Tree::new(&self.space);
+            tree.put_file(Path::new(UNSENDABLE), b"program\0".to_vec());
+            tree
+        })
+    }
+
+    fn tree_mut(&mut self) -> &mut Tree {
+        self.tree();
+        self.tree.get_mut().expect("it was made above")
     }
 
     /// What the next life of the host finds.
@@ -232,16 +248,16 @@ impl Files {
 
     /// Whether the name is in use, by a file or a folder.
     pub(super) fn is_there(&self, path: &Path) -> bool {
-        self.tree.find(path).is_ok()
+        self.tree().find(path).is_ok()
     }
 
     fn open(&mut self, path: &Path, options: &FileOptions) -> Result<OpenFile, OsError> {
         let FileOptions { read, write, create, create_new, truncate, .. } = *options;
         let changes = create || create_new || truncate;
         let node = if create || create_new {
-            self.tree.find_or_create(path, create_new)?
+            self.tree_mut().find_or_create(path, create_new)?
         } else {
-            self.tree.find(path)?
+            self.tree().find(path)?
         };
         if write {
             node.to_write()?;
@@ -255,7 +271,7 @@ impl Files {
 }
 
 impl OpenFile {
-    fn to_read(&self) -> Result<&std::cell::RefCell<Contents>, OsError> {
+    fn to_read(&self) -> Result<&RefCell<Contents>, OsError> {
         if !self.read {
             return Err(OsError::BAD_DESCRIPTOR);
         }
@@ -263,7 +279,7 @@ impl OpenFile {
     }
 
     /// `refusal` is what the call answers for a file that was not opened for writing.
-    fn to_write(&self, refusal: OsError) -> Result<&std::cell::RefCell<Contents>, OsError> {
+    fn to_write(&self, refusal: OsError) -> Result<&RefCell<Contents>, OsError> {
         if !self.write {
             return Err(refusal);
         }

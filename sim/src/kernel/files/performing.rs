@@ -185,7 +185,7 @@ impl Kernel {
             (FileOperation::Metadata { path }, _) => self.metadata(&path),
             (FileOperation::ReadDirectory { path }, _) => self.list(&path),
             (FileOperation::SyncDirectory { path }, _) => {
-                let folder = self.files.tree.find_folder(&path)?;
+                let folder = self.files.tree().find_folder(&path)?;
                 self.files.sync(&folder, fault).map(done)
             }
             (FileOperation::Rename { from, to }, _) => self.rename(&from, &to).map(done),
@@ -223,13 +223,13 @@ impl Kernel {
         let metadata = if self.has_node(&absolute(path)) {
             Metadata::new(FileKind::Other, 0)
         } else {
-            known_of(&*self.files.tree.find(path)?)
+            known_of(&*self.files.tree().find(path)?)
         };
         Ok(Operation::Ended(FileOutcome::Metadata(metadata)))
     }
 
     fn list(&self, path: &Path) -> Result<Operation, OsError> {
-        let folder = self.files.tree.find_folder(path)?;
+        let folder = self.files.tree().find_folder(path)?;
         let kind = |is_folder| if is_folder { FileKind::Directory } else { FileKind::File };
         let names = folder.listed().into_iter();
         let nodes = self.nodes_in(&absolute(path)).into_iter();
@@ -243,19 +243,19 @@ impl Kernel {
         self.files.may_change()?;
         let (node, target) = (absolute(from), absolute(to));
         if self.has_node(&node) {
-            return match self.files.tree.find(to) {
+            return match self.files.tree().find(to) {
                 Ok(folder) if folder.is_folder() => Err(EISDIR),
                 _ => {
-                    let _replaced = self.files.tree.remove_file(to);
+                    let _replaced = self.files.tree_mut().remove_file(to);
                     self.rename_node(&node, target);
                     Ok(())
                 }
             };
         }
-        if self.has_node(&target) && self.files.tree.find(from)?.is_folder() {
+        if self.has_node(&target) && self.files.tree().find(from)?.is_folder() {
             return Err(ENOTDIR);
         }
-        self.files.tree.rename(from, to)?;
+        self.files.tree_mut().rename(from, to)?;
         self.remove_node(&target);
         Ok(())
     }
@@ -265,7 +265,7 @@ impl Kernel {
         if self.remove_node(&absolute(path)) {
             return Ok(());
         }
-        self.files.tree.remove_file(path)
+        self.files.tree_mut().remove_file(path)
     }
 
     fn hard_link(&mut self, from: &Path, to: &Path) -> Result<(), OsError> {
@@ -273,7 +273,7 @@ impl Kernel {
         match (self.has_node(&absolute(from)), self.has_node(&absolute(to))) {
             (_, true) => Err(EEXIST),
             (true, _) => Err(EPERM),
-            (false, false) => self.files.tree.hard_link(from, to),
+            (false, false) => self.files.tree_mut().hard_link(from, to),
         }
     }
 
@@ -282,7 +282,7 @@ impl Kernel {
         if self.has_node(&absolute(path)) {
             return Err(EEXIST);
         }
-        self.files.tree.create_folder(path)
+        self.files.tree_mut().create_folder(path)
     }
 
     fn remove_folder(&mut self, path: &Path) -> Result<(), OsError> {
@@ -293,7 +293,7 @@ impl Kernel {
         if !self.nodes_in(&absolute(path)).is_empty() {
             return Err(ENOTEMPTY);
         }
-        self.files.tree.remove_folder(path)
+        self.files.tree_mut().remove_folder(path)
     }
 
     fn with_pipe(&mut self, asked: FileOperation, pipe: Fd) -> Result<FileOutcome, OsError> {
@@ -394,7 +394,7 @@ impl Files {
                 Ok(())
             }
             (Err(_), _) => {
-                self.tree.sync(node);
+                self.tree_mut().sync(node);
                 Ok(())
             }
         }
@@ -404,7 +404,7 @@ impl Files {
     /// written, as ext4 does.
     fn make_room(&mut self, contents: &RefCell<Contents>, end: u64) {
         if !contents.borrow().has_room(end) {
-            self.tree.sync_all();
+            self.tree_mut().sync_all();
         }
     }
 
