@@ -47,8 +47,8 @@ pub(crate) fn goes_on() -> bool {
     cfg!(test) || !has_few_transfers()
 }
 
-/// What a stream keeps of the file that is sent over it: the transfer that is under way. Dropping it cancels the transfer; the stream's socket must
-/// still be open then.
+/// What a stream keeps of the file that is sent over it: the transfer that is under way. Dropping it cancels that; the stream's
+/// socket must still be open then.
 #[derive(Debug, Default)]
 pub(crate) struct Sending {
     transfer: RefCell<Option<Arc<Transfer>>>,
@@ -91,10 +91,14 @@ impl Drop for Sending {
 }
 
 /// How many of `count` bytes the file has from `offset` on. To send none means to send all, and what a transfer does that
-/// begins behind the end is written nowhere.
+/// begins behind the end is written nowhere. What says that it is empty, such as a device, has to be read to know.
 fn within(file: &File, offset: u64, count: usize) -> io::Result<u32> {
-    let left = file.metadata()?.len().saturating_sub(offset);
+    let length = file.metadata()?.len();
+    if length == 0 {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     let count = u32::try_from(count).expect("the caller asks for less than 2 GiB");
+    let left = length.saturating_sub(offset);
     Ok(u32::try_from(left).map_or(count, |left| count.min(left)))
 }
 

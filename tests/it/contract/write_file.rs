@@ -91,7 +91,8 @@ fn a_file_that_shrinks_while_it_is_sent_ends_with_the_count() {
 
         let (stream, peer) = pair().await?;
         let begun = stream.write_file(&file, 0, None);
-        assert!(0 < begun.sent() && begun.sent() < large as u64, "{} of {large}", begun.sent());
+        assert!(begun.sent() > 0 || goes_on(), "its first bytes left in the call");
+        assert!(begun.sent() < large as u64, "{} of {large}", begun.sent());
         let waiting = stream.write_file(&file, 1_000, Some(large as u64));
         settle().await;
         file.set_length(1_500).await?;

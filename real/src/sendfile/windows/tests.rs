@@ -121,6 +121,8 @@ fn a_file_that_is_closed_is_sent_to_its_end() {
     let received = drain(peer);
     let other = file_of(0);
     assert_eq!(sender.finish(&other, 0, MUCH).expect("the peer reads"), MUCH);
+    let empty = sender.send(&other, 0, 1);
+    assert_eq!(empty.map_err(|error| error.kind()), Err(io::ErrorKind::Unsupported), "it has to be read");
     drop(sender);
     assert_eq!(received.join().expect("it does not panic").expect("the stream is whole"), MUCH);
 }
