@@ -25,7 +25,7 @@ impl DatagramSocket {
     pub(crate) fn bind(local: &Address, options: &DatagramOptions) -> io::Result<DatagramSocket> {
         let local = ip(local)?;
         let socket = platform::datagram_socket(Domain::for_address(local))?;
-        options::prepare_datagrams(&socket, options)?;
+        options::prepare_datagrams(&socket, local.is_ipv6(), options)?;
         platform::hear_joined_groups_only(&socket, local.is_ipv6())?;
         socket.bind(&local.into())?;
         let bound = DatagramSocket { socket: UdpSocket::from_std(socket.into()), is_v6: local.is_ipv6() };

@@ -26,8 +26,8 @@ pub(crate) fn set(socket: &Socket, option: SocketOption) -> io::Result<()> {
         SocketOption::ReuseAddress(on) => socket.set_reuse_address(on),
         SocketOption::ReusePort(on) => platform::set_reuse_port(socket, on),
         SocketOption::OnlyV6(on) => socket.set_only_v6(on),
-        SocketOption::ReceiveBuffer(bytes) => socket.set_recv_buffer_size(bytes as usize),
-        SocketOption::SendBuffer(bytes) => socket.set_send_buffer_size(bytes as usize),
+        SocketOption::ReceiveBuffer(bytes) => socket.set_recv_buffer_size(buffer_size(bytes)),
+        SocketOption::SendBuffer(bytes) => socket.set_send_buffer_size(buffer_size(bytes)),
         SocketOption::TimeToLive(routers) if is_v6(socket)? => socket.set_unicast_hops_v6(routers.into()),
         SocketOption::TimeToLive(routers) => socket.set_ttl_v4(routers.into()),
         SocketOption::TypeOfService(class) if is_v6(socket)? => {
@@ -90,16 +90,18 @@ pub(crate) fn get(socket: &Socket, name: OptionName) -> io::Result<SocketOption>
 ///
 /// `TCP_NODELAY` is inherited on Linux, which saves a system call for each accepted connection; elsewhere the listener only
 /// remembers it.
-pub(crate) fn prepare_listener(socket: &socket2::Socket, options: &ListenOptions) -> io::Result<()> {
+pub(crate) fn prepare_listener(
+    socket: &socket2::Socket,
+    is_v6: bool,
+    options: &ListenOptions,
+) -> io::Result<()> {
     if options.reuse_address && platform::REUSE_ADDRESS_IS_SAFE {
         socket.set_reuse_address(true)?;
     }
     if options.reuse_port {
         platform::set_reuse_port(socket, true)?;
     }
-    if let Some(on) = options.only_v6 {
-        socket.set_only_v6(on)?;
-    }
+    set_families(socket, is_v6, options.only_v6)?;
     socket.set_tcp_nodelay(options.no_delay)?;
     if let Some(queue) = options.fast_open {
         platform::listen_fast_open(socket, queue)?;
@@ -127,16 +129,18 @@ pub(crate) fn prepare_stream(socket: &socket2::Socket, options: &ConnectOptions)
 /// What has to be said before a datagram socket is bound.
 ///
 /// On Windows, `SO_REUSEADDR` lets a port be taken over from others: just what is asked for here, where it is off by default.
-pub(crate) fn prepare_datagrams(socket: &socket2::Socket, options: &DatagramOptions) -> io::Result<()> {
+pub(crate) fn prepare_datagrams(
+    socket: &socket2::Socket,
+    is_v6: bool,
+    options: &DatagramOptions,
+) -> io::Result<()> {
     if options.reuse_address {
         socket.set_reuse_address(true)?;
     }
     if options.reuse_port {
         platform::set_reuse_port(socket, true)?;
     }
-    if let Some(on) = options.only_v6 {
-        socket.set_only_v6(on)?;
-    }
+    set_families(socket, is_v6, options.only_v6)?;
     if options.broadcast {
         socket.set_broadcast(true)?;
     }
@@ -151,12 +155,25 @@ fn prepare(
     device: Option<&str>,
 ) -> io::Result<()> {
     if let Some(bytes) = receive_buffer {
-        socket.set_recv_buffer_size(bytes as usize)?;
+        socket.set_recv_buffer_size(buffer_size(bytes))?;
     }
     if let Some(bytes) = send_buffer {
-        socket.set_send_buffer_size(bytes as usize)?;
+        socket.set_send_buffer_size(buffer_size(bytes))?;
     }
     device.map_or(Ok(()), |name| platform::bind_device(socket, name))
+}
+
+fn buffer_size(bytes: u32) -> usize {
+    if bytes == 0 && platform::BUFFERS_MAY_BE_MISSING { 1 } else { bytes as usize }
+}
+
+/// Both families unless something else is asked for, also where the system would have it otherwise (R161).
+fn set_families(socket: &socket2::Socket, is_v6: bool, only_v6: Option<bool>) -> io::Result<()> {
+    match only_v6 {
+        Some(on) => socket.set_only_v6(on),
+        None if is_v6 && !platform::V6_TAKES_BOTH => socket.set_only_v6(false),
+        None => Ok(()),
+    }
 }
 
 fn keep_alive(socket: &SockRef<'_>) -> io::Result<Option<KeepAlive>> {

@@ -37,6 +37,13 @@ pub(crate) const REUSE_ADDRESS_IS_SAFE: bool = cfg!(not(windows));
 /// Whether `0.0.0.0` and `::` as the target of a connect have to be rewritten to the loopback (R131).
 pub(crate) const WILDCARD_IS_NO_TARGET: bool = cfg!(any(windows, target_vendor = "apple"));
 
+/// Whether an IPv6 socket takes IPv4 as well unless it is told not to (R161). OpenBSD's never does.
+pub(crate) const V6_TAKES_BOTH: bool =
+    cfg!(not(any(windows, target_os = "dragonfly", target_os = "freebsd", target_os = "netbsd")));
+
+/// Whether a socket may have no buffer at all. Then no write ends before the peer has read: nobody means that who asks for 0.
+pub(crate) const BUFFERS_MAY_BE_MISSING: bool = cfg!(windows);
+
 /// Whether asking a socket for its error (`SO_ERROR`) clears it. Winsock keeps that of a connect that failed, Wine at least.
 pub(crate) const ASKING_CLEARS_THE_ERROR: bool = cfg!(not(windows));
 

@@ -30,7 +30,7 @@ impl Socket {
     pub(crate) fn listen(address: &Address, options: &ListenOptions) -> io::Result<Socket> {
         let address = ip(address)?;
         let socket = platform::stream_socket(Domain::for_address(address))?;
-        options::prepare_listener(&socket, options)?;
+        options::prepare_listener(&socket, address.is_ipv6(), options)?;
         socket.bind(&address.into())?;
         socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
         Ok(Socket::Listener(TcpListener::from_std(socket.into())))

@@ -18,7 +18,8 @@ pub struct ListenOptions {
     /// `SO_REUSEPORT`: several sockets may listen at one port, and the system spreads connections over them (R149).
     /// Default false.
     pub reuse_port: bool,
-    /// `IPV6_V6ONLY`: whether a socket at `[::]` takes IPv6 alone. `None` leaves it as the system has it.
+    /// `IPV6_V6ONLY`: whether a socket at `[::]` takes IPv6 alone. `None`: IPv4 as well, unless
+    /// this system can not (OpenBSD), or is set up not to.
     pub only_v6: Option<bool>,
     /// `TCP_NODELAY` of the streams that it accepts. Default true.
     pub no_delay: bool,
@@ -244,7 +245,8 @@ pub struct DatagramOptions {
     pub reuse_address: bool,
     /// `SO_REUSEPORT`.
     pub reuse_port: bool,
-    /// `IPV6_V6ONLY`: whether a socket at `[::]` takes IPv6 alone. `None` leaves it as the system has it.
+    /// `IPV6_V6ONLY`: whether a socket at `[::]` takes IPv6 alone. `None`: IPv4 as well, unless
+    /// this system can not (OpenBSD), or is set up not to.
     pub only_v6: Option<bool>,
     /// `SO_BROADCAST`: sending to broadcast addresses is allowed.
     pub broadcast: bool,
