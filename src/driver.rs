@@ -220,7 +220,8 @@ pub trait Driver {
     }
 
     /// One end of the pipe that has a name in the file system (fifo(7)): [`Half::Read`] or [`Half::Write`], and
-    /// [`Half::Both`] for one that is its own peer. With `create`, it is made if there is none.
+    /// [`Half::Both`] for one that is its own peer. With `create`, it is made if there is none. On Windows, a named pipe, whose
+    /// `Both` is both directions of one peer.
     ///
     /// Writing while nobody reads is refused (`ENXIO`).
     fn open_fifo(&mut self, path: &Path, end: Half, create: bool) -> Result<Fd, OsError> {

@@ -586,6 +586,13 @@ impl Driver for RealDriver {
     }
 }
 
+/// What the standard output was given is written before the program can end.
+impl Drop for RealDriver {
+    fn drop(&mut self) {
+        platform::finish_output();
+    }
+}
+
 /// What `call` answers once no signal cuts it short. It ends because a non-blocking call does not wait for a signal.
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> Result<T, OsError> {
     loop {

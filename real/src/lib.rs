@@ -18,7 +18,8 @@
 //! | `edges.rs` | readiness that no selector tells |
 //! | `resolver.rs` | looking up names, on helper threads |
 //! | `clock.rs` | the one place that reads the time |
-//! | `platform/local.rs`, `platform/local/` | Unix sockets, pipes and standard streams, on the systems that have them |
+//! | `platform/local.rs`, `platform/local/` | Unix sockets, pipes and standard streams |
+//! | `platform/windows_local.rs`, `platform/windows_local/` | what Windows has of them |
 //! | `platform.rs` | all that differs between systems, the one place with `cfg` on them |
 #![deny(unsafe_code)]
 

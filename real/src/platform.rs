@@ -9,15 +9,13 @@ mod fast_open;
 pub(crate) mod files;
 #[cfg(unix)]
 mod local;
-#[cfg(not(unix))]
-#[path = "platform/no_local.rs"]
-mod local;
 mod options;
 #[cfg(unix)]
 mod signals;
 #[cfg(not(unix))]
 #[path = "platform/console_signals.rs"]
-mod signals;
+#[cfg(windows)]
+mod windows_local;
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
@@ -73,6 +71,7 @@ pub(crate) fn capabilities() -> Capabilities {
     let mut capabilities = Capabilities::default();
     capabilities.short_read_drains = EPOLL || KQUEUE;
     capabilities.short_write_fills = EPOLL || KQUEUE;
+    capabilities.file_sends_go_on = cfg!(windows);
     capabilities.poll_grain = if KQUEUE { Duration::from_nanos(1) } else { Duration::from_millis(1) };
     capabilities
 }
@@ -92,10 +91,13 @@ pub(crate) use datagrams::{
     receive_datagrams, send_datagrams,
 };
 pub(crate) use foreign::{AsForeign, ForeignSource};
-pub(crate) use local::Local;
+#[cfg(unix)]
+pub(crate) use local::{Local, finish_output};
 pub(crate) use options::*;
 pub(crate) use signals::{SignalListener, raise};
 pub(crate) use system::{send_vectored, stream_socket};
+#[cfg(windows)]
+pub(crate) use windows_local::{Local, finish_output};
 
 /// Systems that take what is asked of a socket as a flag of the call itself.
 #[cfg(any(
@@ -251,8 +253,12 @@ pub(crate) fn thread_error(error: io::Error) -> OsError {
     error.raw_os_error().map_or(OsError::without_code(exhausted), |code| OsError::new(exhausted, code))
 }
 
-/// `error` with the kinds that the seam promises for exhaustion, for which std has none.
+/// `error` with the kinds that the seam promises for exhaustion, for which std has none. What the driver itself has said goes
+/// through as it is.
 pub(crate) fn os_error(error: io::Error) -> OsError {
+    if let Some(own) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return *own;
+    }
     match error.raw_os_error().and_then(|code| Some((exhaustion(code)?, code))) {
         Some((kind, code)) => OsError::new(kind, code),
         None => OsError::from(error),

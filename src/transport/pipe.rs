@@ -12,7 +12,7 @@ impl StreamTransport {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooManyOpen`](crate::ErrorKind), and [`Unsupported`](std::io::ErrorKind::Unsupported) on Windows.
+    /// [`ErrorKind::TooManyOpen`](crate::ErrorKind), or what else the system says.
     ///
     /// # Panics
     ///
@@ -45,7 +45,7 @@ impl StreamTransport {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::TooManyOpen`](crate::ErrorKind), and [`Unsupported`](std::io::ErrorKind::Unsupported) on Windows.
+/// [`ErrorKind::TooManyOpen`](crate::ErrorKind), or what else the system says.
 ///
 /// # Panics
 ///
@@ -71,7 +71,11 @@ pub fn pipe() -> Result<(StreamTransport, StreamTransport), TransportError> {
 /// One end of the pipe with a name in the file system (fifo(7)): [`Half::Read`] or [`Half::Write`]. [`Half::Both`] is its own
 /// peer, and so never finds the end of the stream.
 ///
-/// A reader that comes before every writer finds the end at once, as one does that comes after them: to wait for writers,
+/// On Windows these are named pipes (`\\.\pipe\name`), for one peer each: any other path is
+/// [`Unsupported`](std::io::ErrorKind::Unsupported). [`Half::Both`] carries bytes both ways between the peers; who creates one
+/// waits for the other, whichever end it is. What was written is delivered while this process lives.
+///
+/// Elsewhere a reader that comes before every writer finds the end at once, as one does that comes after them: to wait for writers,
 /// open both halves.
 ///
 /// # Errors
@@ -100,6 +104,7 @@ pub fn open_fifo(path: impl AsRef<Path>, end: Half) -> Result<StreamTransport, T
 
 /// As [`open_fifo`], but makes the pipe if nothing stands at `path`. The path stays when it is closed:
 /// [`remove_file`](crate::fs::remove_file) removes it.
+/// [`remove_file`](super::remove_file) removes it. On Windows it goes with both ends.
 ///
 /// # Errors
 ///
@@ -122,13 +127,13 @@ fn open(path: &Path, end: Half, create: bool) -> Result<StreamTransport, Transpo
 /// The standard input of this process, as a stream.
 ///
 /// Whatever it is, nothing of it is changed that other processes would notice: a shared terminal stays blocking, and the loop
-/// is not held up by it. What was received and not read when the transport is dropped is lost to whoever reads next.
+/// is not held up by it. (On Windows a helper thread waits in its place.) What was received and not read when the transport is dropped is lost to whoever reads next.
 ///
 /// In a simulation, it is what the scenario gives the host (`Sim::input`), and otherwise empty.
 ///
 /// # Errors
 ///
-/// The system's; [`Unsupported`](std::io::ErrorKind::Unsupported) on Windows.
+/// The system's.
 ///
 /// # Panics
 ///
@@ -146,7 +151,7 @@ pub fn standard_input() -> Result<StreamTransport, TransportError> {
 /// The standard output of this process, as a stream. As [`standard_input`] in all else.
 ///
 /// Closing it, or shutting it down behind what is queued, leaves it open for the rest of the process: whoever reads it sees
-/// the end when the process ends.
+/// the end when the process ends. On Windows a helper thread writes what was taken, and the end of the driver waits for it.
 ///
 /// # Errors
 ///

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
-use twinloop::timeout;
+use twinloop::{ErrorKind, TransportError, timeout};
 
 use crate::leaks::nothing_is_left;
 
@@ -42,8 +42,14 @@ async fn bounded(case: impl Future<Output = Outcome>) -> Outcome {
 fn drive(case: impl Future<Output = Outcome> + 'static) {
     let ended = twinloop_real::run(case).expect("the real driver runs the case");
     if let Err(error) = ended {
-        panic!("the case failed: {error}");
+        assert!(is_for_other_systems(&*error), "the case failed: {error}");
     }
+}
+
+/// A case about Unix sockets or FIFOs ends on Windows where it asks for the first one.
+fn is_for_other_systems(error: &(dyn Error + 'static)) -> bool {
+    let kind = error.downcast_ref().map(TransportError::kind);
+    cfg!(windows) && kind == Some(ErrorKind::Os(std::io::ErrorKind::Unsupported))
 }
 
 #[path = "contract/mod.rs"]

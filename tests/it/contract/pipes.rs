@@ -12,6 +12,10 @@ use twinloop::{Address, ErrorKind, Operation, TransportError, pipe, spawn, stand
 
 const BAD_DESCRIPTOR: Option<i32> = Some(9);
 const NOBODY_READS: Option<i32> = Some(6);
+/// What systems say of writing to nobody: this one of Unix, and two of Windows.
+const EPIPE: i32 = 32;
+const ERROR_BROKEN_PIPE: i32 = 109;
+const ERROR_NO_DATA: i32 = 232;
 
 /// R170: 16 MiB through a pipe, by the rules of every stream.
 #[test]
@@ -101,7 +105,8 @@ fn a_write_that_nobody_will_read_is_an_error() {
         drop(reader);
         for write in [waiting, writer.write(b"late")] {
             let error = write.await.expect_err("nobody reads");
-            assert_eq!((error.kind(), error.code()), (ErrorKind::Os(io::ErrorKind::BrokenPipe), Some(32)));
+            assert_eq!(error.kind(), ErrorKind::Os(io::ErrorKind::BrokenPipe));
+            assert!(matches!(error.code(), Some(EPIPE | ERROR_BROKEN_PIPE | ERROR_NO_DATA)), "{error}");
         }
         Ok(())
     });
