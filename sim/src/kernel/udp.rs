@@ -95,7 +95,10 @@ impl Kernel {
         remote: Option<&Address>,
     ) -> Result<(), OsError> {
         let udp = self.udp(fd)?;
-        if udp.local.is_ipv4() && bytes.len() > usize::from(u16::MAX) {
+        let is_to_v4 =
+            remote.and_then(Address::as_ip).is_some_and(|remote| remote.ip().to_canonical().is_ipv4());
+        let is_of_v4 = udp.local.is_ipv4() || is_to_v4 && !udp.options.only_v6;
+        if is_of_v4 && bytes.len() > usize::from(u16::MAX) {
             // Looked at before anything else (`udp_sendmsg`).
             return Err(EMSGSIZE);
         }

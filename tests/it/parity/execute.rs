@@ -8,7 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use twinloop::Address;
-use twinloop::driver::{Driver, Event, Fd, Membership, OsError, Readiness, SocketOption, UnixAddress};
+use twinloop::driver::{
+    Driver, Event, Fd, FileOperation, FileOptions, FileOutcome, Membership, OsError, Readiness, SocketOption,
+    UnixAddress,
+};
 
 use super::program::{Ip, Op, Place, Port, SLOTS, Slot};
 
@@ -38,7 +41,6 @@ pub(super) enum Value {
     Done,
     Count(usize),
     Bytes(Bytes),
-    Length(u64),
     Address(Address),
     Pending(Option<OsError>),
     Option(SocketOption),
@@ -235,27 +237,43 @@ impl<D: Driver> Executor<D> {
                 let fd = self.driver.open_fifo(&self.ground.path(*name), *end, *create);
                 self.put(*into, fd)
             }
-            Op::OpenFile { into, name, options } => {
-                let fd = self.driver.open_file(&self.ground.path(*name), options);
-                self.put(*into, fd)
+            Op::MakeFile { into, name, length, readable } => {
+                let made = self.make_file(self.ground.path(*name), payload(number, *length), *readable);
+                self.put(*into, made)
             }
-            Op::FileLength { slot } => self.driver.file_length(self.fd(*slot)?).map(Value::Length),
-            Op::ReadAt { slot, offset, room } => {
-                let mut buffer = vec![0; *room];
-                let count = self.driver.read_file_at(self.fd(*slot)?, *offset, &mut buffer);
-                count.map(|count| Value::Bytes(Bytes(buffer[..count].to_vec())))
-            }
-            Op::WriteAt { slot, offset, length } => {
-                let bytes = payload(number, *length);
-                self.driver.write_file_at(self.fd(*slot)?, *offset, &bytes).map(Value::Count)
-            }
-            Op::SetLength { slot, length } => self.driver.set_file_length(self.fd(*slot)?, *length).map(done),
-            Op::Remove { name } => self.driver.remove_file(&self.ground.path(*name)).map(done),
+            Op::Remove { name } => self
+                .on_files(FileOperation::RemoveFile { path: self.ground.path(*name) })
+                .map(|_| Value::Done),
             Op::SendFile { slot, file, offset, count } => {
                 let (stream, file) = (self.fd(*slot)?, self.fd(*file)?);
                 self.driver.send_file(stream, file, *offset, *count).map(Value::Count)
             }
         })
+    }
+
+    fn make_file(&mut self, path: PathBuf, bytes: Vec<u8>, readable: bool) -> Result<Fd, OsError> {
+        let options = FileOptions::create().read(readable);
+        let FileOutcome::Opened(file) = self.on_files(FileOperation::Open { path, options })? else {
+            unreachable!("what is opened has a descriptor")
+        };
+        self.on_files(FileOperation::Write { file, offset: 0, bytes })?;
+        Ok(file)
+    }
+
+    /// An operation on files, from its beginning to its end.
+    fn on_files(&mut self, operation: FileOperation) -> Result<FileOutcome, OsError> {
+        let begun = self.driver.begin_file(operation)?;
+        let outcome = loop {
+            match self.driver.file_outcome(begun) {
+                Err(error) if error.is_would_block() => _ = self.gather(Duration::from_secs(1)),
+                outcome => break outcome,
+            }
+        };
+        self.driver.close(begun);
+        match outcome? {
+            FileOutcome::Failed(error) => Err(error),
+            outcome => Ok(outcome),
+        }
     }
 
     /// Sends until nothing is taken, also after what was sent has had time to move on.

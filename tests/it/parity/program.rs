@@ -3,7 +3,7 @@
 use std::fmt;
 
 use twinloop::driver::{
-    ConnectOptions, DatagramOptions, FileOptions, Half, Interface, ListenOptions, OptionName, SocketOption,
+    ConnectOptions, DatagramOptions, Half, Interface, ListenOptions, OptionName, SocketOption,
 };
 
 /// A place for a descriptor. A call that gives one puts it there if it succeeds, and closes what stood there before.
@@ -110,27 +110,12 @@ pub(super) enum Op {
         end: Half,
         create: bool,
     },
-    OpenFile {
+    /// A file that is made, or emptied, with so many bytes in it. Other calls on files are `parity_files`' to compare.
+    MakeFile {
         into: Slot,
         name: u8,
-        options: FileOptions,
-    },
-    FileLength {
-        slot: Slot,
-    },
-    ReadAt {
-        slot: Slot,
-        offset: u64,
-        room: usize,
-    },
-    WriteAt {
-        slot: Slot,
-        offset: u64,
         length: usize,
-    },
-    SetLength {
-        slot: Slot,
-        length: u64,
+        readable: bool,
     },
     Remove {
         name: u8,
@@ -196,7 +181,7 @@ impl Op {
             | Op::Connect { into, .. }
             | Op::Datagram { into, .. }
             | Op::OpenFifo { into, .. }
-            | Op::OpenFile { into, .. } => [Some(into), None],
+            | Op::MakeFile { into, .. } => [Some(into), None],
             _ => [None, None],
         }
     }

@@ -8,8 +8,7 @@ use proptest::prelude::{Just, any, prop_oneof};
 use proptest::sample::select;
 use proptest::strategy::{BoxedStrategy, Strategy};
 use twinloop::driver::{
-    ConnectOptions, DatagramOptions, FileOptions, Half, Interface, KeepAlive, ListenOptions, OptionName,
-    SocketOption,
+    ConnectOptions, DatagramOptions, Half, Interface, KeepAlive, ListenOptions, OptionName, SocketOption,
 };
 
 use super::program::{Connecting, Ip, Op, Place, Port, Program, SLOTS, Slot};
@@ -243,13 +242,13 @@ pub(super) fn kinds() -> impl Strategy<Value = Program> {
             bound(2, Ip::Own),
             Op::Listen { into: 3, at: Place::Path(0), options: ListenOptions::default() },
             Op::Connect { into: 4, to: Place::Path(0), options: Connecting::default() },
-            Op::OpenFile { into: 5, name: 1, options: FileOptions::create() },
+            Op::MakeFile { into: 5, name: 1, length: 9, readable: true },
         ]),
         Just(vec![
             Op::Pipe { into: 0, other: 1 },
             Op::StreamPair { into: 2, other: 3 },
             Op::Datagram { into: 4, at: Place::Path(0), to: None, options: DatagramOptions::default() },
-            Op::OpenFile { into: 5, name: 1, options: FileOptions::create() },
+            Op::MakeFile { into: 5, name: 1, length: 9, readable: true },
         ]),
     ];
     let slot = || 0..SLOTS;
@@ -265,10 +264,6 @@ pub(super) fn kinds() -> impl Strategy<Value = Program> {
         (slot(), length()).prop_map(|(slot, room)| Op::RecvFrom { slot, room }),
         (slot(), option_name()).prop_map(|(slot, name)| Op::GetOption { slot, name }),
         (slot(), option()).prop_map(|(slot, option)| Op::SetOption { slot, option }),
-        slot().prop_map(|slot| Op::FileLength { slot }),
-        (slot(), length()).prop_map(|(slot, room)| Op::ReadAt { slot, offset: 0, room }),
-        (slot(), length()).prop_map(|(slot, length)| Op::WriteAt { slot, offset: 0, length }),
-        slot().prop_map(|slot| Op::SetLength { slot, length: 1 }),
         (slot(), slot(), 1..2000usize).prop_map(|(slot, file, count)| Op::SendFile {
             slot,
             file,
@@ -308,41 +303,20 @@ pub(super) fn options() -> impl Strategy<Value = Program> {
     after(beginning, call)
 }
 
-/// Files, lightly.
-pub(super) fn files() -> impl Strategy<Value = Program> {
-    let beginning = [
-        connected(),
-        vec![Op::OpenFile { into: 3, name: 0, options: FileOptions::create().read(true) }],
-        vec![Op::WriteAt { slot: 3, offset: 0, length: 300 }],
-        vec![Op::StreamPair { into: 4, other: 5 }],
-    ]
-    .concat();
-    let slot = || prop_oneof![3 => Just(3usize), 1 => 0..SLOTS];
-    let offset = || prop_oneof![3 => 0..400u64, 1 => Just(5000u64)];
-    let flags = vec(any::<bool>(), 5).prop_map(|flags| {
-        let options = if flags[0] { FileOptions::create() } else { FileOptions::default() };
-        options.read(flags[1]).write(flags[2]).create_new(flags[3]).truncate(flags[4])
-    });
+/// Files that are sent over whatever descriptor there is.
+pub(super) fn sent_files() -> impl Strategy<Value = Program> {
+    let file = |into, readable| Op::MakeFile { into, name: 0, length: 300, readable };
+    let beginning = [connected(), vec![file(3, true), Op::StreamPair { into: 4, other: 5 }]].concat();
     let call = prop_oneof![
-        3 => (slot(), 0..NAMES, flags).prop_map(|(into, name, options)| Op::OpenFile { into, name, options }),
-        3 => (slot(), offset(), length()).prop_map(|(slot, offset, room)| Op::ReadAt { slot, offset, room }),
-        3 => (slot(), offset(), length()).prop_map(|(slot, offset, length)| Op::WriteAt { slot, offset, length }),
-        2 => slot().prop_map(|slot| Op::FileLength { slot }),
-        2 => (slot(), offset()).prop_map(|(slot, length)| Op::SetLength { slot, length }),
-        1 => (0..NAMES).prop_map(|name| Op::Remove { name }),
-        1 => slot().prop_map(|slot| Op::Close { slot }),
-        3 => (0..SLOTS, slot(), offset(), 1..2000usize)
+        6 => (0..SLOTS, prop_oneof![3 => Just(3usize), 1 => 0..SLOTS], 0..400u64, 1..2000usize)
             .prop_map(|(slot, file, offset, count)| Op::SendFile { slot, file, offset, count }),
+        2 => (slot(), half()).prop_map(|(slot, half)| Op::Shutdown { slot, half }),
+        1 => slot().prop_map(|slot| Op::Close { slot }),
+        1 => (0..SLOTS, any::<bool>()).prop_map(move |(into, readable)| file(into, readable)),
+        2 => (slot(), length()).prop_map(|(slot, room)| Op::Recv { slot, room }),
+        1 => (0..SLOTS).prop_map(|slot| Op::Drain { slot }),
     ];
-    // Linux sends the pages of the file themselves: who changes it before they are received changes what is received.
-    let received = |op| match op {
-        Op::SendFile { .. } => vec![op, Op::Drain { slot: 1 }, Op::Drain { slot: 2 }],
-        op => vec![op],
-    };
-    vec(call, 1..STEPS).prop_map(move |calls| {
-        let calls = calls.into_iter().flat_map(received);
-        beginning.iter().cloned().chain(calls).collect()
-    })
+    after(beginning, call)
 }
 
 fn after(beginning: Program, call: impl Strategy<Value = Op>) -> impl Strategy<Value = Program> {

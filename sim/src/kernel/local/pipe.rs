@@ -26,8 +26,6 @@ pub(in crate::kernel) struct PipeEnd {
     pipe: Key,
     reads: bool,
     writes: bool,
-    /// It was opened as a file: it is read and written as one.
-    pub(in crate::kernel) is_file: bool,
     /// It was for writing, until its owner said that nothing more comes.
     ended: bool,
 }
@@ -57,15 +55,6 @@ impl Kernel {
         Ok(self.open_pipe_end(pipe, end))
     }
 
-    /// As a file, whose calls leave out the offset.
-    pub(in crate::kernel) fn open_fifo_as_file(&mut self, path: &Path, end: Half) -> Result<Fd, OsError> {
-        let fd = self.open_fifo(path, end, false)?;
-        if let Socket::Local(Local::Pipe(end)) = self.socket_mut(fd)? {
-            end.is_file = true;
-        }
-        Ok(fd)
-    }
-
     fn make_pipe(&mut self) -> Key {
         let pipe = Pipe { channel: Channel::of_pipe(), readers: Vec::new(), writers: Vec::new() };
         self.locals.pipes.insert(pipe)
@@ -73,7 +62,7 @@ impl Kernel {
 
     fn open_pipe_end(&mut self, key: Key, half: Half) -> Fd {
         let (reads, writes) = (half != Half::Write, half != Half::Read);
-        let end = PipeEnd { pipe: key, reads, writes, is_file: false, ended: false };
+        let end = PipeEnd { pipe: key, reads, writes, ended: false };
         let fd = self.open(Socket::Local(Local::Pipe(end)));
         let pipe = self.pipe_mut(key);
         let mut told = Readiness::EMPTY;
