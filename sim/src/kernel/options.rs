@@ -249,7 +249,7 @@ impl Options {
         Ok(())
     }
 
-    pub(super) fn get(&self, name: OptionName, address: SocketAddr) -> Result<SocketOption, OsError> {
+    pub(super) fn get(&self, name: OptionName) -> Result<SocketOption, OsError> {
         Ok(match name {
             OptionName::NoDelay => SocketOption::NoDelay(self.no_delay),
             OptionName::KeepAlive => SocketOption::KeepAlive(self.keep_alive.then(|| told(self.probes))),
@@ -289,13 +289,13 @@ impl Kernel {
 
     pub(crate) fn option(&mut self, fd: Fd, name: OptionName) -> Result<SocketOption, OsError> {
         match self.socket(fd)? {
-            Socket::Listener(listener) => return listener.options.get(name, listener.address),
+            Socket::Listener(listener) => return listener.options.get(name),
             Socket::Local(_) => return Err(self.refusal_of_options(fd)),
             Socket::Datagram(_) => return self.datagram_option(fd, name),
             _ => {}
         }
         let entry = self.entry(self.stream(fd)?);
-        entry.options.get(name, entry.ends.0)
+        entry.options.get(name)
     }
 }
 

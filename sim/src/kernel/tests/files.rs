@@ -223,18 +223,19 @@ fn a_file_is_no_socket() {
 #[test]
 fn sendfile_refuses_what_linux_refuses_and_leaves_the_reason_to_a_read() {
     let mut kernel = host();
+    let (stream, _) = kernel.stream_pair();
     let file = open(&mut kernel, "/www/index.html").expect("it is there");
-    assert_eq!(kernel.part_to_send(file, 6, 3), Ok(b"wor".to_vec()));
-    assert_eq!(kernel.part_to_send(file, 6, 1 << 30), Ok(b"world".to_vec()));
-    assert_eq!(kernel.part_to_send(file, 11, 1), Ok(Vec::new()));
+    assert_eq!(kernel.part_to_send(stream, file, 6, 3), Ok(b"wor".to_vec()));
+    assert_eq!(kernel.part_to_send(stream, file, 6, 1 << 30), Ok(b"world".to_vec()));
+    assert_eq!(kernel.part_to_send(stream, file, 11, 1), Ok(Vec::new()));
     let made_up = open(&mut kernel, "/proc/self/cmdline").expect("every host has it");
     let folder = open(&mut kernel, "/www").expect("a folder can be opened");
     for refused in [made_up, folder] {
-        let answer = kernel.part_to_send(refused, 0, 1).expect_err("it is refused");
+        let answer = kernel.part_to_send(stream, refused, 0, 1).expect_err("it is refused");
         assert_eq!(answer.kind(), ErrorKind::Unsupported);
     }
     let read = FileOperation::Read { file, offset: 0, buffer: vec![0; 1] };
     assert!(done_with(&mut kernel, read, Some(DiskFault::Unreadable(0))).is_err());
-    assert_eq!(kernel.part_to_send(file, 0, 1).map_err(OsError::kind), Err(ErrorKind::Unsupported));
+    assert_eq!(kernel.part_to_send(stream, file, 0, 1).map_err(OsError::kind), Err(ErrorKind::Unsupported));
     assert!(kernel.read_file_at(file, 0, &mut [0]).is_err(), "the sector is bad");
 }

@@ -76,7 +76,7 @@ impl Kernel {
                 // IPv4 has another error for getting them than for setting them.
                 Err(if udp.local.is_ipv6() { ENOPROTOOPT } else { EOPNOTSUPP })
             }
-            other => udp.options.get(other, udp.local),
+            other => udp.options.get(other),
         }
     }
 }

@@ -78,8 +78,6 @@ fn a_killed_process_starts_again_with_its_files() {
                     }
                     Ok(journal) => {
                         let bytes = journal.read_range(0, 8).await?;
-                        let mut bytes = [0; 8];
-                        journal.read_at(0, &mut bytes).await?;
                         notes.add(String::from_utf8_lossy(&bytes).into_owned());
                         Ok(())
                     }
