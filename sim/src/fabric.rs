@@ -10,6 +10,7 @@ use twinloop::driver::{Event, Fd};
 use twinloop::table::Key;
 
 use crate::kernel::Packet;
+use crate::names::NameFailure;
 
 /// A host's number: the order in which hosts were added.
 pub(crate) type HostIndex = usize;
@@ -23,14 +24,16 @@ pub(crate) enum Due {
     LateEvent { host: HostIndex, life: u64, event: Event },
     /// A cut link carries again, unless it was cut for longer meanwhile.
     Heal { from: HostIndex, to: HostIndex },
+    /// A clogged direction delivers again, unless it was clogged for longer meanwhile.
+    Unclog { from: HostIndex, to: HostIndex },
     /// A crashed host starts again, if it is still down from the crash that asked for it.
     Restart { host: HostIndex, life: u64 },
     /// A host that is paused or suspended goes on, unless it is for longer meanwhile.
     Resume { host: HostIndex },
     /// A program was asked to end, and has had its time for it, if it still is the same one.
     GraceOver { host: HostIndex, life: u64 },
-    /// A lookup of a name is answered, if the host still lives its life of then. `lost`: not by who knows.
-    Answer { host: HostIndex, life: u64, fd: Fd, name: String, lost: bool },
+    /// A lookup of a name is answered, if the host still lives its life of then. `failure`: whatever is true of the name.
+    Answer { host: HostIndex, life: u64, fd: Fd, name: String, failure: Option<NameFailure> },
     /// An operation on files is done, unless the host has crashed meanwhile.
     File { host: HostIndex, work: Key },
     /// A step of the scenario's script.

@@ -1,6 +1,7 @@
 //! What may go wrong, how often, and the verdict on each packet and each poll. It carries nothing and keeps no time.
 
 mod disk;
+mod distribution;
 mod host;
 mod link;
 mod zone;
@@ -12,10 +13,11 @@ use crate::choice::{Chooser, Site};
 
 pub use disk::DiskFaults;
 pub(crate) use disk::DiskRule;
+pub use distribution::Distribution;
 pub use host::HostFaults;
 pub(crate) use host::{HostRule, ProcessFault};
 pub use link::LinkFaults;
-pub(crate) use link::{CutWays, LinkRule, PacketVerdict};
+pub(crate) use link::{Admission, CutWays, LinkRule, PacketVerdict};
 pub use zone::ZoneFaults;
 pub(crate) use zone::ZoneRule;
 

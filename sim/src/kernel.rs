@@ -74,6 +74,9 @@ pub(crate) struct Kernel {
     next_port: u16,
     /// Numbers the connections that begin here, over all lives of the host.
     next_connection: u64,
+    /// Connections that others have begun and that were open, by their peer and number, over all lives of the host: a SYN of
+    /// one of them is an old duplicate. On a wire, it begins one that the peer has never asked for, and that it resets.
+    opened: BTreeSet<(IpAddr, u64)>,
     /// Segments of the call under way; kept for its allocation.
     out: Out,
 }
@@ -176,6 +179,7 @@ impl Kernel {
             packets: Vec::new(),
             next_port: *ports::EPHEMERAL.start(),
             next_connection: 0,
+            opened: BTreeSet::new(),
             out: Out::new(),
         }
     }
@@ -418,7 +422,18 @@ impl Kernel {
             }
             Content::Udp(datagram) => self.deliver_datagram(source, destination, &datagram),
             Content::Unreachable => self.deliver_unreachable(source, destination),
+            Content::HostUnreachable { connection } => {
+                self.deliver_host_unreachable((destination, source, connection));
+            }
         }
+    }
+
+    /// A router knows no way to the peer of a connection.
+    fn deliver_host_unreachable(&mut self, ends: Ends) {
+        let Some(&key) = self.by_ends.get(&ends) else { return };
+        let was = self.entry(key).connection.state();
+        let told = self.with(key, |connection, _| connection.take_unreachable());
+        self.tell(key, was, told);
     }
 
     /// A segment has arrived for the connection with these ends.
@@ -529,6 +544,7 @@ impl Kernel {
     /// Power is gone: nothing is said to anyone. Numbers go on, so that nothing old is taken for new.
     pub(crate) fn crash(&mut self) {
         let (next_port, next_connection) = (self.next_port, self.next_connection);
+        let opened = std::mem::take(&mut self.opened);
         let mut sockets = std::mem::take(&mut self.sockets);
         for key in sockets.keys() {
             // The table stays, so that descriptors of this life are stale in the next one.
@@ -538,7 +554,7 @@ impl Kernel {
         let files = std::mem::replace(&mut self.files, Files::new()).after_crash();
         let locals = std::mem::take(&mut self.locals).after_crash();
         let new = Kernel::new(self.ip);
-        *self = Kernel { next_port, next_connection, sockets, watched_by, files, locals, ..new };
+        *self = Kernel { next_port, next_connection, opened, sockets, watched_by, files, locals, ..new };
     }
 
     // ---- below the calls ----
@@ -584,6 +600,7 @@ impl Kernel {
         let (own, peer, connection) = ends;
         match segment {
             Segment::Rst => {}
+            Segment::Syn { .. } if self.opened.contains(&(peer.ip(), connection)) => {}
             Segment::Syn { window } => match self.listener_for(own, peer) {
                 // Dropped: the peer will try again.
                 Some((_, listener)) if listener.is_full() => {}
@@ -609,6 +626,7 @@ impl Kernel {
                 if was == State::SynReceived && entry.connection.state() == State::Open =>
             {
                 entry.owner = Owner::Queued(listener);
+                self.opened.insert((entry.ends.1.ip(), entry.ends.2));
                 let Some(Socket::Listener(waiting)) = self.sockets.get_mut(listener) else {
                     unreachable!("a listener that closes refuses its embryos")
                 };

@@ -88,7 +88,7 @@ impl State {
         }
         match self.fabric.pop().expect("its time was seen above") {
             Due::Arrival { from, to, packet } => self.deliver(from, to, packet),
-            Due::Answer { host, life, fd, name, lost } => self.answer(host, life, fd, &name, lost),
+            Due::Answer { host, life, fd, name, failure } => self.answer(host, life, fd, &name, failure),
             Due::File { host, work } => self.finish_file(host, work),
             other => unreachable!("a world without faults, script and programs has no {other:?}"),
         }

@@ -4,22 +4,27 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use twinloop::Moment;
 use twinloop::driver::OsError;
 
 /// Why a lookup has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NameFailure {
-    /// There is no such name. Programs see [`ErrorKind::NotFound`].
+    /// There is no such name, or it has no address (`EAI_NONAME`). Programs see [`ErrorKind::NotFound`].
     NotFound,
-    /// Whoever should know does not answer, for now. Programs see [`ErrorKind::TimedOut`].
+    /// Whoever should know does not answer, for now (`EAI_AGAIN`). Programs see [`ErrorKind::TimedOut`].
     NoAnswer,
+    /// Whoever should know says that it can not tell, for now (`SERVFAIL`). Systems tell programs no more than for
+    /// [`NoAnswer`](NameFailure::NoAnswer), only sooner: they see [`ErrorKind::TimedOut`].
+    ServerFailure,
 }
 
 impl NameFailure {
     pub(crate) fn error(self) -> OsError {
         OsError::without_code(match self {
             NameFailure::NotFound => ErrorKind::NotFound,
-            NameFailure::NoAnswer => ErrorKind::TimedOut,
+            NameFailure::NoAnswer | NameFailure::ServerFailure => ErrorKind::TimedOut,
         })
     }
 }
@@ -30,12 +35,14 @@ pub(crate) type Answer = Result<Vec<IpAddr>, NameFailure>;
 /// One table for all hosts: each sees the same names, but for `localhost`, which is always the host itself.
 pub(crate) struct Names {
     answers: BTreeMap<String, Answer>,
+    /// What was true of names before their last change, and when that was: caches tell it on.
+    before: BTreeMap<String, (Answer, Moment)>,
 }
 
 impl Names {
     /// A table in which each host's own name leads to it.
     pub(crate) fn of_hosts(hosts: impl IntoIterator<Item = (String, IpAddr)>) -> Names {
-        let mut names = Names { answers: BTreeMap::new() };
+        let mut names = Names { answers: BTreeMap::new(), before: BTreeMap::new() };
         for (name, ip) in hosts {
             names.set(&name, Ok(vec![ip]));
         }
@@ -54,6 +61,17 @@ impl Names {
         let answer =
             answer.and(if each_once.is_empty() { Err(NameFailure::NotFound) } else { Ok(each_once) });
         self.answers.insert(key(name), answer);
+    }
+
+    /// As [`Names::set`], in a world that runs.
+    pub(crate) fn change(&mut self, now: Moment, name: &str, answer: Answer) {
+        self.before.insert(key(name), (self.answer(name), now));
+        self.set(name, answer);
+    }
+
+    /// What was true of a name before its last change, and when that was.
+    pub(crate) fn before(&self, name: &str) -> Option<&(Answer, Moment)> {
+        self.before.get(&key(name))
     }
 
     pub(crate) fn answer(&self, name: &str) -> Answer {

@@ -120,6 +120,16 @@ pub(crate) mod item {
     pub(crate) const FILE: u8 = 112;
     pub(crate) const DISK_FAULT: u8 = 113;
     pub(crate) const DISK_LOSS: u8 = 114;
+    pub(crate) const HELD: u8 = 120;
+    pub(crate) const RELEASED: u8 = 121;
+    pub(crate) const CLOGGED: u8 = 122;
+    pub(crate) const UNCLOGGED: u8 = 123;
+    pub(crate) const DUPLICATED: u8 = 124;
+    pub(crate) const CORRUPTED: u8 = 125;
+    pub(crate) const OVERTAKEN: u8 = 126;
+    pub(crate) const REFUSED: u8 = 127;
+    pub(crate) const UNREACHABLE: u8 = 128;
+    pub(crate) const BENT: u8 = 129;
 }
 
 /// A descriptor as a number for the hash, the same on systems of any word size.

@@ -1,6 +1,7 @@
 //! Faults at chosen times: the scenario's script, as one writes it. What a step does is the world's business.
 
 mod hosts;
+mod links;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use crate::fault::{CutWays, DiskFaults, HostFaults, LinkFaults};
 use crate::names::{Answer, NameFailure};
 
 pub(crate) use hosts::HostFault;
+pub(crate) use links::LinkAct;
 
 /// One step of the script.
 pub(crate) struct Step {
@@ -26,6 +28,7 @@ pub(crate) enum Act {
     Heal { a: HostIndex, b: HostIndex },
     Reset { host: HostIndex },
     Name { name: String, answer: Answer },
+    Links(LinkAct),
     Link { from: HostIndex, to: HostIndex, both_ways: bool, faults: Box<LinkFaults> },
     Host { host: HostIndex, faults: Box<HostFaults> },
     Befall { host: HostIndex, fault: HostFault },
@@ -46,7 +49,7 @@ impl Act {
     /// Whether from then on something is drawn in each period.
     pub(crate) fn draws_faults(&self) -> bool {
         match self {
-            Act::Link { faults, .. } => faults.draws_cuts(),
+            Act::Link { faults, .. } => faults.draws_by_period(),
             Act::Host { faults, .. } => faults.draws_by_period(),
             _ => false,
         }

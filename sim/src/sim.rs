@@ -18,9 +18,10 @@ use crate::fault::{DiskFaults, DiskRule, HostFaults, HostRule, LinkFaults, LinkR
 use crate::kernel::Kernel;
 use crate::names::{Answer, NameFailure, Names};
 use crate::program::{Program, ProgramResult};
+use crate::reach::Reach;
 use crate::record::Record;
 use crate::script::{At, Step};
-use crate::state::{Link, Machine, State};
+use crate::state::{FilterKey, FilterKind, Link, Machine, Predicate, State};
 use crate::story::Telling;
 use crate::verdict::{Report, Verdict};
 use crate::world::{Budget, World, contain};
@@ -73,6 +74,8 @@ pub struct Sim {
     copies: Vec<Copies>,
     link_faults: LinkFaults,
     own_link_faults: Vec<OwnLinkFaults>,
+    filters: Vec<(FilterKey, FilterKind, Predicate)>,
+    pub(crate) reach: Reach,
     files: Vec<(HostIndex, PathBuf, Vec<u8>)>,
     disks: Vec<(HostIndex, Disk)>,
     inputs: Vec<(HostIndex, Vec<u8>)>,
@@ -98,6 +101,8 @@ impl Sim {
             copies: Vec::new(),
             link_faults: LinkFaults::default(),
             own_link_faults: Vec::new(),
+            filters: Vec::new(),
+            reach: Reach::default(),
             files: Vec::new(),
             disks: Vec::new(),
             inputs: Vec::new(),
@@ -515,6 +520,20 @@ impl Sim {
         own.map_or(&self.host_faults, |(_, faults)| faults)
     }
 
+    /// Messages of a direction are singled out from the beginning.
+    pub(crate) fn filter(
+        &mut self,
+        from: &str,
+        to: &str,
+        kind: FilterKind,
+        predicate: Predicate,
+    ) -> FilterKey {
+        let (from, to) = (self.index(from), self.index(to));
+        let key = FilterKey { from, to, number: self.filters.len() as u64 };
+        self.filters.push((key, kind, predicate));
+        key
+    }
+
     fn own_link(&mut self, ends: (HostIndex, HostIndex), both_ways: bool) -> &mut LinkFaults {
         let faults = self.faults_between(ends.0, ends.1).clone();
         self.own_link_faults.push(OwnLinkFaults { ends, both_ways, faults });
@@ -572,7 +591,11 @@ impl Sim {
         let mut state = State::new(chooser, Record::new(self.telling), machines, links, table);
         state.zones = zones;
         state.copies = copies;
+        for (key, kind, predicate) in self.filters {
+            state.add_filter(key, kind, predicate);
+        }
         let mut world = World::new(state, hosts, script, budget);
+        world.be_reached_by(&self.reach);
         let mut verdict = world.run();
         if let (true, Err(panicked)) = (verdict.is_passed(), world.close()) {
             verdict = panicked;

@@ -2,7 +2,10 @@
 //!
 //! It runs no program. The world (`world.rs`) turns the dispatchers and decides when time jumps.
 
+mod filters;
 mod hosts;
+mod link;
+mod network;
 
 use std::time::Duration;
 
@@ -13,12 +16,15 @@ use crate::choice::{Chooser, Site};
 use crate::condition::Condition;
 use crate::console::Output;
 use crate::disk::Copies;
-use crate::fabric::{Due, Fabric, HostIndex, host_of};
-use crate::fault::{CutWays, DiskRule, HostFaults, HostRule, LinkFaults, LinkRule, PacketVerdict, ZoneRule};
-use crate::kernel::{Kernel, Packet, Route};
+use crate::fabric::{Due, Fabric, HostIndex};
+use crate::fault::{DiskRule, HostFaults, HostRule, ZoneRule};
+use crate::kernel::{Kernel, Packet};
 use crate::names::{Answer, NameFailure, Names};
 use crate::record::{Record, fd_number, item};
 use crate::story::LineKind;
+
+pub(crate) use filters::{FilterKey, FilterKind, Predicate};
+pub(crate) use link::Link;
 
 /// What a packet takes from a host to itself.
 const LOOPBACK_LATENCY: Duration = Duration::from_micros(20);
@@ -41,6 +47,7 @@ pub(crate) struct State {
     /// Hosts whose process has ended itself in the turn that is under way.
     pub(crate) ended: Vec<HostIndex>,
     packets: Vec<Packet>,
+    next_filter: u64,
 }
 
 /// A host's hardware and kernel.
@@ -59,25 +66,10 @@ pub(crate) struct Machine {
     pub(crate) life: u64,
 }
 
-/// One direction between two hosts.
-pub(crate) struct Link {
-    pub(crate) rule: LinkRule,
-    /// What was sent first arrives first.
-    last_arrival: Moment,
-    /// Until when it is cut; [`Moment::FAR_FUTURE`] for a cut that lasts until it is healed.
-    cut: Option<Moment>,
-}
-
 impl Machine {
     /// Whether its kernel goes on.
     pub(crate) fn has_kernel_time(&self) -> bool {
         self.up && !self.condition.is_suspended()
-    }
-}
-
-impl Link {
-    pub(crate) fn new(rule: LinkRule) -> Link {
-        Link { rule, last_arrival: Moment::ORIGIN, cut: None }
     }
 }
 
@@ -102,6 +94,7 @@ impl State {
             starting: Vec::new(),
             ended: Vec::new(),
             packets: Vec::new(),
+            next_filter: 0,
         }
     }
 
@@ -125,71 +118,6 @@ impl State {
         self.record.bytes(bytes);
         for line in machine.output.add(stream, bytes) {
             self.record.tell(self.now, &machine.name, LineKind::Note, || line);
-        }
-    }
-
-    fn send(&mut self, from: HostIndex, packet: Packet) {
-        let to = match packet.route() {
-            Route::Back => Some(from),
-            Route::To(ip) => host_of(ip, self.machines.len()),
-            Route::Others => return self.send_to_others(from, &packet),
-        };
-        match to {
-            Some(to) if to == from => {
-                let at = self.now + LOOPBACK_LATENCY;
-                self.fabric.schedule(at, Due::Arrival { from, to, packet });
-            }
-            Some(to) => self.send_over_link(from, to, packet),
-            // Nobody has this address: what is sent there is never heard of again.
-            None => self.record.item(item::LOST, self.now, from, &[u64::MAX]),
-        }
-    }
-
-    fn send_to_others(&mut self, from: HostIndex, packet: &Packet) {
-        for to in (0..self.machines.len()).filter(|to| *to != from) {
-            self.send_over_link(from, to, packet.clone());
-        }
-    }
-
-    fn send_over_link(&mut self, from: HostIndex, to: HostIndex, packet: Packet) {
-        let link = &mut self.links[from][to];
-        if link.cut.is_some() {
-            return self.lose(from, to, &packet, "link cut");
-        }
-        match link.rule.judge(&mut self.chooser, packet.can_be_reset()) {
-            PacketVerdict::Deliver(latency) => self.carry(from, to, latency, packet),
-            PacketVerdict::Lose => self.lose(from, to, &packet, "lost"),
-            PacketVerdict::Reset => self.reset(from, to, packet),
-        }
-    }
-
-    /// Puts a packet on the link, behind all that are under way on it.
-    fn carry(&mut self, from: HostIndex, to: HostIndex, latency: Duration, packet: Packet) {
-        let link = &mut self.links[from][to];
-        link.last_arrival = link.last_arrival.max(self.now + latency);
-        self.fabric.schedule(link.last_arrival, Due::Arrival { from, to, packet });
-    }
-
-    fn lose(&mut self, from: HostIndex, to: HostIndex, packet: &Packet, why: &str) {
-        self.note_fault(item::LOST, from, to, |receiver| format!("to {receiver}: {packet}: {why}"));
-    }
-
-    /// Takes what was done to a direction into the record. `text` is given the receiver's name.
-    fn note_fault(&mut self, kind: u8, from: HostIndex, to: HostIndex, text: impl FnOnce(&str) -> String) {
-        self.record.item(kind, self.now, from, &[to as u64]);
-        let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
-        self.record.tell(self.now, sender, LineKind::Fault, || text(receiver));
-    }
-
-    /// The packet is lost, and both ends are told that its connection was reset, as a middlebox does.
-    fn reset(&mut self, from: HostIndex, to: HostIndex, packet: Packet) {
-        self.note_fault(item::RESET, from, to, |receiver| {
-            format!("to {receiver}: {packet}: connection reset on the way")
-        });
-        let [onward, back] = packet.resets();
-        for (from, to, forged) in [(from, to, onward), (to, from, back)] {
-            let latency = self.links[from][to].rule.least_latency();
-            self.carry(from, to, latency, forged);
         }
     }
 
@@ -233,83 +161,57 @@ impl State {
         let State { now, machines, fabric, chooser, .. } = self;
         let Machine { kernel, rule, life, .. } = &mut machines[host];
         let fd = kernel.begin_lookup();
-        let (latency, lost) = rule.judge_lookup(chooser);
-        fabric.schedule(*now + latency, Due::Answer { host, life: *life, fd, name: name.to_owned(), lost });
+        let (latency, failure) = rule.judge_lookup(chooser);
+        fabric
+            .schedule(*now + latency, Due::Answer { host, life: *life, fd, name: name.to_owned(), failure });
         fd
     }
 
-    /// The answer to a lookup has come: what the table says now.
-    pub(crate) fn answer(&mut self, host: HostIndex, life: u64, fd: Fd, name: &str, lost: bool) {
+    /// The answer to a lookup has come: what the table says now, unless it has failed on the way.
+    pub(crate) fn answer(
+        &mut self,
+        host: HostIndex,
+        life: u64,
+        fd: Fd,
+        name: &str,
+        failure: Option<NameFailure>,
+    ) {
         if self.machines[host].life != life {
             return;
         }
-        let answer = if lost { Err(NameFailure::NoAnswer) } else { self.names.answer(name) };
+        let (answer, oddity) = match failure {
+            Some(failure) => (Err(failure), Some("failed")),
+            None => self.look_up(host, name),
+        };
         let count = answer.as_ref().map_or(0, Vec::len) as u64;
         self.record.item(item::RESOLVED, self.now, host, &[fd_number(fd), count]);
-        let kind = if lost { LineKind::Fault } else { LineKind::Note };
+        let kind = if oddity.is_some() { LineKind::Fault } else { LineKind::Note };
         let machine = &mut self.machines[host];
-        self.record.tell(self.now, &machine.name, kind, || format!("lookup of {name}: {}", told(&answer)));
+        self.record.tell(self.now, &machine.name, kind, || {
+            let oddity = oddity.map_or_else(String::new, |oddity| format!(" ({oddity})"));
+            format!("lookup of {name}: {}{oddity}", told(&answer))
+        });
         machine.kernel.answer_lookup(fd, answer.map_err(NameFailure::error));
+    }
+
+    /// What a host is told of a name now, and what is wrong with it.
+    fn look_up(&mut self, host: HostIndex, name: &str) -> (Answer, Option<&'static str>) {
+        let State { now, machines, names, chooser, record, .. } = self;
+        let answer = names.answer(name);
+        match machines[host].rule.bend_answer(chooser, *now, &answer, names.before(name)) {
+            None => (answer, None),
+            Some((bent, oddity)) => {
+                record.item(item::BENT, *now, host, &[]);
+                (bent, Some(oddity))
+            }
+        }
     }
 
     /// From now on, lookups of a name are answered so.
     pub(crate) fn rename(&mut self, name: &str, answer: Answer) {
         self.record.item(item::NAMED, self.now, 0, &[answer.as_ref().map_or(0, Vec::len) as u64]);
         self.record.tell(self.now, "names", LineKind::Note, || format!("{name} is now: {}", told(&answer)));
-        self.names.set(name, answer);
-    }
-
-    /// Cuts a link, in the ways given as seen from `from`, for `length` or until it is healed.
-    pub(crate) fn cut(&mut self, from: HostIndex, to: HostIndex, ways: CutWays, length: Option<Duration>) {
-        let until = length.map_or(Moment::FAR_FUTURE, |length| self.now + length);
-        let directions: &[(HostIndex, HostIndex)] = match ways {
-            CutWays::Both => &[(from, to), (to, from)],
-            CutWays::This => &[(from, to)],
-            CutWays::Other => &[(to, from)],
-        };
-        for &(from, to) in directions {
-            // A shorter cut does not end the one that is in force.
-            let cut = &mut self.links[from][to].cut;
-            *cut = (*cut).max(Some(until));
-            self.note_fault(item::CUT, from, to, |receiver| match length {
-                Some(length) => format!("link to {receiver} cut for {length:?}"),
-                None => format!("link to {receiver} cut"),
-            });
-            if length.is_some() {
-                self.fabric.schedule(until, Due::Heal { from, to });
-            }
-        }
-    }
-
-    /// Cuts a zone off from all hosts outside.
-    pub(crate) fn isolate(&mut self, zone: usize, length: Duration) {
-        let inside = self.zones[zone].hosts.clone();
-        for &from in &inside {
-            for to in (0..self.machines.len()).filter(|to| !inside.contains(to)) {
-                self.cut(from, to, CutWays::Both, Some(length));
-            }
-        }
-    }
-
-    /// Heals one direction if every cut of it is over.
-    pub(crate) fn heal_if_due(&mut self, from: HostIndex, to: HostIndex) {
-        if self.links[from][to].cut.is_some_and(|until| until <= self.now) {
-            self.heal(from, to);
-        }
-    }
-
-    /// Heals one direction of whatever cut there is.
-    pub(crate) fn heal(&mut self, from: HostIndex, to: HostIndex) {
-        if self.links[from][to].cut.take().is_none() {
-            return;
-        }
-        self.note_fault(item::HEALED, from, to, |receiver| format!("link to {receiver} healed"));
-    }
-
-    /// From now on this direction behaves so.
-    pub(crate) fn change_link(&mut self, from: HostIndex, to: HostIndex, faults: LinkFaults) {
-        self.links[from][to].rule.set(faults);
-        self.note_fault(item::CHANGED, from, to, |receiver| format!("link to {receiver} changed"));
+        self.names.change(self.now, name, answer);
     }
 
     /// From now on the host behaves so.
@@ -384,5 +286,6 @@ fn told(answer: &Answer) -> String {
         Ok(ips) => ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         Err(NameFailure::NotFound) => "no such name".to_owned(),
         Err(NameFailure::NoAnswer) => "no answer".to_owned(),
+        Err(NameFailure::ServerFailure) => "server failure".to_owned(),
     }
 }

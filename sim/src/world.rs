@@ -22,6 +22,7 @@ use crate::fault::FAULT_PERIOD;
 use crate::kernel::ThreadIndex;
 use crate::panics;
 use crate::program::{Exit, Program};
+use crate::reach::Reach;
 use crate::script::Step;
 use crate::state::{Machine, State};
 use crate::verdict::Verdict;
@@ -70,7 +71,7 @@ impl World {
         let mut state = state;
         let host_order = state.chooser.site("world: host order");
         let draws_faults = !state.zones.is_empty()
-            || state.links.iter().flatten().any(|link| link.rule.faults().draws_cuts())
+            || state.links.iter().flatten().any(|link| link.rule.faults().draws_by_period())
             || state.machines.iter().any(|machine| machine.rule.faults().draws_by_period())
             || script.iter().any(|step| step.act.draws_faults());
         for (number, step) in script.iter().enumerate() {
@@ -88,6 +89,11 @@ impl World {
             next_faults_at: draws_faults.then_some(Moment::ORIGIN + FAULT_PERIOD),
             turns: 0,
         }
+    }
+
+    /// From now on handles that programs hold lead to this world.
+    pub(crate) fn be_reached_by(&self, reach: &Reach) {
+        reach.lead_to(&self.state);
     }
 
     /// Runs until every client has finished, something failed, or a budget is spent.
@@ -205,6 +211,7 @@ impl World {
             Due::Arrival { from, to, packet } => state.deliver(from, to, packet),
             Due::LateEvent { host, life, event } => state.raise(host, life, event),
             Due::Heal { from, to } => state.heal_if_due(from, to),
+            Due::Unclog { from, to } => state.unclog_if_due(from, to),
             Due::Restart { host, life } => {
                 let stale = state.machines[host].life != life;
                 drop(state);
@@ -215,7 +222,7 @@ impl World {
                 drop(state);
                 return self.end_grace(host, life);
             }
-            Due::Answer { host, life, fd, name, lost } => state.answer(host, life, fd, &name, lost),
+            Due::Answer { host, life, fd, name, failure } => state.answer(host, life, fd, &name, failure),
             Due::File { host, work } => state.finish_file(host, work),
             Due::Script(number) => {
                 drop(state);

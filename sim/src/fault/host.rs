@@ -1,16 +1,20 @@
 //! How hosts misbehave: what a kernel and its clock may do to programs, how often, and the verdict on each call and poll.
 
 mod clocks;
+mod lookup;
 mod process;
 
 use std::ops::Range;
 use std::time::Duration;
 
+use twinloop::Moment;
 use twinloop::driver::Event;
 
 use super::{STEPS, checked, draw_duration};
 use crate::choice::{Chooser, Site};
+use crate::names::{Answer, NameFailure};
 use clocks::{ClockFaults, ClockSites};
+use lookup::{LookupFaults, LookupRule};
 pub(crate) use process::ProcessFault;
 use process::{ProcessFaults, ProcessSites};
 
@@ -31,9 +35,7 @@ pub struct HostFaults {
     late_timer: f64,
     late_wake: f64,
     late_by: Range<Duration>,
-    lookup_latency: Duration,
-    lookup_jitter: Duration,
-    lookup_loss: f64,
+    lookups: LookupFaults,
     descriptors: Option<usize>,
     crash: f64,
     down_for: Range<Duration>,
@@ -52,9 +54,7 @@ impl Default for HostFaults {
             late_timer: 0.0,
             late_wake: 0.0,
             late_by: LATE_MAX / STEPS as u32..LATE_MAX,
-            lookup_latency: Duration::from_millis(1),
-            lookup_jitter: Duration::ZERO,
-            lookup_loss: 0.0,
+            lookups: LookupFaults::default(),
             descriptors: None,
             crash: 0.0,
             down_for: Duration::from_millis(100)..Duration::from_secs(3),
@@ -137,24 +137,6 @@ impl HostFaults {
         self
     }
 
-    /// Each lookup of a name takes at least this long; 1 ms if nothing is said.
-    pub fn lookup_latency(&mut self, least: Duration) -> &mut Self {
-        self.lookup_latency = least;
-        self
-    }
-
-    /// Each lookup of a name may take up to this much longer.
-    pub fn lookup_jitter(&mut self, most: Duration) -> &mut Self {
-        self.lookup_jitter = most;
-        self
-    }
-
-    /// The probability that nobody answers a lookup of a name: it fails as with [`NameFailure::NoAnswer`](crate::NameFailure::NoAnswer).
-    pub fn lookup_loss(&mut self, probability: f64) -> &mut Self {
-        self.lookup_loss = checked(probability);
-        self
-    }
-
     /// The probability, in each 50 ms, that the host crashes: its programs and connections are gone without a word, and
     /// after a time it starts again.
     pub fn crash(&mut self, probability: f64) -> &mut Self {
@@ -184,8 +166,7 @@ pub(crate) struct HostRule {
     event_order: Site,
     late_timer: Site,
     late_wake: Site,
-    lookup_jitter: Site,
-    lookup_loss: Site,
+    lookups: LookupRule,
     crash: Site,
     down_for: Site,
     clock_sites: Option<ClockSites>,
@@ -196,6 +177,7 @@ impl HostRule {
     pub(crate) fn new(chooser: &mut Chooser, host: &str, faults: HostFaults) -> HostRule {
         let clock_sites = ClockSites::new(chooser, host, &faults.clocks);
         let process_sites = ProcessSites::new(chooser, host, &faults.process);
+        let lookups = LookupRule::new(chooser, host, &faults.lookups);
         let mut site = |what: &str| chooser.site(&format!("{host}: {what}"));
         HostRule {
             faults,
@@ -208,8 +190,7 @@ impl HostRule {
             event_order: site("event order"),
             late_timer: site("late timer"),
             late_wake: site("late wake"),
-            lookup_jitter: site("lookup jitter"),
-            lookup_loss: site("lookup loss"),
+            lookups,
             crash: site("crash"),
             down_for: site("down for"),
         }
@@ -223,6 +204,7 @@ impl HostRule {
     pub(crate) fn set(&mut self, chooser: &mut Chooser, host: &str, faults: HostFaults) -> bool {
         self.clock_sites = ClockSites::new(chooser, host, &faults.clocks);
         self.process_sites = ProcessSites::new(chooser, host, &faults.process);
+        self.lookups = LookupRule::new(chooser, host, &faults.lookups);
         let before = std::mem::replace(&mut self.faults, faults);
         before.clocks != self.faults.clocks
     }
@@ -288,14 +270,21 @@ impl HostRule {
         count - chooser.pick(self.event_order, count)
     }
 
-    /// How long a lookup takes, and whether nobody answers it.
-    pub(crate) fn judge_lookup(&self, chooser: &mut Chooser) -> (Duration, bool) {
-        let (least, jitter) = (self.faults.lookup_latency, self.faults.lookup_jitter);
-        let lost = chooser.chance(self.lookup_loss, self.faults.lookup_loss);
-        if jitter.is_zero() {
-            return (least, lost);
-        }
-        (draw_duration(chooser, self.lookup_jitter, &(least..least + jitter)), lost)
+    /// How long a lookup takes, and whether it fails whatever is true of the name.
+    pub(crate) fn judge_lookup(&self, chooser: &mut Chooser) -> (Duration, Option<NameFailure>) {
+        self.lookups.judge(chooser, &self.faults.lookups)
+    }
+
+    /// What a lookup is answered instead of `answer`, and what is wrong with it; `None` if nothing is. `before`: what was true
+    /// before the last change, and when that was.
+    pub(crate) fn bend_answer(
+        &self,
+        chooser: &mut Chooser,
+        now: Moment,
+        answer: &Answer,
+        before: Option<&(Answer, Moment)>,
+    ) -> Option<(Answer, &'static str)> {
+        self.lookups.bend(chooser, &self.faults.lookups, now, answer, before)
     }
 
     /// Whether the host crashes now, and how long it stays down.

@@ -42,3 +42,4 @@ pub(super) const ECONNRESET: OsError = OsError::new(ErrorKind::ConnectionReset, 
 pub(super) const ENOTCONN: OsError = OsError::new(ErrorKind::NotConnected, 107);
 pub(super) const ETIMEDOUT: OsError = OsError::new(ErrorKind::TimedOut, 110);
 pub(super) const ECONNREFUSED: OsError = OsError::new(ErrorKind::ConnectionRefused, 111);
+pub(super) const EHOSTUNREACH: OsError = OsError::new(ErrorKind::HostUnreachable, 113);

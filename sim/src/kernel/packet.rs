@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::options::Device;
 use super::tcp::RECEIVE_BUFFER;
+use crate::message::MessageKind;
 
 /// One packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub(crate) enum Content {
     Udp(Datagram),
     /// Nobody hears datagrams there (ICMP, RFC 792: port unreachable).
     Unreachable,
+    /// No way leads to the host that a segment of this connection was sent to (ICMP, RFC 792: host unreachable).
+    HostUnreachable {
+        connection: u64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,8 +108,60 @@ impl Packet {
         match &self.content {
             Content::Tcp { segment: Segment::Data { payload, .. }, .. } => payload,
             Content::Udp(datagram) => &datagram.payload,
-            Content::Tcp { .. } | Content::Unreachable => &[],
+            Content::Tcp { .. } | Content::Unreachable | Content::HostUnreachable { .. } => &[],
         }
+    }
+
+    /// What a router says to the sender of a segment if it knows no way for it. Of datagrams nobody would hear it.
+    pub(crate) fn host_unreachable(&self) -> Option<Packet> {
+        let Content::Tcp { connection, .. } = self.content else { return None };
+        let content = Content::HostUnreachable { connection };
+        Some(Packet { source: self.destination, destination: self.source, content })
+    }
+
+    /// How many bytes it has on a wire, headers of IPv4 included.
+    pub(crate) fn size(&self) -> usize {
+        self.payload().len()
+            + match self.content {
+                Content::Tcp { .. } => 40,
+                Content::Udp(_) => 28,
+                Content::Unreachable | Content::HostUnreachable { .. } => 56,
+            }
+    }
+
+    /// Turns one bit of the payload, counted from its first.
+    pub(crate) fn turn_bit(&mut self, bit: usize) {
+        let payload = match &mut self.content {
+            Content::Tcp { segment: Segment::Data { payload, .. }, .. } => payload,
+            Content::Udp(datagram) => &mut datagram.payload,
+            _ => unreachable!("only a payload has bits that are turned"),
+        };
+        payload[bit / 8] ^= 1 << (bit % 8);
+    }
+
+    pub(crate) fn kind(&self) -> MessageKind {
+        match &self.content {
+            Content::Udp(_) => MessageKind::Datagram,
+            Content::Unreachable | Content::HostUnreachable { .. } => MessageKind::Unreachable,
+            Content::Tcp { segment, .. } => match segment {
+                Segment::Syn { .. } => MessageKind::Syn,
+                Segment::SynAck { .. } => MessageKind::SynAck,
+                Segment::Rst => MessageKind::Reset,
+                Segment::Probe => MessageKind::Probe,
+                Segment::Data { payload, .. } if !payload.is_empty() => MessageKind::Data,
+                Segment::Data { fin, .. } => {
+                    if *fin {
+                        MessageKind::Fin
+                    } else {
+                        MessageKind::Ack
+                    }
+                }
+            },
+        }
+    }
+
+    pub(crate) fn ends_stream(&self) -> bool {
+        matches!(self.content, Content::Tcp { segment: Segment::Data { fin: true, .. }, .. })
     }
 
     /// What is said besides the payload, as numbers for the run's hash.
@@ -116,6 +173,7 @@ impl Packet {
                 [ports, 7, *device as u64, u64::from(*stays), 0, payload.len() as u64]
             }
             Content::Unreachable => [ports, 8, 0, 0, 0, 0],
+            Content::HostUnreachable { .. } => [ports, 9, 0, 0, 0, 0],
         }
     }
 }
@@ -142,6 +200,7 @@ impl fmt::Display for Packet {
             Content::Tcp { segment, .. } => fmt::Display::fmt(segment, f),
             Content::Udp(datagram) => write!(f, "UDP {}", datagram.payload.len()),
             Content::Unreachable => f.write_str("PORT UNREACHABLE"),
+            Content::HostUnreachable { .. } => f.write_str("HOST UNREACHABLE"),
         }
     }
 }

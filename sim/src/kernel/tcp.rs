@@ -26,7 +26,7 @@ use std::time::Duration;
 use twinloop::Moment;
 use twinloop::driver::{Half, OsError, Readiness};
 
-use super::errno::{ECONNREFUSED, ECONNRESET, ENOTCONN, EPIPE, ETIMEDOUT};
+use super::errno::{ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENOTCONN, EPIPE, ETIMEDOUT};
 use super::packet::Segment;
 use probing::{Due, Probing};
 use receiving::Receiving;
@@ -82,6 +82,8 @@ pub(super) struct Connection {
     given_up: bool,
     /// The program's pending error, told once (`SO_ERROR`).
     error: Option<OsError>,
+    /// Routers said so since the peer was last heard: what a time-out is told as (`sk_err_soft`).
+    unreachable: bool,
     /// No descriptor refers to it any more, nor ever will.
     orphan: bool,
 }
@@ -121,6 +123,7 @@ impl Connection {
             ended_first: false,
             given_up: false,
             error: None,
+            unreachable: false,
             orphan: false,
         }
     }
@@ -367,6 +370,18 @@ impl Connection {
         }
     }
 
+    /// A router knows no way to the peer. A connection that is open waits for better times (RFC 1122, section 4.2.3.9).
+    pub(super) fn take_unreachable(&mut self) -> Readiness {
+        match self.state {
+            State::SynSent => self.die(Some(EHOSTUNREACH)),
+            State::SynReceived | State::Ended | State::Dead => Readiness::EMPTY,
+            State::Open => {
+                self.unreachable = true;
+                Readiness::EMPTY
+            }
+        }
+    }
+
     /// A segment after the end. In TIME-WAIT the peer may ask again whether its FIN has arrived; otherwise the connection
     /// is unknown here, whether or not a descriptor still refers to it.
     fn arrive_late(&mut self, now: Moment, segment: &Segment, out: &mut Out) {
@@ -420,6 +435,7 @@ impl Connection {
         match meaning {
             Ack::Nothing => {}
             Ack::Progress => {
+                self.unreachable = false;
                 self.timer.acknowledged(now, ack);
                 self.timer.recover();
                 self.timer.stop();
@@ -521,7 +537,7 @@ impl Connection {
             None => retries > retries_max,
         };
         if is_over {
-            return self.die(Some(ETIMEDOUT));
+            return self.time_out();
         }
         match self.state {
             State::SynSent => out.push(Segment::Syn { window: self.receive.first_window() }),
@@ -540,9 +556,14 @@ impl Connection {
             }
             Due::End => {
                 out.push(Segment::Rst);
-                self.die(Some(ETIMEDOUT))
+                self.time_out()
             }
         }
+    }
+
+    /// The peer was silent for too long (`tcp_write_err`).
+    fn time_out(&mut self) -> Readiness {
+        self.die(Some(if self.unreachable { EHOSTUNREACH } else { ETIMEDOUT }))
     }
 
     fn retransmit(&mut self, now: Moment, out: &mut Out) {

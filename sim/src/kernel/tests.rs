@@ -3,6 +3,7 @@
 
 mod bulk;
 mod datagrams;
+mod disorder;
 mod ends;
 mod files;
 mod handshake;

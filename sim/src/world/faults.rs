@@ -15,12 +15,7 @@ impl World {
         self.next_faults_at = Some(now + FAULT_PERIOD);
         let mut state = self.state.borrow_mut();
         let count = state.machines.len();
-        for (from, to) in (0..count).flat_map(|from| (from + 1..count).map(move |to| (from, to))) {
-            let State { links, chooser, .. } = &mut *state;
-            if let Some((ways, length)) = links[from][to].rule.draw_cut(chooser) {
-                state.cut(from, to, ways, Some(length));
-            }
-        }
+        state.draw_link_faults();
         drop(state);
         for host in 0..count {
             // A client that has finished has nothing left to lose.
@@ -38,7 +33,7 @@ impl World {
             let State { zones, chooser, .. } = &mut *state;
             let (crash, isolation) = (zones[zone].draw_crash(chooser), zones[zone].draw_isolation(chooser));
             if let Some(length) = isolation {
-                state.isolate(zone, length);
+                state.isolate_zone(zone, length);
             }
             let hosts = state.zones[zone].hosts.clone();
             drop(state);
@@ -93,6 +88,7 @@ impl World {
             }
             Act::Reset { host } => self.state.borrow_mut().reset_connections(host),
             Act::Name { name, answer } => self.state.borrow_mut().rename(&name, answer),
+            Act::Links(act) => self.state.borrow_mut().act_on_links(act),
             Act::Link { from, to, both_ways, faults } => {
                 let mut state = self.state.borrow_mut();
                 if both_ways {

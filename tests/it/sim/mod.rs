@@ -14,6 +14,7 @@ mod models_locks;
 mod models_queues;
 mod models_writes;
 mod names;
+mod network;
 mod options;
 mod order;
 mod replays;

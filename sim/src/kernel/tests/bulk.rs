@@ -10,10 +10,10 @@ use super::pair::{A, B, Fate, Pair};
 
 /// A small generator (Knuth's MMIX constants): these tests need variety, not quality.
 #[derive(Clone)]
-struct Lcg(u64);
+pub(super) struct Lcg(pub(super) u64);
 
 impl Lcg {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) % bound
     }
@@ -132,7 +132,7 @@ fn pattern(host: usize, place: usize) -> u8 {
 }
 
 /// Moves `length` bytes each way, and compares every one.
-fn exchange(pair: &mut Pair, [a, b]: [Fd; 2], length: usize, chance: Lcg) {
+pub(super) fn exchange(pair: &mut Pair, [a, b]: [Fd; 2], length: usize, chance: Lcg) {
     run(pair, [Program::new(A, a, length), Program::new(B, b, length)], chance);
 }
 

@@ -36,6 +36,12 @@ pub(super) enum Fate {
     Twice,
     /// Kept until the story releases it.
     Hold,
+    /// It takes so much longer, and others overtake it.
+    Late(Duration),
+    /// It arrives in its turn, and once more so much later.
+    TwiceLate(Duration),
+    /// A router knows no way for it.
+    TurnBack,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,7 +103,9 @@ impl Pair {
     /// What was held goes on its way.
     pub(super) fn release(&mut self) {
         let held = std::mem::take(&mut self.held);
-        self.wire.extend(held.into_iter().map(|(to, packet)| (self.now + LATENCY, to, packet)));
+        for (to, packet) in held {
+            self.put_on_wire(LATENCY, to, packet);
+        }
     }
 
     // ---- system calls ----
@@ -220,6 +228,13 @@ impl Pair {
         self.collect();
     }
 
+    /// Behind all that arrive until then.
+    fn put_on_wire(&mut self, latency: Duration, to: usize, packet: Packet) {
+        let at = self.now + latency;
+        let place = self.wire.partition_point(|(other, ..)| *other <= at);
+        self.wire.insert(place, (at, to, packet));
+    }
+
     /// Puts what the kernels want to send on the wire, and notes their edges.
     fn collect(&mut self) {
         let mut packets = Vec::new();
@@ -232,16 +247,25 @@ impl Pair {
                     Route::To(to) if to == ip(host) => host,
                     Route::To(_) | Route::Others => 1 - host,
                 };
-                let copies = match (self.fate)(host, &packet) {
-                    Fate::Pass => 1,
-                    Fate::Twice => 2,
-                    Fate::Drop => 0,
+                let late: &[Duration] = match (self.fate)(host, &packet) {
+                    Fate::Pass => &[Duration::ZERO],
+                    Fate::Twice => &[Duration::ZERO; 2],
+                    Fate::Late(late) => &[late],
+                    Fate::TwiceLate(late) => &[Duration::ZERO, late],
+                    Fate::Drop => &[],
                     Fate::Hold => {
-                        self.held.push((to, packet.clone()));
-                        0
+                        self.held.push((to, packet));
+                        continue;
+                    }
+                    Fate::TurnBack => {
+                        let told = packet.host_unreachable().expect("a segment of TCP");
+                        self.put_on_wire(LATENCY, host, told);
+                        continue;
                     }
                 };
-                self.wire.extend((0..copies).map(|_| (self.now + LATENCY, to, packet.clone())));
+                for late in late {
+                    self.put_on_wire(LATENCY + *late, to, packet.clone());
+                }
             }
             for event in self.kernels[host].edges_mut(0).drain(..) {
                 *self.edges.entry((host, event.fd)).or_default() |= event.readiness;
