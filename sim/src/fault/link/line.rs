@@ -75,6 +75,7 @@ mod tests {
         assert_eq!(take_ms(&mut line, 0, 1000), Some(1000), "an idle line takes whatever comes");
         assert_eq!(take_ms(&mut line, 800, 51), None);
         assert_eq!(take_ms(&mut line, 800, 50), Some(250));
-        assert_eq!(take_ms(&mut line, 810, 50), Some(290));
+        assert_eq!(take_ms(&mut line, 810, 50), None);
+        assert_eq!(take_ms(&mut line, 860, 50), Some(240));
     }
 }

@@ -8,7 +8,7 @@ use twinloop::Moment;
 use twinloop::driver::{DirectoryEntry, Fd, FileKind, FileOperation, FileOptions, FileOutcome, OsError};
 
 use super::super::errno::{
-    EACCES, EEXIST, EFBIG, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, ENOTSOCK, EPERM, EXDEV,
+    EACCES, EEXIST, EFBIG, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EXDEV, UNSUPPORTED,
 };
 use super::super::{DiskFault, Kernel};
 use super::pair::{A, Pair, ip};
@@ -208,11 +208,11 @@ fn an_operation_holds_no_descriptor_of_the_programs() {
 fn a_file_is_no_socket() {
     let mut pair = Pair::new();
     let file = open(&mut pair.kernels[A], "/proc/self/cmdline").expect("every host has it");
-    assert_eq!(pair.recv(A, file, 1), Err(ENOTSOCK));
-    assert_eq!(pair.send(A, file, b"x"), Err(ENOTSOCK));
-    assert_eq!(pair.accept(A, file), Err(ENOTSOCK));
-    assert_eq!(pair.kernels[A].take_error(file), Err(ENOTSOCK));
-    assert_eq!(pair.kernels[A].local_address(file), Err(ENOTSOCK));
+    assert_eq!(pair.recv(A, file, 1), Err(UNSUPPORTED));
+    assert_eq!(pair.send(A, file, b"x"), Err(UNSUPPORTED));
+    assert_eq!(pair.accept(A, file), Err(UNSUPPORTED));
+    assert_eq!(pair.kernels[A].take_error(file), Err(UNSUPPORTED));
+    assert_eq!(pair.kernels[A].local_address(file), Err(UNSUPPORTED));
     let listener = pair.listen(A, 80);
     assert_eq!(read(&mut pair.kernels[A], listener), Err(EINVAL));
     for fd in [file, listener] {
@@ -222,20 +222,21 @@ fn a_file_is_no_socket() {
 
 #[test]
 fn sendfile_refuses_what_linux_refuses_and_leaves_the_reason_to_a_read() {
-    let mut kernel = host();
-    let (stream, _) = kernel.stream_pair();
-    let file = open(&mut kernel, "/www/index.html").expect("it is there");
+    let (mut pair, _, stream, _) = Pair::connected();
+    let kernel = &mut pair.kernels[A];
+    kernel.put_file(Path::new("/www/index.html"), b"hello world".to_vec());
+    let file = open(kernel, "/www/index.html").expect("it is there");
     assert_eq!(kernel.part_to_send(stream, file, 6, 3), Ok(b"wor".to_vec()));
     assert_eq!(kernel.part_to_send(stream, file, 6, 1 << 30), Ok(b"world".to_vec()));
     assert_eq!(kernel.part_to_send(stream, file, 11, 1), Ok(Vec::new()));
-    let made_up = open(&mut kernel, "/proc/self/cmdline").expect("every host has it");
-    let folder = open(&mut kernel, "/www").expect("a folder can be opened");
+    let made_up = open(kernel, "/proc/self/cmdline").expect("every host has it");
+    let folder = open(kernel, "/www").expect("a folder can be opened");
     for refused in [made_up, folder] {
         let answer = kernel.part_to_send(stream, refused, 0, 1).expect_err("it is refused");
         assert_eq!(answer.kind(), ErrorKind::Unsupported);
     }
     let read = FileOperation::Read { file, offset: 0, buffer: vec![0; 1] };
-    assert!(done_with(&mut kernel, read, Some(DiskFault::Unreadable(0))).is_err());
+    assert!(done_with(kernel, read, Some(DiskFault::Unreadable(0))).is_err());
     assert_eq!(kernel.part_to_send(stream, file, 0, 1).map_err(OsError::kind), Err(ErrorKind::Unsupported));
     assert!(kernel.read_file_at(file, 0, &mut [0]).is_err(), "the sector is bad");
 }
