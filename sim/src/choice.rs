@@ -1,10 +1,12 @@
 //! The one oracle for all chance: a bounded pick at a named site. It knows no fault and no time.
 
+mod bytes;
 mod random;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use bytes::RawPicks;
 use random::Stream;
 
 /// A place that draws, by its interned name. Obtained from [`Chooser::site`]; valid for that chooser only.
@@ -41,13 +43,43 @@ pub enum Choices {
         /// The picks that are not 0.
         picks: Vec<Pick>,
     },
+    /// As the bytes say that [`Choices::from_bytes`] was given.
+    Raw(RawPicks),
 }
 
 impl Choices {
+    /// Choices for whatever makes and mutates bytes: a coverage-guided fuzzer, or a strategy of proptest. Any bytes will do;
+    /// none are the plainest run.
+    ///
+    /// The first eight are the seed, least byte first. Each four that follow are one pick: the number of its site, counted
+    /// from 0 in the order in which a run names its sites, modulo 256; how many draws at that site to leave usual after the
+    /// last pick there; and what is answered, as 16 bits with the least byte first, of which 0 leaves this draw usual too. An
+    /// answer stands for one of the unusual alternatives, however many there are.
+    ///
+    /// A pick of its own for each four bytes, instead of bytes that are used up draw by draw: a change of one pick changes no
+    /// other one, and the length of an input is that of what is unusual in it, not that of the run.
+    ///
+    /// What such a run comes to has the picks in its [`unusual`](crate::verdict::Report::unusual), as every run: with the seed
+    /// they make the [`Choices::Replayed`] of a replay file.
+    ///
+    /// ```
+    /// use twinloop_sim::choice::{Choices, Chooser};
+    ///
+    /// let site_1_third_draw = [1, 2, 5, 0];
+    /// let mut chooser = Chooser::new(&Choices::from_bytes(&[&[0; 8][..], &site_1_third_draw].concat()));
+    /// chooser.site("a > b: loss");
+    /// let jitter = chooser.site("a > b: jitter");
+    /// assert_eq!([0, 0, 5, 0], [(); 4].map(|()| chooser.pick(jitter, 100)));
+    /// ```
+    pub fn from_bytes(bytes: &[u8]) -> Choices {
+        Choices::Raw(RawPicks::new(bytes))
+    }
+
     /// The seed.
     pub fn seed(&self) -> u64 {
         match self {
             Choices::Seeded(seed) | Choices::Replayed { seed, .. } => *seed,
+            Choices::Raw(picks) => picks.seed,
         }
     }
 }
@@ -72,8 +104,7 @@ impl Choices {
 /// ```
 pub struct Chooser {
     seed: u64,
-    /// Whether picks are drawn; otherwise only what `SiteState::replayed` lists is not 0.
-    draws: bool,
+    source: Source,
     by_name: BTreeMap<String, Site>,
     sites: Vec<SiteState>,
     /// Replayed picks of sites that were not named yet.
@@ -82,11 +113,21 @@ pub struct Chooser {
     stale: Vec<Pick>,
 }
 
+/// Where answers come from.
+enum Source {
+    /// From the site's stream.
+    Drawn,
+    /// What `SiteState::listed` has is answered, and 0 otherwise.
+    Replayed,
+    /// The same, and the answer is what the raw value stands for.
+    Raw(RawPicks),
+}
+
 struct SiteState {
     name: String,
     stream: Stream,
     occurrence: u32,
-    replayed: BTreeMap<u32, u32>,
+    listed: BTreeMap<u32, u32>,
 }
 
 struct Logged {
@@ -106,7 +147,11 @@ impl Chooser {
         }
         Chooser {
             seed: choices.seed(),
-            draws: matches!(choices, Choices::Seeded(_)),
+            source: match choices {
+                Choices::Seeded(_) => Source::Drawn,
+                Choices::Replayed { .. } => Source::Replayed,
+                Choices::Raw(picks) => Source::Raw(picks.clone()),
+            },
             by_name: BTreeMap::new(),
             sites: Vec::new(),
             unclaimed,
@@ -126,12 +171,15 @@ impl Chooser {
             return site;
         }
         let site = Site(u32::try_from(self.sites.len()).expect("a run names fewer than 2³² sites"));
-        let replayed = self.unclaimed.remove(name).unwrap_or_default();
+        let listed = match &self.source {
+            Source::Drawn | Source::Replayed => self.unclaimed.remove(name).unwrap_or_default(),
+            Source::Raw(picks) => picks.of_site(site.0),
+        };
         self.sites.push(SiteState {
             name: name.to_owned(),
             stream: Stream::new(self.seed, name),
             occurrence: 0,
-            replayed,
+            listed,
         });
         self.by_name.insert(name.to_owned(), site);
         site
@@ -166,19 +214,18 @@ impl Chooser {
         let state = &mut self.sites[site.0 as usize];
         let occurrence = state.occurrence;
         state.occurrence += 1;
-        let value = if self.draws {
-            draw(&mut state.stream)
-        } else if state.replayed.is_empty() {
-            0
-        } else {
-            match state.replayed.remove(&occurrence) {
+        let value = match &self.source {
+            Source::Drawn => draw(&mut state.stream),
+            _ if state.listed.is_empty() => 0,
+            Source::Raw(_) => state.listed.remove(&occurrence).map_or(0, |raw| bytes::answer(raw, n)),
+            Source::Replayed => match state.listed.remove(&occurrence) {
                 Some(value) if value < n => value,
                 Some(value) => {
                     self.stale.push(Pick { site: state.name.clone(), occurrence, value });
                     0
                 }
                 None => 0,
-            }
+            },
         };
         if value != 0 {
             self.log.push(Logged { site, occurrence, value });
@@ -198,9 +245,13 @@ impl Chooser {
 
     /// The replayed picks that applied to no draw so far, or to one with too few alternatives, by site and occurrence.
     pub fn stale(&self) -> Vec<Pick> {
+        // Bytes that find no draw are no promise that is broken: most that a fuzzer tries find none.
+        if !matches!(self.source, Source::Replayed) {
+            return Vec::new();
+        }
         let mut stale = self.stale.clone();
         let waiting =
-            self.sites.iter().map(|state| (&state.name, &state.replayed)).chain(self.unclaimed.iter());
+            self.sites.iter().map(|state| (&state.name, &state.listed)).chain(self.unclaimed.iter());
         for (site, picks) in waiting {
             stale.extend(picks.iter().map(|(&occurrence, &value)| Pick {
                 site: site.clone(),

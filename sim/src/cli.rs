@@ -108,7 +108,7 @@ pub(crate) struct Subject<'a> {
 /// How a scenario was run, for lines to copy.
 #[derive(Clone, Copy)]
 pub(crate) enum Called<'a> {
-    /// By this program.
+    /// By the program that these words of a shell call.
     Program(&'a str),
     /// As a test, which these words of cargo run.
     Test(&'a str),
@@ -119,7 +119,7 @@ impl Called<'_> {
     pub(crate) fn again_from(self, path: &str) -> String {
         let path = shell_word(path);
         match self {
-            Called::Program(program) => format!("{} replay {path}", shell_word(program)),
+            Called::Program(program) => format!("{program} replay {path}"),
             Called::Test(cargo) => format!("TWINLOOP_REPLAY={path} {cargo}"),
         }
     }
@@ -135,9 +135,7 @@ impl Called<'_> {
     /// The line that runs the seed as it is.
     fn again(self, seed: u64, scenario: &str) -> String {
         match self {
-            Called::Program(program) => {
-                format!("{} replay {seed} {}", shell_word(program), shell_word(scenario))
-            }
+            Called::Program(program) => format!("{program} replay {seed} {}", shell_word(scenario)),
             Called::Test(cargo) => format!("TWINLOOP_SEED={seed} {cargo}"),
         }
     }
@@ -391,7 +389,7 @@ same differ, 75 could not run.
 
 fn with_subject<T>(scenario: &Scenario, program: &str, act: impl FnOnce(&Subject<'_>) -> T) -> T {
     let run = |choices: &_, telling| scenario.run(choices, telling);
-    act(&Subject { name: scenario.name(), run: &run, called: Called::Program(program) })
+    act(&Subject { name: scenario.name(), run: &run, called: Called::Program(&shell_word(program)) })
 }
 
 pub(crate) fn read(path: &Path) -> Result<ReplayFile, Refusal> {

@@ -238,7 +238,7 @@ impl Search<'_> {
         self.tell();
         match choices {
             Choices::Replayed { picks, .. } => (picks, report),
-            Choices::Seeded(_) => unreachable!("made as a replay above"),
+            Choices::Seeded(_) | Choices::Raw(_) => unreachable!("made as a replay above"),
         }
     }
 

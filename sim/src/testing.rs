@@ -11,8 +11,7 @@ use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::Sim;
-use crate::campaign::{Campaign, Findings, Run};
+use crate::campaign::{Campaign, Failure, Findings, Run};
 use crate::choice::Choices;
 use crate::cli::explore::tell_nondeterminism;
 use crate::cli::failure::{Pursuit, pursue};
@@ -24,6 +23,7 @@ use crate::replays::kept;
 use crate::small::run_world;
 use crate::story::Telling;
 use crate::verdict::one_line;
+use crate::{Scenario, Sim};
 
 /// How many seeds a test runs, if nothing is said.
 const SEEDS: u64 = 64;
@@ -81,7 +81,9 @@ pub struct Test {
     name: &'static str,
     /// The package and its folder.
     package: Option<(&'static str, &'static str)>,
+    program: Option<&'static str>,
     seeds: Range<u64>,
+    bytes: Option<Choices>,
     check: bool,
 }
 
@@ -106,7 +108,7 @@ impl<E: Into<Box<dyn Error>>> Outcome for Result<(), E> {
 impl Test {
     /// The test `name`. Replays know it by that name, so no two tests of a package should share one.
     pub fn new(name: &'static str) -> Test {
-        Test { name, package: None, seeds: 0..SEEDS, check: false }
+        Test { name, package: None, program: None, seeds: 0..SEEDS, bytes: None, check: false }
     }
 
     /// The package that the test belongs to, and the folder of its manifest: where replays are kept, and what to call again.
@@ -116,9 +118,29 @@ impl Test {
         self
     }
 
+    /// The words that call a program whose command line has this test's scenario by the same name, such as
+    /// `cargo run -p kv --`: what to call again is that program.
+    pub fn program_line(mut self, words: &'static str) -> Test {
+        self.program = Some(words);
+        self
+    }
+
     /// Which seeds to run; 0..64 if nothing is said.
     pub fn seeds(mut self, seeds: Range<u64>) -> Test {
         self.seeds = seeds;
+        self
+    }
+
+    /// Runs what `bytes` stand for by [`Choices::from_bytes`], and that alone: no replays, no seeds, and the environment is not
+    /// asked what to run. This is what a target of a fuzzer does with its bytes.
+    ///
+    /// ```
+    /// # use twinloop_sim::{Test, Units};
+    /// # let bytes = [7; 40];
+    /// Test::new("docs::a-nap").bytes(&bytes).program(|| twinloop::sleep(3.s()));
+    /// ```
+    pub fn bytes(mut self, bytes: &[u8]) -> Test {
+        self.bytes = Some(Choices::from_bytes(bytes));
         self
     }
 
@@ -135,11 +157,13 @@ impl Test {
     /// If a run fails, if two runs of a seed differ, or if the environment asks for something that is not there.
     #[track_caller]
     pub fn world(self, build: impl Fn(&mut Sim) + Sync) {
-        let run = |choices: &Choices, telling| run_world(choices, telling, |sim| build(sim));
-        let wishes = Wishes::of(|name| env::var_os(name));
-        if let Err(told) = wishes.and_then(|wishes| self.attempt(&run, &wishes)) {
-            panic!("{}\n", told.trim_end());
-        }
+        self.test(&|choices: &Choices, telling| run_world(choices, telling, |sim| build(sim)));
+    }
+
+    /// As [`Test::world`], for the worlds of a scenario that the command line knows too. Replays are those of the test's name.
+    #[track_caller]
+    pub fn scenario(self, scenario: &Scenario) {
+        self.test(&|choices: &Choices, telling| scenario.run(choices, telling));
     }
 
     /// As [`Test::world`], for a program alone on one host: every run begins it anew. Hosts, links and faults need a
@@ -158,9 +182,18 @@ impl Test {
         });
     }
 
+    #[track_caller]
+    fn test(self, run: Run<'_>) {
+        let wishes = Wishes::of(|name| env::var_os(name));
+        if let Err(told) = wishes.and_then(|wishes| self.attempt(run, &wishes)) {
+            panic!("{}\n", told.trim_end());
+        }
+    }
+
     fn attempt(&self, run: Run<'_>, wishes: &Wishes) -> Result<(), String> {
         let cargo = self.cargo();
-        let subject = Subject { name: self.name, run, called: Called::Test(&cargo) };
+        let called = self.program.map_or(Called::Test(&cargo), Called::Program);
+        let subject = Subject { name: self.name, run, called };
         if let Some(path) = &wishes.replay {
             let file = cli::read(path).map_err(|refusal| refusal.text)?;
             return if file.scenario == self.name {
@@ -170,6 +203,9 @@ impl Test {
             };
         }
         let folder = self.folder(wishes);
+        if let Some(choices) = &self.bytes {
+            return try_once(&subject, choices, &folder);
+        }
         if wishes.seeds.is_none() {
             for path in kept(&folder, self.name)? {
                 let file = cli::read(&path).map_err(|refusal| refusal.text)?;
@@ -219,15 +255,34 @@ impl Test {
     }
 }
 
+/// Runs `choices`; a failure is treated as one that a seed has.
+fn try_once(subject: &Subject<'_>, choices: &Choices, folder: &Path) -> Result<(), String> {
+    let report = (subject.run)(choices, Telling::Silent);
+    if report.verdict.is_passed() {
+        return Ok(());
+    }
+    let failure = Failure { seed: choices.seed(), report, seeds: 1 };
+    Err(on_a_screen(|screen| {
+        pursue(subject, &failure, &Pursuit { budget_runs: SHRINK_BUDGET, replays: folder }, screen);
+    }))
+}
+
 /// What the findings come to, in the words of the command line; nothing if all is well.
 fn tell(subject: &Subject<'_>, findings: &Findings, folder: &Path) -> String {
+    on_a_screen(|screen| {
+        if let Some(found) = &findings.nondeterminism {
+            tell_nondeterminism(subject.name, found, screen);
+        } else if let Some(failure) = findings.failures.first() {
+            pursue(subject, failure, &Pursuit { budget_runs: SHRINK_BUDGET, replays: folder }, screen);
+        }
+    })
+}
+
+/// What `tell` says on a screen.
+fn on_a_screen(tell: impl FnOnce(&mut Screen<'_>)) -> String {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut screen = Screen::new(&mut out, &mut err, false);
-    if let Some(found) = &findings.nondeterminism {
-        tell_nondeterminism(subject.name, found, &mut screen);
-    } else if let Some(failure) = findings.failures.first() {
-        pursue(subject, failure, &Pursuit { budget_runs: SHRINK_BUDGET, replays: folder }, &mut screen);
-    }
+    tell(&mut screen);
     drop(screen);
     out.append(&mut err);
     String::from_utf8(out).expect("a screen is given text")

@@ -179,3 +179,23 @@ fn a_wish_that_makes_no_sense_is_refused() {
         assert!(error.starts_with(told), "{error}");
     }
 }
+
+/// The third draw of the scenario's site, the first one that a run names, is answered with 6.
+const WAITS_6: [u8; 12] = [9, 0, 0, 0, 0, 0, 0, 0, 0, 2, 6, 0];
+
+#[test]
+fn bytes_are_one_run_which_is_shrunk_and_kept_as_any_other() {
+    let folder = Folder::new("bytes");
+    let wishes = Wishes { seeds: Some(0..1000), ..folder.wishes() };
+    let test = Test::new("shop::waits").package("shop", env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(test.clone().bytes(&[]).attempt(&patient(4), &wishes), Ok(()));
+    let told = test.clone().bytes(&WAITS_6).attempt(&patient(4), &wishes).expect_err("it waits too long");
+    assert!(told.contains("shop::waits: seed 9 failed"), "{told}");
+    assert!(told.contains("\"scenario: wait\" #2 = 5"), "shrunk to the least that fails: {told}");
+    let files = folder.files();
+    let [file] = files.as_slice() else { panic!("one file: {files:?}") };
+    assert!(told.contains(&format!("{file} cargo test -p shop waits")), "{told}");
+    let program = test.program_line("cargo run -p shop --").bytes(&WAITS_6);
+    let told = program.attempt(&patient(4), &wishes).expect_err("it waits too long");
+    assert!(told.lines().any(|line| line.starts_with("cargo run -p shop -- replay ")), "{told}");
+}
