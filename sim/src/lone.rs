@@ -60,7 +60,7 @@ pub fn lone_driver() -> impl Driver {
         life: 0,
     };
     let link = Link::new(LinkRule::new(&mut chooser, name, name, LinkFaults::default()));
-    let names = Names::of_hosts([(name.to_owned(), host_ip(HOST))].into_iter());
+    let names = Names::of_hosts([(name.to_owned(), host_ip(HOST))]);
     let state = State::new(chooser, Record::new(Telling::Silent), vec![machine], vec![vec![link]], names);
     SimDriver::alone(Rc::new(RefCell::new(state)), HOST, THREAD)
 }

@@ -42,9 +42,9 @@ impl Kernel {
         let is_last = |other: &&Udp| other.local.is_ipv6() && other.options.reuse_port;
         let mut asked = there().rev().filter(|other| !is_last(other)).chain(there().filter(is_last));
         let in_way = asked.find(|other| {
-            !(options.reuse_address && other.options.reuse_address)
-                && !options.is_apart_from(&other.options)
-                && overlap((address.ip(), options.only_v6), (other.local.ip(), other.options.only_v6))
+            let may_share = options.reuse_address && other.options.reuse_address;
+            let is_apart = may_share || options.is_apart_from(&other.options);
+            !is_apart && overlap((address.ip(), options.only_v6), (other.local.ip(), other.options.only_v6))
         });
         in_way.is_some_and(|other| !(options.reuse_port && other.options.reuse_port))
     }
