@@ -34,7 +34,7 @@ pub(crate) fn goes_on() -> bool {
 
 /// What a stream keeps of the file that is sent over it: nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Sending;
+pub(crate) struct Sending {}
 
 impl Sending {
     pub(super) fn send(
