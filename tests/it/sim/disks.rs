@@ -101,7 +101,8 @@ fn operations_under_way_at_once_overtake_each_other() {
                 for written in join_all([log.write_at(0, b"1"), log.write_at(0, b"2")]).await {
                     written?;
                 }
-                seen.borrow_mut().extend(log.read_range(0, 1).await?);
+                let byte = log.read_range(0, 1).await?;
+                seen.borrow_mut().extend(byte);
                 Ok(())
             }
         };
@@ -206,7 +207,8 @@ fn what_a_failed_sync_was_to_write_is_lost_and_no_later_sync_tells() {
                     log.write_at(600, b"second").await?;
                     log.sync_all().await?;
                 } else {
-                    tell.borrow_mut().extend(log.read_range(0, u64::MAX).await?);
+                    let bytes = log.read_range(0, u64::MAX).await?;
+                    tell.borrow_mut().extend(bytes);
                 }
                 Ok(())
             }
