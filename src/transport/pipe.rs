@@ -104,7 +104,7 @@ pub fn open_fifo(path: impl AsRef<Path>, end: Half) -> Result<StreamTransport, T
 
 /// As [`open_fifo`], but makes the pipe if nothing stands at `path`. The path stays when it is closed:
 /// [`remove_file`](crate::fs::remove_file) removes it.
-/// [`remove_file`](super::remove_file) removes it. On Windows it goes with both ends.
+/// [`fs::remove_file`](crate::fs::remove_file) removes it. On Windows it goes with both ends.
 ///
 /// # Errors
 ///
