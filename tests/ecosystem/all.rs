@@ -4,5 +4,6 @@ mod codec;
 mod futures_io;
 mod http;
 mod incoming;
+mod strategies;
 mod support;
 mod tokio_io;
