@@ -9,6 +9,9 @@ use std::fmt;
 pub use bytes::RawPicks;
 use random::Stream;
 
+/// How the names of sites begin at which a scenario chooses for itself.
+pub(crate) const INPUT: &str = "scenario: ";
+
 /// A place that draws, by its interned name. Obtained from [`Chooser::site`]; valid for that chooser only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site(u32);

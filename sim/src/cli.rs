@@ -245,6 +245,14 @@ impl Cli {
                 let (scenario, source) = self.source(target, scenario.as_deref())?;
                 Ok(with_subject(scenario, program, |subject| replay::show(subject, &source, telling, screen)))
             }
+            Request::Shrink { path, limits } => {
+                let file = read(&path)?;
+                let about = |refusal: Refusal| refusal.about(&path.display().to_string());
+                let scenario = self.chosen(Some(&file.scenario)).map_err(about)?;
+                Ok(with_subject(scenario, program, |subject| {
+                    replay::shrink_further(subject, &path, &file, limits, screen)
+                }))
+            }
             Request::Merge { folder } => merge::merge(&folder, screen),
             Request::Real { args } => self.run_real(&args, program, screen),
             Request::Other { command, args } => self.run_command(&command, &args, screen),
@@ -364,6 +372,7 @@ Commands:
     --all                   go on after the first failure; tell one of each kind
     --replays DIR           keep failures in DIR (replays)
     --budget N              spend N runs on shrinking each failure (3000)
+    --any-failure           a smaller run may fail in another way
     --time SECONDS          begin no seed after that
     --shard I/N             the I-th of N parts of the seeds; without it, what
                             Slurm, Kubernetes, GitLab and the like have set
@@ -374,6 +383,8 @@ Commands:
   show FILE|SEED [SCENARIO]
                           tell what happens in the run, line by line
     --everything            with every callback
+  shrink FILE             make the failure of FILE smaller still, in its folder
+    --budget N, --any-failure
   merge DIR               put the ledgers of DIR together, and write a page
   list                    list the scenarios
   help                    show this page (also --help, -h)

@@ -1,5 +1,5 @@
-//! A smaller run that fails in the same way: fewer picks first, then smaller and earlier ones. It knows runs only as a function
-//! from choices to reports; the seed stays as it is.
+//! A smaller run that fails in the same way: fewer picks first, then smaller ones, then smaller inputs of the scenario, then an
+//! earlier failure. It knows runs only as a function from choices to reports; the seed stays as it is.
 //!
 //! The picks are grouped, first coarsely and then finely: by kind of site, by site, one by one. At each grain groups
 //! are dropped in runs of neighbours, from half of them down to a single one, until no single group can go: the
@@ -8,22 +8,42 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::ControlFlow;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::choice::{Choices, Pick};
+use crate::choice::{Choices, INPUT, Pick};
 use crate::verdict::Report;
 
-/// How far a search has come.
+/// What a search may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many runs it may take; the first replay is made whatever this says.
+    pub runs: usize,
+    /// Whether a smaller run may fail in any way. If not, it keeps the failure's
+    /// [signature](crate::verdict::Verdict::signature), so that it does not slip to another bug.
+    pub any_failure: bool,
+}
+
+impl Limits {
+    /// So many runs, for the same failure.
+    pub fn runs(runs: usize) -> Limits {
+        Limits { runs, any_failure: false }
+    }
+}
+
+/// How far a search has come.
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Progress {
+pub struct Progress<'a> {
     /// Runs so far.
     pub runs: usize,
     /// Runs that may be spent.
     pub budget_runs: usize,
     /// Picks of the smallest failure known.
     pub picks: usize,
+    /// The run just made, if it is the smallest failure now. Who keeps it loses nothing by an interruption.
+    pub smaller: Option<&'a Report>,
 }
 
 /// The smallest failure that was found.
@@ -59,12 +79,12 @@ impl fmt::Display for NotReproduced {
 
 impl std::error::Error for NotReproduced {}
 
-/// Searches for a smaller run with the signature of `failing`, the report of a run under `seed`.
+/// Searches for a smaller run that fails as `failing` did, the report of a run under `seed`.
 ///
-/// It first replays the picks of `failing`, then tries smaller ones until nothing can go or `budget_runs` runs are
-/// spent; the first replay is made whatever the budget. `progress` is called after every run. Equal arguments and a
-/// deterministic `run` give an equal answer. With budget left over, no single pick of the answer can be left out, and
-/// none can be lower by one or one draw earlier.
+/// It first replays the picks of `failing`, then tries smaller ones until nothing can go or the limit is reached. `progress`
+/// is called after every run; once it breaks, the search ends with what it has. Equal arguments and a deterministic `run`
+/// give an equal answer. With runs left over, no single pick of the answer can be left out, and none can be lower by one or
+/// one draw earlier.
 ///
 /// # Errors
 ///
@@ -77,8 +97,8 @@ pub fn shrink(
     run: &mut dyn FnMut(&Choices) -> Report,
     failing: &Report,
     seed: u64,
-    budget_runs: usize,
-    progress: &mut dyn FnMut(Progress),
+    limits: Limits,
+    progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Shrunk, NotReproduced> {
     assert!(!failing.verdict.is_passed(), "only a failing run can be shrunk");
     let mut search = Search {
@@ -86,8 +106,9 @@ pub fn shrink(
         progress,
         seed,
         signature: failing.verdict.signature(),
-        budget_runs: budget_runs.max(1),
+        limits: Limits { runs: limits.runs.max(1), ..limits },
         runs: 0,
+        is_stopped: false,
         picks: failing.unusual.clone(),
         report: failing.clone(),
         refused: BTreeSet::new(),
@@ -99,11 +120,12 @@ pub fn shrink(
 
 struct Search<'a> {
     run: &'a mut dyn FnMut(&Choices) -> Report,
-    progress: &'a mut dyn FnMut(Progress),
+    progress: &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     seed: u64,
     signature: String,
-    budget_runs: usize,
+    limits: Limits,
     runs: usize,
+    is_stopped: bool,
     /// The smallest failure known.
     picks: Vec<Pick>,
     report: Report,
@@ -115,6 +137,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn confirm(&mut self) -> Result<(), NotReproduced> {
         let (picks, report) = self.replay(self.picks.clone());
+        // Also where any failure will do: a replay that does something else is not trusted.
         if report.verdict.signature() != self.signature {
             let of = |report: &Report| (report.verdict.to_string(), report.hash);
             return Err(NotReproduced { wanted: of(&self.report), found: of(&report) });
@@ -127,14 +150,16 @@ impl Search<'_> {
         loop {
             let before = self.picks.clone();
             self.attempt(Vec::new());
-            self.drop_groups(|pick| (kind_of(&pick.site), 0));
-            self.drop_groups(|pick| (&pick.site, 0));
-            self.drop_groups(|pick| (&pick.site, pick.occurrence));
-            self.lower_all();
-            self.lower_each(|pick| &mut pick.value, 1);
-            // The same fault earlier makes a shorter story, and frees it of the picks that only led up to it: those
+            for part in [Part::Faults, Part::Inputs] {
+                self.drop_groups(part, |pick| (kind_of(&pick.site), 0));
+                self.drop_groups(part, |pick| (&pick.site, 0));
+                self.drop_groups(part, |pick| (&pick.site, pick.occurrence));
+                self.lower_all(part);
+                self.lower_each(part, |pick| &mut pick.value, 1);
+            }
+            // The same fault earlier makes a shorter run, and frees it of the picks that only led up to it: those
             // without which its site would not have drawn so often.
-            self.lower_each(|pick| &mut pick.occurrence, 0);
+            self.lower_each(Part::Faults, |pick| &mut pick.occurrence, 0);
             // A lowered pick can make another one needless. What was refused once costs no run to refuse again.
             if self.picks == before || self.spent() {
                 return;
@@ -143,18 +168,19 @@ impl Search<'_> {
     }
 
     /// Drops picks, of which those with the same `key` go together, until each key left is needed.
-    fn drop_groups(&mut self, key: GroupKey) {
-        let (mut groups, mut count) = group(&self.picks, key);
+    fn drop_groups(&mut self, part: Part, key: GroupKey) {
+        let (mut groups, mut count) = group(&self.picks, part, key);
         let mut width = count.div_ceil(2);
         while width > 0 {
             let mut dropped = false;
             let mut start = 0;
             while start < count && !self.spent() {
                 let neighbours = start..start + width;
-                let rest = self.picks.iter().zip(&groups).filter(|(_, group)| !neighbours.contains(*group));
+                let stays = |group: &Option<usize>| group.is_none_or(|group| !neighbours.contains(&group));
+                let rest = self.picks.iter().zip(&groups).filter(|(_, group)| stays(group));
                 if self.attempt(rest.map(|(pick, _)| pick.clone()).collect()) {
                     dropped = true;
-                    (groups, count) = group(&self.picks, key);
+                    (groups, count) = group(&self.picks, part, key);
                 } else {
                     start += width;
                 }
@@ -168,9 +194,10 @@ impl Search<'_> {
     }
 
     /// Lowers all values at once: to 1, or else by half as often as that works.
-    fn lower_all(&mut self) {
+    fn lower_all(&mut self, part: Part) {
         let with = |picks: &[Pick], lower: fn(u32) -> u32| {
-            picks.iter().map(|pick| Pick { value: lower(pick.value), ..pick.clone() }).collect()
+            let lowered = |pick: &Pick| Pick { value: lower(pick.value), ..pick.clone() };
+            picks.iter().map(|pick| if part.has(pick) { lowered(pick) } else { pick.clone() }).collect()
         };
         if self.attempt(with(&self.picks, |_| 1)) {
             return;
@@ -178,22 +205,22 @@ impl Search<'_> {
         while self.attempt(with(&self.picks, |value| value.div_ceil(2))) {}
     }
 
-    /// Lowers a part of each pick, its value or its occurrence, until one less is refused.
-    fn lower_each(&mut self, part: PickPart, least: u32) {
-        for pick in self.picks.clone() {
-            self.lower(pick, part, least);
+    /// Lowers a number of each pick, its value or its occurrence, until one less is refused.
+    fn lower_each(&mut self, part: Part, number: PickNumber, least: u32) {
+        for pick in self.picks.clone().into_iter().filter(|pick| part.has(pick)) {
+            self.lower(pick, number, least);
         }
     }
 
-    fn lower(&mut self, mut pick: Pick, part: PickPart, least: u32) {
+    fn lower(&mut self, mut pick: Pick, number: PickNumber, least: u32) {
         let mut refused = None;
         while !self.spent() {
             // An accepted run may not come to this draw any more.
             let Some(index) = self.picks.iter().position(|other| *other == pick) else { return };
-            let Some(lower) = next_lower(*part(&mut pick), least, refused) else { return };
+            let Some(lower) = next_lower(*number(&mut pick), least, refused) else { return };
             let mut candidate = self.picks.clone();
             // Moved onto a draw that has a pick already, one of the two vanishes: `accept` keeps what the run used.
-            *part(&mut candidate[index]) = lower;
+            *number(&mut candidate[index]) = lower;
             let lowered = candidate[index].clone();
             if self.attempt(candidate) {
                 pick = lowered;
@@ -214,7 +241,7 @@ impl Search<'_> {
             return false;
         }
         let (candidate, report) = self.replay(candidate);
-        if report.verdict.signature() == self.signature {
+        if self.is_wanted(&report) {
             self.accept(candidate, report);
             true
         } else {
@@ -223,45 +250,73 @@ impl Search<'_> {
         }
     }
 
+    fn is_wanted(&self, report: &Report) -> bool {
+        match self.limits.any_failure {
+            true => !report.verdict.is_passed(),
+            false => report.verdict.signature() == self.signature,
+        }
+    }
+
     /// Keeps the picks that the run made use of: the others change nothing, and what is not there need not be tried.
     fn accept(&mut self, candidate: Vec<Pick>, report: Report) {
         let used = &report.unusual;
         self.picks = if size(used) <= size(&candidate) { used.clone() } else { candidate };
         self.report = report;
-        self.tell();
+        self.tell(true);
     }
 
     fn replay(&mut self, picks: Vec<Pick>) -> (Vec<Pick>, Report) {
         let choices = Choices::Replayed { seed: self.seed, picks };
         let report = (self.run)(&choices);
         self.runs += 1;
-        self.tell();
+        self.tell(false);
         match choices {
             Choices::Replayed { picks, .. } => (picks, report),
             Choices::Seeded(_) | Choices::Raw(_) => unreachable!("made as a replay above"),
         }
     }
 
-    fn tell(&mut self) {
-        let Search { runs, budget_runs, ref picks, .. } = *self;
-        (self.progress)(Progress { runs, budget_runs, picks: picks.len() });
+    fn tell(&mut self, is_smaller: bool) {
+        let Search { runs, limits, ref picks, ref report, .. } = *self;
+        let smaller = is_smaller.then_some(report);
+        let progress = Progress { runs, budget_runs: limits.runs, picks: picks.len(), smaller };
+        self.is_stopped |= (self.progress)(progress).is_break();
     }
 
     fn spent(&self) -> bool {
-        self.runs >= self.budget_runs
+        self.is_stopped || self.runs >= self.limits.runs
+    }
+}
+
+/// What is made smaller together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// What befalls the world.
+    Faults,
+    /// What the scenario chose for itself ([`Sim::pick`](crate::Sim::pick)): how many clients there are, what they do.
+    Inputs,
+}
+
+impl Part {
+    fn of(pick: &Pick) -> Part {
+        if pick.site.starts_with(INPUT) { Part::Inputs } else { Part::Faults }
+    }
+
+    fn has(self, pick: &Pick) -> bool {
+        self == Part::of(pick)
     }
 }
 
 type GroupKey = for<'p> fn(&'p Pick) -> (&'p str, u32);
-type PickPart = for<'p> fn(&'p mut Pick) -> &'p mut u32;
+type PickNumber = for<'p> fn(&'p mut Pick) -> &'p mut u32;
 
-/// The number of each pick's group, and how many groups there are. Groups are numbered as they appear, so that
-/// neighbours were drawn at about the same time.
-fn group(picks: &[Pick], key: GroupKey) -> (Vec<usize>, usize) {
+/// The number of each pick's group, for those of `part`, and how many groups there are. Groups are numbered as they appear, so
+/// that neighbours were drawn at about the same time.
+fn group(picks: &[Pick], part: Part, key: GroupKey) -> (Vec<Option<usize>>, usize) {
     let mut numbers = BTreeMap::new();
     let groups = picks.iter().map(|pick| {
         let next = numbers.len();
-        *numbers.entry(key(pick)).or_insert(next)
+        part.has(pick).then(|| *numbers.entry(key(pick)).or_insert(next))
     });
     let groups = groups.collect();
     (groups, numbers.len())
@@ -278,10 +333,13 @@ fn next_lower(current: u32, least: u32, refused: Option<u32>) -> Option<u32> {
     (lower < current && Some(lower) != refused).then_some(lower)
 }
 
-/// Fewer picks are smaller, then smaller values are, then earlier draws.
-fn size(picks: &[Pick]) -> (usize, u64, u64) {
-    let sum = |part: fn(&Pick) -> u32| picks.iter().map(|pick| u64::from(part(pick))).sum();
-    (picks.len(), sum(|pick| pick.value), sum(|pick| pick.occurrence))
+/// Fewer faults are smaller, then smaller ones are, then fewer and smaller inputs, then earlier draws.
+fn size(picks: &[Pick]) -> (usize, u64, usize, u64, u64) {
+    let count = |part: Part| picks.iter().filter(|pick| part.has(pick)).count();
+    let values =
+        |part: Part| picks.iter().filter(|pick| part.has(pick)).map(|pick| u64::from(pick.value)).sum();
+    let occurrences = picks.iter().map(|pick| u64::from(pick.occurrence)).sum();
+    (count(Part::Faults), values(Part::Faults), count(Part::Inputs), values(Part::Inputs), occurrences)
 }
 
 fn digest(picks: &[Pick]) -> u128 {
@@ -316,12 +374,13 @@ mod tests {
         let (seed, failing) =
             reports.into_iter().find(|(_, report)| !report.verdict.is_passed()).expect("a seed that fails");
         let mut runs_told = 0;
-        let mut progress = |progress: Progress| {
+        let mut progress = |progress: Progress<'_>| {
             assert!(progress.runs >= runs_told && progress.budget_runs == budget_runs);
             runs_told = progress.runs;
+            ControlFlow::Continue(())
         };
-        let shrunk =
-            shrink(&mut run, &failing, seed, budget_runs, &mut progress).expect("a deterministic run");
+        let shrunk = shrink(&mut run, &failing, seed, Limits::runs(budget_runs), &mut progress)
+            .expect("a deterministic run");
         assert_eq!(runs_told, shrunk.runs);
         (failing, shrunk)
     }
@@ -439,9 +498,80 @@ mod tests {
             toy::run(choices, Telling::Silent, |_| verdict)
         };
         let failing = run(&Choices::Seeded(1));
-        let error = shrink(&mut run, &failing, 1, 100, &mut |_| {}).expect_err("another verdict");
+        let error = shrink(&mut run, &failing, 1, Limits::runs(100), &mut |_| ControlFlow::Continue(()))
+            .expect_err("another verdict");
         assert_eq!(error.wanted, ("failed: check: lost".to_owned(), failing.hash));
         assert_eq!(error.found.0, "failed: check: found");
         assert!(error.to_string().contains("as found: failed: check: lost (hash "));
+    }
+
+    /// Eight operations that the scenario chose, a fault that only the sixth of them meets.
+    fn orders(chooser: &mut Chooser) -> Verdict {
+        let orders = draw(chooser, "scenario: order", 8, 100);
+        let lost = draw(chooser, LATENCY, 200, 50);
+        if orders[5] > 7 && lost[60] > 3 { toy::failed("an order is lost") } else { Verdict::Passed }
+    }
+
+    #[test]
+    fn inputs_are_made_smaller_after_the_faults() {
+        let (_, shrunk) = shrink_first(5000, orders);
+        assert_eq!(shrunk.picks, [pick("scenario: order", 5, 8), pick(LATENCY, 60, 4)]);
+    }
+
+    /// One fault less is worth any number of inputs more.
+    #[test]
+    fn a_fault_goes_before_an_input() {
+        let (_, shrunk) = shrink_first(5000, |chooser| {
+            let orders = draw(chooser, "scenario: order", 20, 2);
+            let lost = draw(chooser, LATENCY, 3, 2);
+            let count = |drawn: &[usize]| drawn.iter().sum::<usize>();
+            if count(&orders) + count(&lost) >= 3 { toy::failed("too much") } else { Verdict::Passed }
+        });
+        assert!(shrunk.picks.iter().all(|pick| pick.site == "scenario: order"), "{:?}", shrunk.picks);
+    }
+
+    #[test]
+    fn an_interruption_loses_nothing() {
+        let mut run = |choices: &Choices| toy::run(choices, Telling::Silent, orders);
+        let seed = (0..1000).find(|seed| !run(&Choices::Seeded(*seed)).verdict.is_passed());
+        let seed = seed.expect("a seed that fails");
+        let failing = run(&Choices::Seeded(seed));
+        let mut kept = None;
+        let mut stop_after_20 = |progress: Progress<'_>| {
+            kept = progress.smaller.cloned().or(kept.take());
+            if progress.runs < 20 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let stopped = shrink(&mut run, &failing, seed, Limits::runs(5000), &mut stop_after_20);
+        let stopped = stopped.expect("a deterministic run");
+        assert_eq!(
+            (stopped.runs, Some(&stopped.report.unusual)),
+            (20, kept.as_ref().map(|kept| &kept.unusual))
+        );
+
+        let kept = kept.expect("something smaller was found");
+        let rest = shrink(&mut run, &kept, seed, Limits::runs(5000), &mut |_| ControlFlow::Continue(()));
+        let (_, uninterrupted) = shrink_first(5000, orders);
+        assert_eq!(rest.expect("a deterministic run").picks, uninterrupted.picks);
+    }
+
+    #[test]
+    fn it_slips_to_another_failure_if_it_may() {
+        let play = |chooser: &mut Chooser| {
+            let drawn = draw(chooser, LATENCY, 50, 100);
+            match (drawn[10] > 0, drawn[20] > 50) {
+                (true, true) => toy::failed("a request is lost"),
+                (true, false) => toy::failed("the client gave up"),
+                _ => Verdict::Passed,
+            }
+        };
+        let mut run = |choices: &Choices| toy::run(choices, Telling::Silent, play);
+        let failing = (0..).map(|seed| (seed, run(&Choices::Seeded(seed))));
+        let (seed, failing) = failing
+            .into_iter()
+            .find(|(_, report)| report.verdict == toy::failed("a request is lost"))
+            .expect("there is no end of seeds");
+        let limits = Limits { runs: 500, any_failure: true };
+        let shrunk = shrink(&mut run, &failing, seed, limits, &mut |_| ControlFlow::Continue(()));
+        assert_eq!(shrunk.expect("a deterministic run").picks, [pick(LATENCY, 10, 1)]);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use twinloop::{Address, Moment};
 
-use crate::choice::Chooser;
+use crate::choice::{Chooser, INPUT};
 use crate::condition::Condition;
 use crate::console::Output;
 use crate::disk::{Copies, Disk};
@@ -123,7 +123,7 @@ impl Sim {
     /// A choice of the scenario's own, such as how many clients there are: an index below `n`, where 0 is the plainest
     /// world. It is drawn, logged, replayed and shrunk like every other.
     pub fn pick(&mut self, what: &str, n: usize) -> usize {
-        let site = self.chooser.site(&format!("scenario: {what}"));
+        let site = self.chooser.site(&format!("{INPUT}{what}"));
         self.chooser.pick(site, n)
     }
 

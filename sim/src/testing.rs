@@ -20,6 +20,7 @@ use crate::cli::{self, Called, Subject};
 use crate::program::ProgramResult;
 use crate::replay_file::ReplayFile;
 use crate::replays::kept;
+use crate::shrink::Limits;
 use crate::small::run_world;
 use crate::story::Telling;
 use crate::verdict::one_line;
@@ -255,6 +256,10 @@ impl Test {
     }
 }
 
+fn pursuit(replays: &Path) -> Pursuit<'_> {
+    Pursuit { limits: Limits::runs(SHRINK_BUDGET), replays }
+}
+
 /// Runs `choices`; a failure is treated as one that a seed has.
 fn try_once(subject: &Subject<'_>, choices: &Choices, folder: &Path) -> Result<(), String> {
     let report = (subject.run)(choices, Telling::Silent);
@@ -263,7 +268,7 @@ fn try_once(subject: &Subject<'_>, choices: &Choices, folder: &Path) -> Result<(
     }
     let failure = Failure { seed: choices.seed(), report, seeds: 1 };
     Err(on_a_screen(|screen| {
-        pursue(subject, &failure, &Pursuit { budget_runs: SHRINK_BUDGET, replays: folder }, screen);
+        pursue(subject, &failure, &pursuit(folder), screen);
     }))
 }
 
@@ -273,7 +278,7 @@ fn tell(subject: &Subject<'_>, findings: &Findings, folder: &Path) -> String {
         if let Some(found) = &findings.nondeterminism {
             tell_nondeterminism(subject.name, found, screen);
         } else if let Some(failure) = findings.failures.first() {
-            pursue(subject, failure, &Pursuit { budget_runs: SHRINK_BUDGET, replays: folder }, screen);
+            pursue(subject, failure, &pursuit(folder), screen);
         }
     })
 }

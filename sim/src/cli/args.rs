@@ -11,10 +11,15 @@ use lexopt::prelude::*;
 use lexopt::{Error, Parser};
 
 use crate::campaign::Shard;
+use crate::shrink::Limits;
 use crate::story::Telling;
 
 /// The names of the commands that every program has.
-pub(super) const COMMANDS: [&str; 7] = ["explore", "replay", "show", "merge", "real", "list", "help"];
+pub(super) const COMMANDS: [&str; 8] =
+    ["explore", "replay", "show", "shrink", "merge", "real", "list", "help"];
+
+/// What shrinking a failure may do, if nothing is said.
+const LIMITS: Limits = Limits { runs: 3000, any_failure: false };
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request {
@@ -30,6 +35,11 @@ pub(super) enum Request {
         target: Target,
         scenario: Option<String>,
         telling: Telling,
+    },
+    /// Go on shrinking the failure of a file.
+    Shrink {
+        path: PathBuf,
+        limits: Limits,
     },
     /// Put together what several shards wrote.
     Merge {
@@ -55,7 +65,7 @@ pub(super) struct ExploreOptions {
     pub(super) check: bool,
     pub(super) all: bool,
     pub(super) replays: PathBuf,
-    pub(super) budget_runs: usize,
+    pub(super) limits: Limits,
     pub(super) time: Option<Duration>,
     /// The part of the seeds that is run here; if nothing is said, what the environment says.
     pub(super) shard: Option<Shard>,
@@ -72,7 +82,7 @@ impl Default for ExploreOptions {
             check: false,
             all: false,
             replays: PathBuf::from("replays"),
-            budget_runs: 3000,
+            limits: LIMITS,
             time: None,
             shard: None,
             out: None,
@@ -105,6 +115,7 @@ fn parse_command(command: String, parser: &mut Parser) -> Result<Request, Error>
         "explore" => parse_explore(parser),
         "replay" => parse_replay(parser),
         "show" => parse_show(parser),
+        "shrink" => parse_shrink(parser),
         "merge" => parse_merge(parser),
         "list" => parse_alone(parser, Request::List),
         // `help COMMAND` shows the same page, which has every command.
@@ -124,7 +135,8 @@ fn parse_explore(parser: &mut Parser) -> Result<Request, Error> {
             Long("check") => options.check = true,
             Long("all") => options.all = true,
             Long("replays") => options.replays = parser.value()?.into(),
-            Long("budget") => options.budget_runs = parser.value()?.parse()?,
+            Long("budget") => options.limits.runs = parser.value()?.parse()?,
+            Long("any-failure") => options.limits.any_failure = true,
             Long("time") => options.time = Some(parser.value()?.parse_with(parse_seconds)?),
             Long("shard") => options.shard = Some(parser.value()?.parse()?),
             Long("out") => options.out = Some(parser.value()?.into()),
@@ -163,6 +175,20 @@ fn parse_show(parser: &mut Parser) -> Result<Request, Error> {
         }
     }
     Ok(Request::Show { target: target.ok_or("show needs a FILE or a SEED")?, scenario, telling })
+}
+
+fn parse_shrink(parser: &mut Parser) -> Result<Request, Error> {
+    let (mut path, mut limits) = (None, LIMITS);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("budget") => limits.runs = parser.value()?.parse()?,
+            Long("any-failure") => limits.any_failure = true,
+            Short('h') | Long("help") => return Ok(Request::Help),
+            Value(word) if path.is_none() => path = Some(PathBuf::from(word)),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Request::Shrink { path: path.ok_or("shrink needs the FILE of a failure")?, limits })
 }
 
 fn parse_merge(parser: &mut Parser) -> Result<Request, Error> {
@@ -230,7 +256,7 @@ mod tests {
 
     #[test]
     fn explore_takes_every_option_in_any_order() {
-        let line = "explore --jobs=3 --check kv --all --seeds 5..18446744073709551615 --replays a/b --budget 7 \
+        let line = "explore --jobs=3 --check kv --all --seeds 5..18446744073709551615 --replays a/b --budget 7 --any-failure \
              --time 1.5 --shard 2/3 --out c --json";
         let options = ExploreOptions {
             seeds: 5..u64::MAX,
@@ -238,7 +264,7 @@ mod tests {
             check: true,
             all: true,
             replays: PathBuf::from("a/b"),
-            budget_runs: 7,
+            limits: Limits { runs: 7, any_failure: true },
             time: Some(Duration::from_millis(1500)),
             shard: Some("2/3".parse().expect("a shard")),
             out: Some(PathBuf::from("c")),
@@ -265,6 +291,14 @@ mod tests {
         assert_eq!(parse_line("show 1 --everything kv"), Ok(request));
         let request = Request::Show { target: Target::Seed(1), scenario: None, telling: Telling::Events };
         assert_eq!(parse_line("show 1"), Ok(request));
+    }
+
+    #[test]
+    fn shrink_takes_a_file_and_limits() {
+        let request = |path: &str, limits| Ok(Request::Shrink { path: PathBuf::from(path), limits });
+        assert_eq!(parse_line("shrink a.replay"), request("a.replay", LIMITS));
+        let limits = Limits { runs: 9, any_failure: true };
+        assert_eq!(parse_line("shrink --any-failure 7 --budget=9"), request("7", limits));
     }
 
     #[test]
@@ -325,6 +359,7 @@ mod tests {
                 "cannot parse argument \"99999999999999999999\": number too large to fit in target type"
                     .to_owned(),
             ),
+            ("shrink", "shrink needs the FILE of a failure".to_owned()),
             ("show --everything", "show needs a FILE or a SEED".to_owned()),
             ("list kv", "unexpected argument \"kv\"".to_owned()),
         ];

@@ -44,7 +44,7 @@ pub(super) fn explore(
         if findings.nondeterminism.as_ref().is_some_and(|found| found.seed == failure.seed) {
             continue;
         }
-        let pursuit = Pursuit { budget_runs: options.budget_runs, replays: &options.replays };
+        let pursuit = Pursuit { limits: options.limits, replays: &options.replays };
         exit = exit.max(pursue(subject, failure, &pursuit, screen));
         screen.emit(&Outcome::Failure(FailureResult::of(failure)));
     }

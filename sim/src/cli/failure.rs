@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use super::{Called, Exit, Subject};
 use crate::campaign::Failure;
 use crate::choice::{Choices, Pick};
 use crate::replay_file::{ReadError, ReplayFile};
-use crate::shrink::{NotReproduced, Shrunk, shrink};
+use crate::shrink::{Limits, NotReproduced, Progress, Shrunk, shrink};
 use crate::story::{LineKind, Story, Telling};
 use crate::verdict::{Report, one_line};
 
@@ -29,13 +30,14 @@ const WIDTH: usize = 100;
 
 /// What a failure is worth.
 pub(crate) struct Pursuit<'a> {
-    /// How many runs shrinking it may take.
-    pub(crate) budget_runs: usize,
+    /// What shrinking it may do.
+    pub(crate) limits: Limits,
     /// The folder in which it is kept.
     pub(crate) replays: &'a Path,
 }
 
-/// Shrinks `failure`, tells it and keeps it.
+/// Shrinks `failure`, tells it and keeps it: the smallest run known is in its file at any time, so that who interrupts loses
+/// nothing.
 pub(crate) fn pursue(
     subject: &Subject<'_>,
     failure: &Failure,
@@ -43,7 +45,7 @@ pub(crate) fn pursue(
     screen: &mut Screen<'_>,
 ) -> Exit {
     tell_found(subject.name, failure, screen);
-    let shrunk = match shrink_found(subject, failure, pursuit.budget_runs, screen.watched) {
+    let shrunk = match shrink_found(subject, failure, pursuit, screen.watched) {
         Ok(shrunk) => shrunk,
         Err(error) => {
             screen.say(format_args!("  {}\n", error.to_string().replace('\n', "\n  ")));
@@ -67,15 +69,33 @@ pub(crate) fn pursue(
 fn shrink_found(
     subject: &Subject<'_>,
     failure: &Failure,
-    budget_runs: usize,
+    pursuit: &Pursuit<'_>,
     watched: bool,
 ) -> Result<Shrunk, NotReproduced> {
-    let meter = ShrinkMeter::new(budget_runs, watched);
+    let meter = ShrinkMeter::new(pursuit.limits.runs, watched);
     let mut run = |choices: &Choices| (subject.run)(choices, Telling::Silent);
-    let shrunk =
-        shrink(&mut run, &failure.report, failure.seed, budget_runs, &mut |progress| meter.show(progress));
+    let mut progress = |progress: Progress<'_>| {
+        meter.show(&progress);
+        if let Some(report) = progress.smaller {
+            keep_meanwhile(subject.name, failure.seed, report, pursuit.replays);
+        }
+        ControlFlow::Continue(())
+    };
+    let shrunk = shrink(&mut run, &failure.report, failure.seed, pursuit.limits, &mut progress);
     meter.finish();
     shrunk
+}
+
+/// Keeps the smallest run so far, unless an earlier search has left a smaller one. What can not be written now can not be written
+/// in the end either, and is told then.
+fn keep_meanwhile(name: &str, seed: u64, report: &Report, folder: &Path) {
+    let headline = format!("{name}: {}; shrinking was interrupted", report.verdict);
+    let file = ReplayFile::new(name, seed, report, &headline);
+    let kept = fs::read_to_string(folder.join(file.file_name())).ok();
+    let kept: Option<ReplayFile> = kept.and_then(|text| text.parse().ok());
+    if kept.is_none_or(|kept| kept.picks.len() > file.picks.len() || !kept.keeps(&report.verdict)) {
+        let _ = keep(&file, folder);
+    }
 }
 
 fn tell_found(name: &str, failure: &Failure, screen: &mut Screen<'_>) {

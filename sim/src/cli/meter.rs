@@ -79,7 +79,7 @@ impl ShrinkMeter {
         ShrinkMeter(bar)
     }
 
-    pub(super) fn show(&self, progress: Progress) {
+    pub(super) fn show(&self, progress: &Progress<'_>) {
         self.0.set_message(progress.picks.to_string());
         self.0.set_position(progress.runs as u64);
     }

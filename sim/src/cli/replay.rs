@@ -1,14 +1,17 @@
-//! The commands that repeat one run: `replay` judges it against what is kept of it, `show` tells it.
+//! The commands that repeat one run: `replay` judges it against what is kept of it, `show` tells it, `shrink` makes it smaller.
+
+use std::path::Path;
 
 use indicatif::HumanCount;
 
 use super::explore::{seconds, tell_nondeterminism};
-use super::failure::tell_picks;
+use super::failure::{Pursuit, pursue, tell_picks};
 use super::screen::Screen;
 use super::{Exit, Subject};
-use crate::campaign::Nondeterminism;
+use crate::campaign::{Failure, Nondeterminism};
 use crate::choice::Choices;
 use crate::replay_file::ReplayFile;
+use crate::shrink::Limits;
 use crate::story::Telling;
 use crate::verdict::{Report, one_line};
 
@@ -76,6 +79,24 @@ pub(super) fn show(
     }
     tell_report(&report, screen);
     exit_of(&report)
+}
+
+/// Goes on where shrinking the failure of `file` ended, and keeps what it comes to beside it.
+pub(super) fn shrink_further(
+    subject: &Subject<'_>,
+    path: &Path,
+    file: &ReplayFile,
+    limits: Limits,
+    screen: &mut Screen<'_>,
+) -> Exit {
+    let report = (subject.run)(&file.choices(), Telling::Silent);
+    if report.verdict.is_passed() {
+        screen.say(format_args!("{}: {}", path.display(), comparison(file, &report)));
+        return Exit::Passed;
+    }
+    let failure = Failure { seed: file.seed, report, seeds: 1 };
+    let replays = path.parent().unwrap_or(Path::new(""));
+    pursue(subject, &failure, &Pursuit { limits, replays }, screen)
 }
 
 fn exit_of(report: &Report) -> Exit {
