@@ -1,0 +1,1 @@
+//! How soon each bug is found.
