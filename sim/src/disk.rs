@@ -12,6 +12,7 @@ use twinloop::driver::{Fd, FileOperation, OsError};
 use twinloop::table::Key;
 
 use crate::fabric::{Due, HostIndex};
+use crate::fault::Call;
 use crate::kernel::{Access, DiskFault, Left};
 use crate::record::{fd_number, item};
 use crate::state::{Machine, State};
@@ -98,6 +99,7 @@ impl State {
             Access::Open if !rule.may_open(kernel.open_count() + condition.foreign_descriptors, 1) => {
                 Some(DiskFault::NoDescriptor)
             }
+            Access::Open if rule.draw_error(chooser, Call::Open).is_some() => Some(DiskFault::TableFull),
             _ => disk.judge(chooser, &access, &may_strike),
         };
         if let Some(fault) = fault {

@@ -17,9 +17,11 @@ use twinloop::driver::{
 use twinloop::{Address, Moment};
 
 use crate::fabric::{Due, HostIndex};
+use crate::fault::Call;
 use crate::kernel::{Kernel, ThreadIndex};
 use crate::record::{fd_number, item};
 use crate::state::{Machine, State};
+use crate::story::LineKind;
 
 /// The limit of open files is reached.
 const EMFILE: OsError = OsError::new(ErrorKind::QuotaExceeded, 24);
@@ -75,7 +77,47 @@ impl SimDriver {
         call: impl FnOnce(&mut Kernel, Moment) -> Result<T, OsError>,
     ) -> Result<T, OsError> {
         self.check_limit(count)?;
+        self.befall(Call::Open)?;
         self.call(call)
+    }
+
+    /// As [`SimDriver::open`], for sockets.
+    fn open_socket<T>(
+        &self,
+        count: usize,
+        call: impl FnOnce(&mut Kernel, Moment) -> Result<T, OsError>,
+    ) -> Result<T, OsError> {
+        self.check_limit(count)?;
+        self.befall(Call::OpenSocket)?;
+        self.call(call)
+    }
+
+    /// Refuses a call where the kernel is short of something.
+    fn befall(&self, call: Call) -> Result<(), OsError> {
+        let mut state = self.state()?;
+        if state.machines[self.host].rule.is_well_supplied() {
+            return Ok(());
+        }
+        state.refuse_call(self.host, call)
+    }
+
+    /// Whether the connection that an accept would give was given up just before.
+    fn abort_accept(&self, listener: Fd) -> Result<(), OsError> {
+        let mut state = self.state()?;
+        let Machine { kernel, rule, .. } = &mut state.machines[self.host];
+        if rule.is_well_supplied() {
+            return Ok(());
+        }
+        kernel.enter(self.thread);
+        if !kernel.has_to_accept(listener) {
+            return Ok(());
+        }
+        let aborted = state.refuse_call(self.host, Call::Accept);
+        if aborted.is_err() {
+            state.machines[self.host].kernel.abort_next(listener);
+            state.collect(self.host);
+        }
+        aborted
     }
 
     /// As Linux, which takes the descriptor before it looks whether there is anything to give one to.
@@ -141,8 +183,13 @@ impl Driver for SimDriver {
             state.pass_time(timeout);
         }
         let State { now, machines, fabric, chooser, record, .. } = &mut *state;
-        let Machine { kernel, rule, overdue, .. } = &mut machines[self.host];
+        let Machine { name, kernel, rule, overdue, .. } = &mut machines[self.host];
         let edges = kernel.edges_mut(self.thread);
+        if !edges.is_empty() && rule.draw_interruption(chooser) {
+            record.item(item::INTERRUPTED, *now, self.host, &[edges.len() as u64]);
+            record.tell(*now, name, LineKind::Fault, || "poll interrupted".to_owned());
+            return Ok(());
+        }
         let told = rule.order_events(chooser, edges.make_contiguous());
         for event in edges.drain(..told) {
             let was_late = overdue.contains(&event.fd);
@@ -182,15 +229,16 @@ impl Driver for SimDriver {
     }
 
     fn listen(&mut self, address: &Address, options: &ListenOptions) -> Result<Fd, OsError> {
-        self.open(1, |kernel, _| kernel.listen(address, options))
+        self.open_socket(1, |kernel, _| kernel.listen(address, options))
     }
 
     fn accept(&mut self, listener: Fd) -> Result<(Fd, Address), OsError> {
-        self.open(1, |kernel, _| kernel.accept(listener))
+        self.abort_accept(listener)?;
+        self.open_socket(1, |kernel, _| kernel.accept(listener))
     }
 
     fn connect(&mut self, remote: &Address, options: &ConnectOptions) -> Result<Fd, OsError> {
-        self.open(1, |kernel, now| kernel.connect(now, remote, options))
+        self.open_socket(1, |kernel, now| kernel.connect(now, remote, options))
     }
 
     fn take_error(&mut self, fd: Fd) -> Result<Option<OsError>, OsError> {
@@ -258,11 +306,11 @@ impl Driver for SimDriver {
     }
 
     fn stream_pair(&mut self) -> Result<(Fd, Fd), OsError> {
-        self.open(2, |kernel, _| Ok(kernel.stream_pair()))
+        self.open_socket(2, |kernel, _| Ok(kernel.stream_pair()))
     }
 
     fn bind_datagram(&mut self, local: &Address, options: &DatagramOptions) -> Result<Fd, OsError> {
-        self.open(1, |kernel, _| kernel.bind_datagram(local, options))
+        self.open_socket(1, |kernel, _| kernel.bind_datagram(local, options))
     }
 
     fn recv_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
@@ -283,6 +331,7 @@ impl Driver for SimDriver {
         if self.has_to_wait(fd)? {
             return Err(OsError::WOULD_BLOCK);
         }
+        self.befall(Call::SendDatagram)?;
         self.call(|kernel, _| kernel.send_to(fd, bytes, remote))
     }
 

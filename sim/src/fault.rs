@@ -15,7 +15,7 @@ pub use disk::DiskFaults;
 pub(crate) use disk::DiskRule;
 pub use distribution::Distribution;
 pub use host::HostFaults;
-pub(crate) use host::{HostRule, ProcessFault};
+pub(crate) use host::{Call, HostRule, ProcessFault};
 pub use link::LinkFaults;
 pub(crate) use link::{Admission, CutWays, LinkRule, PacketVerdict};
 pub use zone::ZoneFaults;

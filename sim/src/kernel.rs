@@ -24,6 +24,7 @@ mod udp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use twinloop::driver::{
@@ -71,6 +72,8 @@ pub(crate) struct Kernel {
     /// Which poller a descriptor's events go to, by the descriptor's index.
     watched_by: Vec<ThreadIndex>,
     packets: Vec<Packet>,
+    /// What it picks ports from.
+    ephemeral: RangeInclusive<u16>,
     next_port: u16,
     /// Numbers the connections that begin here, over all lives of the host.
     next_connection: u64,
@@ -177,6 +180,7 @@ impl Kernel {
             caller: 0,
             watched_by: Vec::new(),
             packets: Vec::new(),
+            ephemeral: ports::EPHEMERAL,
             next_port: *ports::EPHEMERAL.start(),
             next_connection: 0,
             opened: BTreeSet::new(),
@@ -521,6 +525,21 @@ impl Kernel {
         }
     }
 
+    /// Whether an accept would give a connection of TCP.
+    pub(crate) fn has_to_accept(&self, fd: Fd) -> bool {
+        matches!(self.socket(fd), Ok(Socket::Listener(listener)) if !listener.queue.is_empty())
+    }
+
+    /// The connection that an accept would give is gone: both ends see a reset.
+    pub(crate) fn abort_next(&mut self, fd: Fd) {
+        let Ok(Socket::Listener(listener)) = self.socket_mut(fd) else {
+            unreachable!("it was seen to have a connection")
+        };
+        let key = listener.queue.pop_front().expect("it was seen to have a connection");
+        self.entry_mut(key).owner = Owner::Nobody;
+        self.with(key, |connection, out| connection.abandon(out));
+    }
+
     /// Resets every connection: both ends see it.
     pub(crate) fn reset_all(&mut self) {
         for key in self.connections.keys() {
@@ -544,6 +563,7 @@ impl Kernel {
     /// Power is gone: nothing is said to anyone. Numbers go on, so that nothing old is taken for new.
     pub(crate) fn crash(&mut self) {
         let (next_port, next_connection) = (self.next_port, self.next_connection);
+        let ephemeral = self.ephemeral.clone();
         let opened = std::mem::take(&mut self.opened);
         let mut sockets = std::mem::take(&mut self.sockets);
         for key in sockets.keys() {
@@ -554,7 +574,8 @@ impl Kernel {
         let files = std::mem::replace(&mut self.files, Files::new()).after_crash();
         let locals = std::mem::take(&mut self.locals).after_crash();
         let new = Kernel::new(self.ip);
-        *self = Kernel { next_port, next_connection, opened, sockets, watched_by, files, locals, ..new };
+        let kept = Kernel { next_port, next_connection, opened, sockets, watched_by, files, locals, ..new };
+        *self = Kernel { ephemeral, ..kept };
     }
 
     // ---- below the calls ----

@@ -130,6 +130,8 @@ pub(crate) mod item {
     pub(crate) const REFUSED: u8 = 127;
     pub(crate) const UNREACHABLE: u8 = 128;
     pub(crate) const BENT: u8 = 129;
+    pub(crate) const CALL_FAILED: u8 = 136;
+    pub(crate) const INTERRUPTED: u8 = 137;
 }
 
 /// A descriptor as a number for the hash, the same on systems of any word size.

@@ -571,6 +571,7 @@ impl Sim {
                 output: outputs[host].clone(),
                 life: 0,
             });
+            machines[host].supply_ports();
             let rule = |(to, other): (HostIndex, &String)| {
                 Link::new(LinkRule::new(&mut chooser, name, other, link_faults[host][to].clone()))
             };

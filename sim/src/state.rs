@@ -67,6 +67,13 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    /// Has the kernel pick from the ports that the host's rule names.
+    pub(crate) fn supply_ports(&mut self) {
+        if let Some(ports) = self.rule.ephemeral_ports() {
+            self.kernel.pick_ports_from(ports);
+        }
+    }
+
     /// Whether its kernel goes on.
     pub(crate) fn has_kernel_time(&self) -> bool {
         self.up && !self.condition.is_suspended()
@@ -219,6 +226,7 @@ impl State {
         let State { machines, chooser, .. } = self;
         let machine = &mut machines[host];
         let clocks_change = machine.rule.set(chooser, &machine.name, faults);
+        machine.supply_ports();
         self.record.item(item::CHANGED, self.now, host, &[]);
         self.record.tell(self.now, &machine.name, LineKind::Fault, || "behaves otherwise".to_owned());
         if clocks_change && machine.up {

@@ -16,6 +16,8 @@ mod on_real;
 mod on_real_threads;
 mod on_sim;
 #[cfg(target_os = "linux")]
+mod parity;
+#[cfg(target_os = "linux")]
 mod parity_files;
 mod regressions;
 mod rules;

@@ -1,10 +1,11 @@
 //! How hosts misbehave: what a kernel and its clock may do to programs, how often, and the verdict on each call and poll.
 
 mod clocks;
+mod errors;
 mod lookup;
 mod process;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use twinloop::Moment;
@@ -14,6 +15,8 @@ use super::{STEPS, checked, draw_duration};
 use crate::choice::{Chooser, Site};
 use crate::names::{Answer, NameFailure};
 use clocks::{ClockFaults, ClockSites};
+pub(crate) use errors::Call;
+use errors::{ErrorFaults, ErrorSites};
 use lookup::{LookupFaults, LookupRule};
 pub(crate) use process::ProcessFault;
 use process::{ProcessFaults, ProcessSites};
@@ -37,6 +40,8 @@ pub struct HostFaults {
     late_by: Range<Duration>,
     lookups: LookupFaults,
     descriptors: Option<usize>,
+    ephemeral_ports: Option<RangeInclusive<u16>>,
+    errors: ErrorFaults,
     crash: f64,
     down_for: Range<Duration>,
     clocks: ClockFaults,
@@ -56,6 +61,8 @@ impl Default for HostFaults {
             late_by: LATE_MAX / STEPS as u32..LATE_MAX,
             lookups: LookupFaults::default(),
             descriptors: None,
+            ephemeral_ports: None,
+            errors: ErrorFaults::default(),
             crash: 0.0,
             down_for: Duration::from_millis(100)..Duration::from_secs(3),
             clocks: ClockFaults::default(),
@@ -167,6 +174,7 @@ pub(crate) struct HostRule {
     late_timer: Site,
     late_wake: Site,
     lookups: LookupRule,
+    error_sites: Option<ErrorSites>,
     crash: Site,
     down_for: Site,
     clock_sites: Option<ClockSites>,
@@ -178,6 +186,7 @@ impl HostRule {
         let clock_sites = ClockSites::new(chooser, host, &faults.clocks);
         let process_sites = ProcessSites::new(chooser, host, &faults.process);
         let lookups = LookupRule::new(chooser, host, &faults.lookups);
+        let error_sites = ErrorSites::new(chooser, host, &faults.errors);
         let mut site = |what: &str| chooser.site(&format!("{host}: {what}"));
         HostRule {
             faults,
@@ -191,6 +200,7 @@ impl HostRule {
             late_timer: site("late timer"),
             late_wake: site("late wake"),
             lookups,
+            error_sites,
             crash: site("crash"),
             down_for: site("down for"),
         }
@@ -205,6 +215,7 @@ impl HostRule {
         self.clock_sites = ClockSites::new(chooser, host, &faults.clocks);
         self.process_sites = ProcessSites::new(chooser, host, &faults.process);
         self.lookups = LookupRule::new(chooser, host, &faults.lookups);
+        self.error_sites = ErrorSites::new(chooser, host, &faults.errors);
         let before = std::mem::replace(&mut self.faults, faults);
         before.clocks != self.faults.clocks
     }
@@ -217,6 +228,11 @@ impl HostRule {
     /// As [`HostRule::read_length`] for a send.
     pub(crate) fn write_length(&self, chooser: &mut Chooser, wanted: usize) -> usize {
         shorten(chooser, self.short_write, self.faults.short_write, wanted)
+    }
+
+    /// The ports that its kernel picks from, if they are not the usual ones.
+    pub(crate) fn ephemeral_ports(&self) -> Option<RangeInclusive<u16>> {
+        self.faults.ephemeral_ports.clone()
     }
 
     /// Whether a host that has `open` descriptors may have `more`.

@@ -18,6 +18,7 @@ pub(super) const EEXIST: OsError = OsError::new(ErrorKind::AlreadyExists, 17);
 pub(super) const EXDEV: OsError = OsError::new(ErrorKind::CrossesDevices, 18);
 pub(super) const ENOTDIR: OsError = OsError::new(ErrorKind::NotADirectory, 20);
 pub(super) const EISDIR: OsError = OsError::new(ErrorKind::IsADirectory, 21);
+pub(super) const ENFILE: OsError = OsError::new(ErrorKind::QuotaExceeded, 23);
 pub(super) const EMFILE: OsError = OsError::new(ErrorKind::QuotaExceeded, 24);
 pub(super) const EFBIG: OsError = OsError::new(ErrorKind::FileTooLarge, 27);
 pub(super) const ENOSPC: OsError = OsError::new(ErrorKind::StorageFull, 28);

@@ -13,8 +13,8 @@ use super::options::Options;
 use super::tcp::Connection;
 use super::{Kernel, Listener};
 
-/// Ports that the kernel picks from (`ip_local_port_range`).
-pub(super) const EPHEMERAL: RangeInclusive<u16> = 32768..=60999;
+/// Ports that the kernel picks from, unless a host is given others (`ip_local_port_range`).
+pub(crate) const EPHEMERAL: RangeInclusive<u16> = 32768..=60999;
 
 impl Kernel {
     /// Where a socket that asks for `address` is bound (bind(2)).
@@ -109,11 +109,19 @@ impl Kernel {
         picked.ok_or(EADDRNOTAVAIL)
     }
 
+    /// From now on ports are picked from these.
+    pub(crate) fn pick_ports_from(&mut self, ports: RangeInclusive<u16>) {
+        if !ports.contains(&self.next_port) {
+            self.next_port = *ports.start();
+        }
+        self.ephemeral = ports;
+    }
+
     /// The next free ephemeral port.
     pub(super) fn pick_port(&mut self, is_free: impl Fn(&Kernel, u16) -> bool) -> Option<u16> {
-        for _ in EPHEMERAL {
+        for _ in self.ephemeral.clone() {
             let port = self.next_port;
-            self.next_port = if port == *EPHEMERAL.end() { *EPHEMERAL.start() } else { port + 1 };
+            self.next_port = if port == *self.ephemeral.end() { *self.ephemeral.start() } else { port + 1 };
             if is_free(self, port) {
                 return Some(port);
             }

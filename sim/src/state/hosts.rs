@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use twinloop::Moment;
-use twinloop::driver::Signal;
+use twinloop::driver::{OsError, Signal};
 
 use super::State;
 use crate::condition::{Halt, Stopping};
 use crate::fabric::{Due, HostIndex};
+use crate::fault::Call;
 use crate::kernel::Packet;
 use crate::record::item;
 use crate::story::LineKind;
@@ -160,6 +161,15 @@ impl State {
                 format!("something else has {count} descriptors open")
             });
         }
+    }
+
+    /// What a call of the host's programs is answered, if its kernel is short of something just then.
+    pub(crate) fn refuse_call(&mut self, host: HostIndex, call: Call) -> Result<(), OsError> {
+        let drawn = self.machines[host].rule.draw_error(&mut self.chooser, call);
+        let Some(error) = drawn else { return Ok(()) };
+        let code = error.code().expect("what a kernel answers has a number");
+        self.note_host_fault(host, item::CALL_FAILED, &[code as u64], || format!("{call}: {error}"));
+        Err(error)
     }
 
     fn note_host_fault(&mut self, host: HostIndex, kind: u8, numbers: &[u64], told: impl FnOnce() -> String) {

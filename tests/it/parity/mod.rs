@@ -27,7 +27,7 @@ use twinloop_real::RealDriver;
 
 use compare::{Comparison, Mismatch, Step, Verdict};
 use execute::{Answer, Executor, Ground};
-use program::{Op, Program};
+use program::{Ip, Op, Place, Port, Program};
 
 /// So many programs of each family in a run of `cargo test`.
 const CASES: u32 = 500;
@@ -271,4 +271,22 @@ fn options() {
 #[test]
 fn sent_files() {
     explore(strategy::sent_files());
+}
+
+/// Nothing of it leaves the machine, so that no family has it.
+#[test]
+fn broadcasts() {
+    let to_all = Place::Ip(Ip::Broadcast, Port::Of(0));
+    agree(vec![
+        Op::Datagram {
+            into: 0,
+            at: Place::Ip(Ip::Own, Port::Zero),
+            to: None,
+            options: DatagramOptions::default(),
+        },
+        Op::SendTo { slot: 0, to: Some(to_all), length: 1 },
+        Op::Datagram { into: 1, at: to_all, to: None, options: DatagramOptions::default() },
+        Op::SendTo { slot: 0, to: Some(Place::Ip(Ip::Own, Port::Of(0))), length: 1 },
+        Op::RecvFrom { slot: 0, room: 8 },
+    ]);
 }

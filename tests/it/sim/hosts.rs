@@ -1,6 +1,7 @@
 //! What befalls hosts: each fault, seen by its effect on programs.
 
 mod clocks;
+mod errors;
 mod halts;
 mod planted;
 mod process;

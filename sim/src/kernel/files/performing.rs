@@ -15,7 +15,7 @@ use twinloop::table::Key;
 use super::contents::{Contents, SECTOR};
 use super::{Files, On, OpenFile, Operation, Work, absolute};
 use crate::kernel::Kernel;
-use crate::kernel::errno::{EEXIST, EINVAL, EIO, EISDIR, EMFILE, ENOTDIR, ENOTEMPTY, EPERM, EROFS};
+use crate::kernel::errno::{EEXIST, EINVAL, EIO, EISDIR, EMFILE, ENFILE, ENOTDIR, ENOTEMPTY, EPERM, EROFS};
 
 /// What an operation does with the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub(crate) enum Access {
 pub(crate) enum DiskFault {
     /// There is no descriptor left.
     NoDescriptor,
+    /// The machine has none left for any program.
+    TableFull,
     /// The disk refuses. What a sync was to write is lost, and no later one knows of it.
     Refused,
     /// From now on, nothing can be written any more.
@@ -76,6 +78,7 @@ impl DiskFault {
     pub(crate) fn numbers(self) -> [u64; 2] {
         match self {
             DiskFault::NoDescriptor => [1, 0],
+            DiskFault::TableFull => [1, 1],
             DiskFault::Refused => [2, 0],
             DiskFault::ReadOnly => [3, 0],
             DiskFault::Short(length) => [4, length as u64],
@@ -92,6 +95,7 @@ impl fmt::Display for DiskFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DiskFault::NoDescriptor => f.write_str("no descriptor is left"),
+            DiskFault::TableFull => f.write_str("no descriptor is left for any program"),
             DiskFault::Refused => f.write_str("fails"),
             DiskFault::ReadOnly => f.write_str("the disk is read-only from now on"),
             DiskFault::Short(length) => write!(f, "gives {length} bytes"),
@@ -176,8 +180,10 @@ impl Kernel {
         on: &On,
         fault: Option<DiskFault>,
     ) -> Result<Operation, OsError> {
-        if fault == Some(DiskFault::NoDescriptor) {
-            return Err(EMFILE);
+        match fault {
+            Some(DiskFault::NoDescriptor) => return Err(EMFILE),
+            Some(DiskFault::TableFull) => return Err(ENFILE),
+            _ => {}
         }
         let done = |()| Operation::Ended(FileOutcome::Done);
         match (asked, on) {

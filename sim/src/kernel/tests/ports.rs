@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use twinloop::Address;
-use twinloop::driver::{ConnectOptions, Half, ListenOptions};
+use twinloop::driver::{ConnectOptions, DatagramOptions, Half, ListenOptions};
 
 use super::super::errno::{EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EINVAL, ENETUNREACH};
 use super::super::ports::EPHEMERAL;
@@ -123,7 +123,32 @@ fn a_port_with_connections_is_listened_at_again_only_with_reuse() {
     pair.settle();
     assert_eq!(pair.kernels[B].listen(&at(B, 80), &options), Err(EADDRINUSE));
     options.reuse_address = true;
+    let again = pair.kernels[B].listen(&at(B, 80), &options).expect("both agree to share");
+    pair.close(B, again);
+    // For a minute.
+    options.reuse_address = false;
+    pair.run(Duration::from_secs(59));
+    assert_eq!(pair.kernels[B].listen(&at(B, 80), &options), Err(EADDRINUSE));
+    pair.run(Duration::from_secs(2));
     assert!(pair.kernels[B].listen(&at(B, 80), &options).is_ok());
+}
+
+#[test]
+fn ports_are_picked_from_those_that_a_host_is_given() {
+    let mut pair = Pair::new();
+    pair.kernels[A].pick_ports_from(50_000..=50_001);
+    let port = |pair: &mut Pair, fd| pair.kernels[A].local_address(fd).expect("it is bound").port();
+    let [first, second] = [80, 80].map(|remote| pair.connect(A, &at(B, remote)));
+    assert_eq!([port(&mut pair, first), port(&mut pair, second)], [Some(50_000), Some(50_001)]);
+    let options = ConnectOptions::default();
+    assert_eq!(pair.kernels[A].connect(pair.now, &at(B, 80), &options), Err(EADDRNOTAVAIL));
+    // They are those of both kinds of sockets, and each kind has its own.
+    let datagrams = DatagramOptions::default();
+    let bound = [0, 0, 0].map(|_| pair.kernels[A].bind_datagram(&at(A, 0), &datagrams));
+    assert_eq!(bound.map(|bound| bound.err()), [None, None, Some(EADDRINUSE)]);
+    pair.crash(A);
+    let again = pair.connect(A, &at(B, 80));
+    assert_eq!(port(&mut pair, again), Some(50_000), "a range outlives a crash");
 }
 
 #[test]
