@@ -1,12 +1,18 @@
 //! One host's kernel: descriptors, ports and connections, answering as Linux does. It has no clock, routes nothing and draws
 //! no chance: time is an argument, packets are handed over, and faults happen outside.
 //!
-//! Each method stands for the system call of its name. Known differences from Linux, besides those of [`tcp`]: every host
-//! has one address, of IPv4, and the devices `lo` and `eth0`; a connect over a device that does not lead there is refused
-//! (`ENETUNREACH`) instead of going nowhere; ephemeral ports are picked in order, not by chance; `TCP_NODELAY`, fast open,
-//! time to live and class of service are kept and change nothing; a SYN costs no backlog until its handshake is done; a listener can not be shut down; a connection to its own
-//! end is refused; and a peer that lost its connection in a crash may begin one with the same ports at once, while the old
-//! one lives on here until something is sent over it.
+//! Each method stands for the system call of its name.
+//!
+//! Known differences from Linux; PARITY.md has their reasons:
+//! - PARITY: One address for each host
+//! - PARITY: A connect over the wrong device
+//! - PARITY: Ports that a kernel picks
+//! - PARITY: Options that change nothing
+//! - PARITY: The backlog of a listener
+//! - PARITY: A listener that is shut down
+//! - PARITY: A stream that meets itself by chance
+//! - PARITY: A peer that forgot in a crash
+//! - PARITY: Interrupted calls
 
 mod errno;
 mod files;

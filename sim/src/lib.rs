@@ -17,7 +17,7 @@
 //!
 //! # What is simulated, and what is not
 //!
-//! The kernel answers as Linux does, with its error numbers; `kernel.rs` lists the known differences. Threads are simulated
+//! The kernel answers as Linux does, with its error numbers; PARITY.md lists the known differences. Threads are simulated
 //! if [`spawn_thread`](twinloop::spawn_thread) starts them; of one that the system starts nothing is known, and what it
 //! wakes is noticed when the world looks next. Programs must take time, chance and the network from twinloop; what they read
 //! elsewhere (a random hash order, the system's clock) is found by running seeds twice, which `explore --check` does.

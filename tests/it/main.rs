@@ -15,6 +15,7 @@ mod leaks;
 mod on_real;
 mod on_real_threads;
 mod on_sim;
+mod pages;
 #[cfg(target_os = "linux")]
 mod parity;
 #[cfg(target_os = "linux")]

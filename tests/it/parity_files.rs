@@ -202,7 +202,7 @@ impl Program {
     fn note(&mut self, what: &str, result: Result<impl std::fmt::Debug, &TransportError>) {
         self.results.push(match result {
             Ok(value) => format!("{what}: {value:?}"),
-            // What std refuses before it asks the system has no number.
+            // PARITY: Errors without a number
             Err(error) if error.kind() == ErrorKind::Os(InvalidInput) => format!("{what}: error EINVAL"),
             Err(error) => format!("{what}: error {:?}", error.code()),
         });

@@ -1,10 +1,14 @@
 //! A host's files: what is asked of them, and descriptors of what is under way. It has no time and draws no chance: when an
 //! operation is done, and what befalls it, is said from outside.
 //!
-//! Known differences from Linux: there are no symbolic links, no owners and no permissions, but nothing can be written below
-//! `/proc`; no file is larger than a gibibyte; FIFOs and sockets need no folder. As on Linux, [`UNSENDABLE`] is a file that can
-//! be read and not sent. What survives a crash is what POSIX promises, which is less than ext4 does: a new file's name is
-//! synced with its folder alone.
+//! Known differences from Linux; PARITY.md has their reasons:
+//! - PARITY: Symbolic links
+//! - PARITY: Permissions
+//! - PARITY: The largest file
+//! - PARITY: Folders of sockets
+//! - PARITY: What a crash leaves
+//!
+//! As on Linux, [`UNSENDABLE`] is a file that can be read and not sent.
 
 mod contents;
 mod performing;

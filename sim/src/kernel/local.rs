@@ -1,9 +1,12 @@
 //! What stays on one host: Unix sockets, pipes, FIFOs and standard streams. No packet leaves for them, and every call has its
 //! whole effect when it returns.
 //!
-//! Known differences from Linux: room is counted in bytes of the program, where Linux counts its own overhead too; nobody
-//! needs a permission; every folder is there; a file that [`open_file`](Kernel::open_file) opens is none of these, not even
-//! a FIFO; descriptors are not passed; and a Unix listener can not be shut down.
+//! Known differences from Linux; PARITY.md has their reasons:
+//! - PARITY: How much goes into a full buffer
+//! - PARITY: Permissions
+//! - PARITY: Folders of sockets
+//! - PARITY: Descriptors are not passed
+//! - PARITY: A listener that is shut down
 
 mod channel;
 mod mailbox;

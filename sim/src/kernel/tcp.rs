@@ -10,10 +10,14 @@
 //! The classic names follow from the two directions: FIN-WAIT is Open with our FIN sent, CLOSE-WAIT is Open with the peer's
 //! FIN received, LAST-ACK and CLOSING are Open with both, TIME-WAIT is Ended while the timer runs.
 //!
-//! Known differences from Linux: no congestion control, no Nagle, no delayed or selective acknowledgement, no timestamps (yet
-//! progress undoes a doubled time-out, as if there were), no simultaneous open, fixed buffers instead of tuned
-//! ones, sequence numbers of 64 bits that begin at 0, a SYN retried at doubled waits from the first on (newer kernels try
-//! five times at the first wait). A program sees these in timings alone.
+//! Known differences from Linux; PARITY.md has their reasons:
+//! - PARITY: No congestion control
+//! - PARITY: No Nagle, no delayed acknowledgement
+//! - PARITY: Acknowledgements are of all before
+//! - PARITY: Two ends that connect to each other
+//! - PARITY: Buffers that are tuned
+//! - PARITY: Sequence numbers
+//! - PARITY: When a SYN is sent again
 
 mod probing;
 mod receiving;

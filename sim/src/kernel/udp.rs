@@ -1,9 +1,11 @@
 //! UDP (RFC 768, udp(7)): sockets, what they send, and who hears what arrives. It has no time, no clock and no faults.
 //!
-//! Known differences from Linux: every datagram costs a fixed amount of the receive buffer beside its bytes, whatever the
-//! size of the kernel's own structures; the kernel always takes a datagram at once, since the wire is as wide as need be;
-//! groups of IPv6 can not be joined; a socket hears the groups that it has joined and no others, as with `IP_MULTICAST_ALL`
-//! off; and a datagram of any size travels as one packet.
+//! Known differences from Linux; PARITY.md has their reasons:
+//! - PARITY: What a datagram costs
+//! - PARITY: A datagram is taken at once
+//! - PARITY: Groups of IPv6
+//! - PARITY: Groups that others have joined
+//! - PARITY: A datagram is one packet
 
 mod groups;
 mod places;

@@ -57,7 +57,7 @@ pub(super) enum Value {
 }
 
 /// What was received; in messages, its length and its ends.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub(super) struct Bytes(Vec<u8>);
 
 impl Bytes {

@@ -36,7 +36,8 @@ pub(super) fn openings() -> impl Strategy<Value = Program> {
 
 /// Who may have which address and port. Nothing is accepted: of several listeners at one port, chance decides who is asked.
 pub(super) fn bindings() -> impl Strategy<Value = Program> {
-    // Not both in one program: where the last socket of a port has shared it, Linux skips most of its checks.
+    // Not both in one program.
+    // PARITY: Ports of TCP that are shared
     any::<bool>().prop_flat_map(|shares| vec(binding(shares), 1..STEPS))
 }
 
@@ -401,6 +402,7 @@ fn datagram_call() -> BoxedStrategy<Op> {
         8 => (slot(), length()).prop_map(|(slot, room)| Op::RecvFrom { slot, room }),
         2 => slot().prop_map(|slot| Op::Close { slot }),
         3 => (slot(), place(), target(), datagram_options())
+            // PARITY: A socket of both families that has a peer
             .prop_filter("a socket of both families speaks one of them to its peer", |(_, at, to, _)| {
                 let is_v4 = |ip: Ip| matches!(ip, Ip::Own | Ip::Loopback);
                 match (at, to) {
