@@ -3,7 +3,7 @@
 mod bytes;
 mod random;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 pub use bytes::RawPicks;
@@ -11,6 +11,11 @@ use random::Stream;
 
 /// How the names of sites begin at which a scenario chooses for itself.
 pub(crate) const INPUT: &str = "scenario: ";
+
+/// What a site draws, without whose it is: the name of a site is `whose: what`.
+pub(crate) fn kind_of(site: &str) -> &str {
+    site.rsplit_once(": ").map_or(site, |(_, kind)| kind)
+}
 
 /// A place that draws, by its interned name. Obtained from [`Chooser::site`]; valid for that chooser only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +53,14 @@ pub enum Choices {
     },
     /// As the bytes say that [`Choices::from_bytes`] was given.
     Raw(RawPicks),
+    /// As [`Seeded`](Choices::Seeded), but only where the scenario chooses for itself and at sites of these kinds: everything else
+    /// is as usual.
+    Only {
+        /// The seed.
+        seed: u64,
+        /// What such sites draw: their names without whose they are, as `loss` is of `a > b: loss`.
+        kinds: BTreeSet<String>,
+    },
 }
 
 impl Choices {
@@ -81,7 +94,7 @@ impl Choices {
     /// The seed.
     pub fn seed(&self) -> u64 {
         match self {
-            Choices::Seeded(seed) | Choices::Replayed { seed, .. } => *seed,
+            Choices::Seeded(seed) | Choices::Replayed { seed, .. } | Choices::Only { seed, .. } => *seed,
             Choices::Raw(picks) => picks.seed,
         }
     }
@@ -120,16 +133,21 @@ pub struct Chooser {
 enum Source {
     /// From the site's stream.
     Drawn,
-    /// What `SiteState::listed` has is answered, and 0 otherwise.
+    /// What the run is told to pick, and 0 otherwise.
     Replayed,
     /// The same, and the answer is what the raw value stands for.
     Raw(RawPicks),
+    /// From the site's stream at sites of these kinds, and 0 elsewhere.
+    DrawnOnly(BTreeSet<String>),
 }
 
 struct SiteState {
     name: String,
     stream: Stream,
     occurrence: u32,
+    /// Whether its stream decides.
+    draws: bool,
+    /// What is answered instead of 0, if the stream does not decide.
     listed: BTreeMap<u32, u32>,
 }
 
@@ -154,6 +172,7 @@ impl Chooser {
                 Choices::Seeded(_) => Source::Drawn,
                 Choices::Replayed { .. } => Source::Replayed,
                 Choices::Raw(picks) => Source::Raw(picks.clone()),
+                Choices::Only { kinds, .. } => Source::DrawnOnly(kinds.clone()),
             },
             by_name: BTreeMap::new(),
             sites: Vec::new(),
@@ -175,13 +194,20 @@ impl Chooser {
         }
         let site = Site(u32::try_from(self.sites.len()).expect("a run names fewer than 2³² sites"));
         let listed = match &self.source {
-            Source::Drawn | Source::Replayed => self.unclaimed.remove(name).unwrap_or_default(),
+            Source::Drawn | Source::DrawnOnly(_) => BTreeMap::new(),
+            Source::Replayed => self.unclaimed.remove(name).unwrap_or_default(),
             Source::Raw(picks) => picks.of_site(site.0),
+        };
+        let draws = match &self.source {
+            Source::Drawn => true,
+            Source::DrawnOnly(kinds) => name.starts_with(INPUT) || kinds.contains(kind_of(name)),
+            Source::Replayed | Source::Raw(_) => false,
         };
         self.sites.push(SiteState {
             name: name.to_owned(),
             stream: Stream::new(self.seed, name),
             occurrence: 0,
+            draws,
             listed,
         });
         self.by_name.insert(name.to_owned(), site);
@@ -217,18 +243,20 @@ impl Chooser {
         let state = &mut self.sites[site.0 as usize];
         let occurrence = state.occurrence;
         state.occurrence += 1;
-        let value = match &self.source {
-            Source::Drawn => draw(&mut state.stream),
-            _ if state.listed.is_empty() => 0,
-            Source::Raw(_) => state.listed.remove(&occurrence).map_or(0, |raw| bytes::answer(raw, n)),
-            Source::Replayed => match state.listed.remove(&occurrence) {
-                Some(value) if value < n => value,
-                Some(value) => {
+        let value = if state.draws {
+            draw(&mut state.stream)
+        } else if state.listed.is_empty() {
+            0
+        } else {
+            match (state.listed.remove(&occurrence), &self.source) {
+                (None, _) => 0,
+                (Some(raw), Source::Raw(_)) => bytes::answer(raw, n),
+                (Some(value), _) if value < n => value,
+                (Some(value), _) => {
                     self.stale.push(Pick { site: state.name.clone(), occurrence, value });
                     0
                 }
-                None => 0,
-            },
+            }
         };
         if value != 0 {
             self.log.push(Logged { site, occurrence, value });

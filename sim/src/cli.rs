@@ -383,7 +383,7 @@ Commands:
   show FILE|SEED [SCENARIO]
                           tell what happens in the run, line by line
     --everything            with every callback
-  shrink FILE             make the failure of FILE smaller still, in its folder
+  shrink FILE             make the failure of FILE smaller still
     --budget N, --any-failure
   merge DIR               put the ledgers of DIR together, and write a page
   list                    list the scenarios

@@ -5,6 +5,9 @@
 //! are dropped in runs of neighbours, from half of them down to a single one, until no single group can go: the
 //! minimising delta debugging of Zeller and Hildebrandt ("Simplifying and isolating failure-inducing input", 2002)
 //! with its complements only, since with two halves to start from they are the subsets too.
+//!
+//! What is found so may be a local minimum: a pick that is left out shifts all that comes after it, so that delays which mean
+//! nothing have to stay. Then other seeds are tried with one kind of site less, and what fails there is made small in turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,8 +15,13 @@ use std::ops::ControlFlow;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::choice::{Choices, INPUT, Pick};
+use crate::choice::{Choices, INPUT, Pick, kind_of};
 use crate::verdict::Report;
+
+/// So many faults are few enough: no other seed is looked at for less.
+const FEW: usize = 4;
+/// How many other seeds are looked at, for each kind of fault to do without.
+const REDRAWS: u64 = 400;
 
 /// What a search may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +50,17 @@ pub struct Progress<'a> {
     pub budget_runs: usize,
     /// Picks of the smallest failure known.
     pub picks: usize,
-    /// The run just made, if it is the smallest failure now. Who keeps it loses nothing by an interruption.
-    pub smaller: Option<&'a Report>,
+    /// The seed and the report of the run just made, if it is the smallest failure now. Who keeps them loses nothing by an
+    /// interruption.
+    pub smaller: Option<(u64, &'a Report)>,
 }
 
 /// The smallest failure that was found.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Shrunk {
+    /// Its seed: another one than that of the failure, where another one fails in the same way with less.
+    pub seed: u64,
     /// Its picks that are not 0, in the order in which they are drawn.
     pub picks: Vec<Pick>,
     /// What its run left behind.
@@ -84,7 +95,7 @@ impl std::error::Error for NotReproduced {}
 /// It first replays the picks of `failing`, then tries smaller ones until nothing can go or the limit is reached. `progress`
 /// is called after every run; once it breaks, the search ends with what it has. Equal arguments and a deterministic `run`
 /// give an equal answer. With runs left over, no single pick of the answer can be left out, and none can be lower by one or
-/// one draw earlier.
+/// one draw earlier. Where that leaves many, other seeds are looked at for a failure with fewer.
 ///
 /// # Errors
 ///
@@ -109,13 +120,16 @@ pub fn shrink(
         limits: Limits { runs: limits.runs.max(1), ..limits },
         runs: 0,
         is_stopped: false,
+        is_rival: None,
         picks: failing.unusual.clone(),
         report: failing.clone(),
         refused: BTreeSet::new(),
     };
     search.confirm()?;
     search.minimise();
-    Ok(Shrunk { picks: search.picks, report: search.report, runs: search.runs })
+    search.redraw();
+    let Search { seed, picks, report, runs, .. } = search;
+    Ok(Shrunk { seed, picks, report, runs })
 }
 
 struct Search<'a> {
@@ -126,7 +140,9 @@ struct Search<'a> {
     limits: Limits,
     runs: usize,
     is_stopped: bool,
-    /// The smallest failure known.
+    /// While what is made smaller is not yet the smallest failure known: the size to beat.
+    is_rival: Option<Size>,
+    /// The smallest failure known, or its rival.
     picks: Vec<Pick>,
     report: Report,
     /// Digests of the candidates that did not fail in the same way. Digests, since a thousand candidates of a thousand
@@ -165,6 +181,68 @@ impl Search<'_> {
                 return;
             }
         }
+    }
+
+    /// Looks for the same failure in other seeds that draw one kind of fault less.
+    fn redraw(&mut self) {
+        let mut refused = BTreeSet::new();
+        while self.fault_count() > FEW {
+            let mut kinds = self.fault_kinds();
+            // The kind with the most picks first: most of them are only there to make the others fit.
+            let Some(at) = kinds.iter().rposition(|(_, kind)| !refused.contains(kind)) else { return };
+            let (_, without) = kinds.remove(at);
+            let kinds = kinds.into_iter().map(|(_, kind)| kind).collect();
+            if !self.redraw_only(kinds) {
+                refused.insert(without);
+            }
+            if self.spent() {
+                return;
+            }
+        }
+    }
+
+    /// Whether another seed fails so with these kinds of faults alone, and less of them. If so, that is the smallest failure now.
+    fn redraw_only(&mut self, kinds: BTreeSet<String>) -> bool {
+        for further in 1..=REDRAWS {
+            if self.spent() {
+                return false;
+            }
+            let seed = self.seed.wrapping_add(further);
+            let report = self.run_once(&Choices::Only { seed, kinds: kinds.clone() });
+            if !self.is_wanted(&report) {
+                continue;
+            }
+            let (picks, refused) = (report.unusual.clone(), BTreeSet::new());
+            let before = (
+                std::mem::replace(&mut self.seed, seed),
+                std::mem::replace(&mut self.picks, picks),
+                std::mem::replace(&mut self.report, report),
+                std::mem::replace(&mut self.refused, refused),
+            );
+            self.is_rival = Some(size(&before.1));
+            self.minimise();
+            let is_smaller = self.is_rival.take().is_none();
+            if is_smaller {
+                return true;
+            }
+            (self.seed, self.picks, self.report, self.refused) = before;
+        }
+        false
+    }
+
+    fn fault_count(&self) -> usize {
+        self.picks.iter().filter(|pick| Part::Faults.has(pick)).count()
+    }
+
+    /// The kinds of faults of the smallest failure, by how many picks they have.
+    fn fault_kinds(&self) -> Vec<(usize, String)> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for pick in self.picks.iter().filter(|pick| Part::Faults.has(pick)) {
+            *counts.entry(kind_of(&pick.site)).or_default() += 1;
+        }
+        let mut kinds: Vec<_> = counts.into_iter().map(|(kind, count)| (count, kind.to_owned())).collect();
+        kinds.sort();
+        kinds
     }
 
     /// Drops picks, of which those with the same `key` go together, until each key left is needed.
@@ -262,23 +340,31 @@ impl Search<'_> {
         let used = &report.unusual;
         self.picks = if size(used) <= size(&candidate) { used.clone() } else { candidate };
         self.report = report;
-        self.tell(true);
+        self.is_rival.take_if(|to_beat| size(&self.picks) < *to_beat);
+        if self.is_rival.is_none() {
+            self.tell(true);
+        }
     }
 
     fn replay(&mut self, picks: Vec<Pick>) -> (Vec<Pick>, Report) {
         let choices = Choices::Replayed { seed: self.seed, picks };
-        let report = (self.run)(&choices);
-        self.runs += 1;
-        self.tell(false);
+        let report = self.run_once(&choices);
         match choices {
             Choices::Replayed { picks, .. } => (picks, report),
-            Choices::Seeded(_) | Choices::Raw(_) => unreachable!("made as a replay above"),
+            _ => unreachable!("made as a replay above"),
         }
     }
 
+    fn run_once(&mut self, choices: &Choices) -> Report {
+        let report = (self.run)(choices);
+        self.runs += 1;
+        self.tell(false);
+        report
+    }
+
     fn tell(&mut self, is_smaller: bool) {
-        let Search { runs, limits, ref picks, ref report, .. } = *self;
-        let smaller = is_smaller.then_some(report);
+        let Search { runs, limits, seed, ref picks, ref report, .. } = *self;
+        let smaller = is_smaller.then_some((seed, report));
         let progress = Progress { runs, budget_runs: limits.runs, picks: picks.len(), smaller };
         self.is_stopped |= (self.progress)(progress).is_break();
     }
@@ -322,19 +408,16 @@ fn group(picks: &[Pick], part: Part, key: GroupKey) -> (Vec<Option<usize>>, usiz
     (groups, numbers.len())
 }
 
-/// What a site draws, without whose it is: the name of a site is `whose: what`.
-fn kind_of(site: &str) -> &str {
-    site.rsplit_once(": ").map_or(site, |(_, kind)| kind)
-}
-
 /// What to try instead of `current`: the least first, then the middle between what was refused and what fails.
 fn next_lower(current: u32, least: u32, refused: Option<u32>) -> Option<u32> {
     let lower = refused.map_or(least, |refused| refused + (current - refused) / 2);
     (lower < current && Some(lower) != refused).then_some(lower)
 }
 
+type Size = (usize, u64, usize, u64, u64);
+
 /// Fewer faults are smaller, then smaller ones are, then fewer and smaller inputs, then earlier draws.
-fn size(picks: &[Pick]) -> (usize, u64, usize, u64, u64) {
+fn size(picks: &[Pick]) -> Size {
     let count = |part: Part| picks.iter().filter(|pick| part.has(pick)).count();
     let values =
         |part: Part| picks.iter().filter(|pick| part.has(pick)).map(|pick| u64::from(pick.value)).sum();
@@ -538,7 +621,7 @@ mod tests {
         let failing = run(&Choices::Seeded(seed));
         let mut kept = None;
         let mut stop_after_20 = |progress: Progress<'_>| {
-            kept = progress.smaller.cloned().or(kept.take());
+            kept = progress.smaller.map(|(_, report)| report.clone()).or(kept.take());
             if progress.runs < 20 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         let stopped = shrink(&mut run, &failing, seed, Limits::runs(5000), &mut stop_after_20);
@@ -573,5 +656,32 @@ mod tests {
         let limits = Limits { runs: 500, any_failure: true };
         let shrunk = shrink(&mut run, &failing, seed, limits, &mut |_| ControlFlow::Continue(()));
         assert_eq!(shrunk.expect("a deterministic run").picks, [pick(LATENCY, 10, 1)]);
+    }
+
+    /// With an odd number of delays the losses count that are odd: no delay can go alone, and none is needed.
+    #[test]
+    fn another_seed_may_fail_with_one_kind_of_fault_less() {
+        let play = |chooser: &mut Chooser| {
+            let late: usize = draw(chooser, LATENCY, 9, 2).iter().sum();
+            let lost = draw(chooser, "a > b: loss", 40, 2);
+            let counts = lost.iter().skip(late % 2).step_by(2).sum::<usize>();
+            if counts >= 6 { toy::failed("too much is lost") } else { Verdict::Passed }
+        };
+        let mut run = |choices: &Choices| toy::run(choices, Telling::Silent, play);
+        let is_odd = |report: &Report| {
+            let (late, lost): (Vec<_>, Vec<_>) = report.unusual.iter().partition(|pick| pick.site == LATENCY);
+            let even = lost.iter().filter(|pick| pick.occurrence % 2 == 0).count();
+            !report.verdict.is_passed() && late.len() % 2 == 1 && even < 6
+        };
+        let reports = (0..).map(|seed| (seed, run(&Choices::Seeded(seed))));
+        let mut failing = reports.into_iter().filter(|(_, report)| is_odd(report));
+        let (seed, failing) = failing.next().expect("there is no end of seeds");
+        let shrunk = shrink(&mut run, &failing, seed, Limits::runs(3000), &mut |_| ControlFlow::Continue(()));
+        let shrunk = shrunk.expect("a deterministic run");
+        assert_eq!(shrunk.picks.len(), 6);
+        assert!(shrunk.picks.iter().all(|pick| pick.site == "a > b: loss"), "{:?}", shrunk.picks);
+        assert_ne!(shrunk.seed, seed);
+        let replayed = run(&Choices::Replayed { seed: shrunk.seed, picks: shrunk.picks });
+        assert_eq!(replayed.hash, shrunk.report.hash);
     }
 }

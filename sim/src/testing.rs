@@ -256,8 +256,10 @@ impl Test {
     }
 }
 
-fn pursuit(replays: &Path) -> Pursuit<'_> {
-    Pursuit { limits: Limits::runs(SHRINK_BUDGET), replays }
+/// As [`pursue`], in the folder of the test's replays.
+fn pursue_in(folder: &Path, subject: &Subject<'_>, failure: &Failure, screen: &mut Screen<'_>) {
+    let path = folder.join(ReplayFile::file_name(subject.name, failure.seed));
+    pursue(subject, failure, &Pursuit { limits: Limits::runs(SHRINK_BUDGET), path: &path }, screen);
 }
 
 /// Runs `choices`; a failure is treated as one that a seed has.
@@ -268,7 +270,7 @@ fn try_once(subject: &Subject<'_>, choices: &Choices, folder: &Path) -> Result<(
     }
     let failure = Failure { seed: choices.seed(), report, seeds: 1 };
     Err(on_a_screen(|screen| {
-        pursue(subject, &failure, &pursuit(folder), screen);
+        pursue_in(folder, subject, &failure, screen);
     }))
 }
 
@@ -278,7 +280,7 @@ fn tell(subject: &Subject<'_>, findings: &Findings, folder: &Path) -> String {
         if let Some(found) = &findings.nondeterminism {
             tell_nondeterminism(subject.name, found, screen);
         } else if let Some(failure) = findings.failures.first() {
-            pursue(subject, failure, &pursuit(folder), screen);
+            pursue_in(folder, subject, failure, screen);
         }
     })
 }

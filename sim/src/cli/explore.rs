@@ -16,6 +16,7 @@ use super::{Exit, Refusal, Subject, read};
 use crate::campaign::ledger::{Ledger, Writer};
 use crate::campaign::{Campaign, Detected, Failure, Findings, Nondeterminism, Shard, detect};
 use crate::choice::Choices;
+use crate::replay_file::ReplayFile;
 use crate::replays::kept;
 use crate::story::Telling;
 use crate::verdict::one_line;
@@ -44,7 +45,8 @@ pub(super) fn explore(
         if findings.nondeterminism.as_ref().is_some_and(|found| found.seed == failure.seed) {
             continue;
         }
-        let pursuit = Pursuit { limits: options.limits, replays: &options.replays };
+        let path = options.replays.join(ReplayFile::file_name(subject.name, failure.seed));
+        let pursuit = Pursuit { limits: options.limits, path: &path };
         exit = exit.max(pursue(subject, failure, &pursuit, screen));
         screen.emit(&Outcome::Failure(FailureResult::of(failure)));
     }

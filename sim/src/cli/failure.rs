@@ -32,8 +32,8 @@ const WIDTH: usize = 100;
 pub(crate) struct Pursuit<'a> {
     /// What shrinking it may do.
     pub(crate) limits: Limits,
-    /// The folder in which it is kept.
-    pub(crate) replays: &'a Path,
+    /// The file in which it is kept.
+    pub(crate) path: &'a Path,
 }
 
 /// Shrinks `failure`, tells it and keeps it: the smallest run known is in its file at any time, so that who interrupts loses
@@ -52,13 +52,14 @@ pub(crate) fn pursue(
             return Exit::Nondeterminism;
         }
     };
-    let choices = Choices::Replayed { seed: failure.seed, picks: shrunk.picks.clone() };
+    let choices = Choices::Replayed { seed: shrunk.seed, picks: shrunk.picks.clone() };
     let story = (subject.run)(&choices, Telling::Events).story.unwrap_or_default();
     tell_shrunk(failure, &shrunk, &story, subject.called, screen);
 
     let headline = headline(subject.name, &shrunk.report, &story);
-    let file = ReplayFile::new(subject.name, failure.seed, &shrunk.report, &headline);
-    let kept = keep(&file, pursuit.replays).and_then(|path| prove(subject, &file, &path).map(|()| path));
+    let file = ReplayFile::new(subject.name, shrunk.seed, &shrunk.report, &headline);
+    let kept = keep(&file, pursuit.path).and_then(|()| prove(subject, &file, pursuit.path));
+    let kept = kept.map(|()| pursuit.path);
     tell_kept(subject, failure.seed, &kept, screen);
     match kept {
         Ok(_) => Exit::FailuresFound,
@@ -76,8 +77,8 @@ fn shrink_found(
     let mut run = |choices: &Choices| (subject.run)(choices, Telling::Silent);
     let mut progress = |progress: Progress<'_>| {
         meter.show(&progress);
-        if let Some(report) = progress.smaller {
-            keep_meanwhile(subject.name, failure.seed, report, pursuit.replays);
+        if let Some((seed, report)) = progress.smaller {
+            keep_meanwhile(subject.name, seed, report, pursuit.path);
         }
         ControlFlow::Continue(())
     };
@@ -88,13 +89,12 @@ fn shrink_found(
 
 /// Keeps the smallest run so far, unless an earlier search has left a smaller one. What can not be written now can not be written
 /// in the end either, and is told then.
-fn keep_meanwhile(name: &str, seed: u64, report: &Report, folder: &Path) {
+fn keep_meanwhile(name: &str, seed: u64, report: &Report, path: &Path) {
     let headline = format!("{name}: {}; shrinking was interrupted", report.verdict);
     let file = ReplayFile::new(name, seed, report, &headline);
-    let kept = fs::read_to_string(folder.join(file.file_name())).ok();
-    let kept: Option<ReplayFile> = kept.and_then(|text| text.parse().ok());
+    let kept: Option<ReplayFile> = fs::read_to_string(path).ok().and_then(|text| text.parse().ok());
     if kept.is_none_or(|kept| kept.picks.len() > file.picks.len() || !kept.keeps(&report.verdict)) {
-        let _ = keep(&file, folder);
+        let _ = keep(&file, path);
     }
 }
 
@@ -116,8 +116,12 @@ fn tell_shrunk(
     screen: &mut Screen<'_>,
 ) {
     let (before, after) = (failure.report.unusual.len(), shrunk.picks.len());
+    let elsewhere = match shrunk.seed {
+        seed if seed == failure.seed => String::new(),
+        seed => format!(", in seed {seed}, which fails in the same way with less"),
+    };
     screen.say(format_args!(
-        "  Shrunk in {} runs: {after} of {} unusual picks are left.",
+        "  Shrunk in {} runs: {after} of {} unusual picks are left{elsewhere}.",
         HumanCount(shrunk.runs as u64),
         HumanCount(before as u64)
     ));
@@ -172,7 +176,7 @@ fn headline(name: &str, report: &Report, story: &Story) -> String {
     }
 }
 
-fn tell_kept(subject: &Subject<'_>, seed: u64, kept: &Result<PathBuf, KeepError>, screen: &mut Screen<'_>) {
+fn tell_kept(subject: &Subject<'_>, seed: u64, kept: &Result<&Path, KeepError>, screen: &mut Screen<'_>) {
     match kept {
         Ok(path) => {
             let path = path.display();
@@ -224,27 +228,30 @@ impl fmt::Display for KeepError {
     }
 }
 
-/// Writes `file` into `folder` and returns its path. Whoever looks at the path sees a whole file or none: the text goes
-/// to a temporary name first.
-fn keep(file: &ReplayFile, folder: &Path) -> Result<PathBuf, KeepError> {
+/// Writes `file` to `path`. Whoever looks there sees a whole file or none: the text goes to a temporary name first.
+fn keep(file: &ReplayFile, path: &Path) -> Result<(), KeepError> {
     let error = |what, path: &Path| {
         let path = path.to_owned();
         move |error| KeepError::Io(what, path, error)
     };
-    fs::create_dir_all(folder).map_err(error("create the folder", folder))?;
-    let path = folder.join(file.file_name());
-    let temporary = folder.join(format!(".{}.{}", file.file_name(), process::id()));
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(error("write", path)(io::ErrorKind::InvalidFilename.into()));
+    };
+    if !folder.as_os_str().is_empty() {
+        fs::create_dir_all(folder).map_err(error("create the folder", folder))?;
+    }
+    let temporary = folder.join(format!(".{}.{}", Path::new(name).display(), process::id()));
     let written = File::create(&temporary).and_then(|mut to| {
         to.write_all(file.to_string().as_bytes())?;
         to.sync_all()
     });
-    let placed = written.and_then(|()| fs::rename(&temporary, &path));
+    let placed = written.and_then(|()| fs::rename(&temporary, path));
     if let Err(cause) = placed {
         // It may not exist; what matters is the error that led here.
         let _ = fs::remove_file(&temporary);
-        return Err(error("write", &path)(cause));
+        return Err(error("write", path)(cause));
     }
-    Ok(path)
+    Ok(())
 }
 
 /// Reads the file at `path` back and runs it: it must come to what `written` says.

@@ -81,7 +81,7 @@ pub(super) fn show(
     exit_of(&report)
 }
 
-/// Goes on where shrinking the failure of `file` ended, and keeps what it comes to beside it.
+/// Goes on where shrinking the failure of `file` ended, and keeps what it comes to there.
 pub(super) fn shrink_further(
     subject: &Subject<'_>,
     path: &Path,
@@ -95,8 +95,7 @@ pub(super) fn shrink_further(
         return Exit::Passed;
     }
     let failure = Failure { seed: file.seed, report, seeds: 1 };
-    let replays = path.parent().unwrap_or(Path::new(""));
-    pursue(subject, &failure, &Pursuit { limits, replays }, screen)
+    pursue(subject, &failure, &Pursuit { limits, path }, screen)
 }
 
 fn exit_of(report: &Report) -> Exit {

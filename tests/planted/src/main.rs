@@ -1,11 +1,20 @@
 //! The command line of the planted bugs: each is a scenario, and the mended program another one.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use planted::BUGS;
-use twinloop_sim::cli::Cli;
+use planted::{BUGS, table};
+use twinloop_sim::cli::{Cli, Exit};
 
 fn main() -> ExitCode {
-    let cli = Cli::new("planted", "Small programs with one bug each");
+    let cli = Cli::new("planted", "Small programs with one bug each").command(
+        "table",
+        "find, shrink and repeat each; replays go to FOLDER",
+        |args| match args {
+            [] => table::print(Path::new("replays")),
+            [folder] => table::print(Path::new(folder)),
+            _ => Exit::Usage,
+        },
+    );
     BUGS.iter().fold(cli, |cli, bug| cli.scenario(bug.planted()).scenario(bug.mended())).main()
 }

@@ -1,1 +1,106 @@
-//! How soon each bug is found.
+//! How soon each bug is found, and what is left of it: searched, shrunk, kept, and repeated by another process.
+
+use std::error::Error;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use twinloop_sim::campaign::Campaign;
+use twinloop_sim::cli::Exit;
+use twinloop_sim::replay_file::ReplayFile;
+use twinloop_sim::shrink::{Limits, Shrunk, shrink};
+use twinloop_sim::story::Telling;
+
+use crate::{BUGS, Bug};
+
+/// Seeds in which each bug is to be found.
+pub const SEEDS: u64 = 10_000;
+const SHRINK_RUNS: usize = 3000;
+
+/// A bug that was found and made small.
+pub struct Found {
+    /// The first seed that fails.
+    pub seed: u64,
+    /// How many picks of its run were unusual.
+    pub picks: usize,
+    /// The smallest run that fails so.
+    pub shrunk: Shrunk,
+    /// How long shrinking took.
+    pub shrinking: Duration,
+}
+
+/// Looks for the bug in the first [`SEEDS`] seeds and shrinks its first failure.
+///
+/// # Errors
+///
+/// What is wrong: nothing was found, it fails in another way than the bug shows, or its picks do not repeat it.
+pub fn find(bug: &Bug) -> Result<Found, Box<dyn Error>> {
+    let scenario = bug.planted();
+    let findings = Campaign::new(0..SEEDS).explore(&scenario);
+    let failure = findings.failures.first().ok_or_else(|| format!("{}: no seed fails", bug.name))?;
+    let verdict = failure.report.verdict.to_string();
+    if !verdict.contains(bug.shows_as) {
+        return Err(format!("{}: seed {} fails otherwise: {verdict}", bug.name, failure.seed).into());
+    }
+    let began = Instant::now();
+    let shrunk = shrink(
+        &mut |choices| scenario.run(choices, Telling::Silent),
+        &failure.report,
+        failure.seed,
+        Limits::runs(SHRINK_RUNS),
+        &mut |_| ControlFlow::Continue(()),
+    )?;
+    let picks = failure.report.unusual.len();
+    Ok(Found { seed: failure.seed, picks, shrunk, shrinking: began.elapsed() })
+}
+
+/// Writes the failure to a file in `folder` and has `program`, this program, repeat it in a process of its own.
+///
+/// # Errors
+///
+/// If the file can not be written, or the other process does not come to the same verdict and hash.
+pub fn repeat(bug: &Bug, found: &Found, folder: &Path, program: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let story = format!("{}: {}", bug.name, found.shrunk.report.verdict);
+    let file = ReplayFile::new(bug.name, found.shrunk.seed, &found.shrunk.report, &story);
+    fs::create_dir_all(folder)?;
+    let path = folder.join(ReplayFile::file_name(bug.name, found.seed));
+    fs::write(&path, file.to_string())?;
+    let output = Command::new(program).arg("replay").arg(&path).output()?;
+    let told = String::from_utf8(output.stdout)?;
+    if !told.contains("reproduced: the verdict and the hash are those of the file") {
+        return Err(format!("{}: another process says:\n{told}", bug.name).into());
+    }
+    Ok(path)
+}
+
+/// Prints the table. Replays go to `folder`.
+pub fn print(folder: &Path) -> Exit {
+    let width = BUGS.iter().map(|bug| bug.name.len()).max().unwrap_or(0);
+    println!("{:width$}  seeds   picks      runs  shrunk in  repeated  what", "bug");
+    let mut exit = Exit::Passed;
+    for bug in BUGS {
+        let row = find(bug).and_then(|found| {
+            let program = std::env::current_exe()?;
+            repeat(bug, &found, folder, &program)?;
+            let Found { seed, picks, shrunk, shrinking } = found;
+            Ok(format!(
+                "{:5}  {picks:5} → {:<2}  {:4}  {:7.1?}  yes       {}",
+                seed + 1,
+                shrunk.picks.len(),
+                shrunk.runs,
+                Duration::from_micros(shrinking.as_micros() as u64),
+                bug.kind
+            ))
+        });
+        match row {
+            Ok(row) => println!("{:width$}  {row}", bug.name),
+            Err(error) => {
+                println!("{:width$}  {error}", bug.name);
+                exit = Exit::FailuresFound;
+            }
+        }
+    }
+    exit
+}

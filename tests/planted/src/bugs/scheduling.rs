@@ -122,7 +122,7 @@ pub(crate) const LAST_COME_FIRST_SERVED: Bug = Bug {
 
 fn last_come_first_served(sim: &mut Sim, version: Version) {
     const WORK: Duration = Duration::from_millis(4);
-    const PATIENCE: Duration = Duration::from_millis(120);
+    const PATIENCE: Duration = Duration::from_millis(300);
     let address = sim.host("server", 7, move |address| async move {
         let socket = Rc::new(DatagramTransport::bind(address)?);
         let waiting = AsyncQueue::unbounded();
@@ -208,7 +208,7 @@ fn check_then_act(sim: &mut Sim, version: Version) {
         drop(serving);
         Err("the account is overdrawn".into())
     });
-    for (name, pause) in [("ann", 10), ("ben", 40)] {
+    for (name, pause) in [("ann", 10), ("ben", 48)] {
         sim.client(name, move || async move {
             sleep(pause.ms()).await;
             connect(bank).await?.write(b"60").await?;

@@ -197,8 +197,8 @@ fn kept_open(sim: &mut Sim, version: Version) {
         }
         Ok(())
     });
-    sim.links().latency(1.ms()).jitter(5.ms()).loss(0.03);
-    sim.host_faults("client").descriptors(8);
+    sim.links().latency(1.ms()).jitter(5.ms()).loss(0.015);
+    sim.host_faults("client").descriptors(6);
 }
 
 async fn is_answered(stream: &StreamTransport) -> bool {
