@@ -14,6 +14,7 @@ mod options;
 mod signals;
 #[cfg(not(unix))]
 #[path = "platform/console_signals.rs"]
+mod signals;
 #[cfg(windows)]
 mod windows_local;
 
