@@ -266,6 +266,7 @@ impl Kernel {
         if bound.is_some() && self.is_pair_taken(local, remote) {
             return Err(EADDRNOTAVAIL);
         }
+        self.end_lingering(local, remote);
         self.next_connection += 1;
         let ends = (local, remote, self.next_connection);
         let connection = Connection::connecting(now, socket.settings(), &mut self.out);
@@ -633,6 +634,7 @@ impl Kernel {
                 Some((_, listener)) if listener.is_full() => {}
                 Some((key, listener)) => {
                     let options = listener.options.of_accepted();
+                    self.end_lingering(own, peer);
                     let connection = Connection::answering(now, options.settings(), *window, &mut self.out);
                     self.file(ends, connection, Owner::Embryo(key), options);
                 }

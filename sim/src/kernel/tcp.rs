@@ -160,6 +160,12 @@ impl Connection {
         self.state == State::Ended && self.timer.is_running()
     }
 
+    /// A new connection of the same ends takes its place.
+    pub(super) fn linger_no_more(&mut self) {
+        assert!(self.lingers(), "only what lingers makes way");
+        self.timer.stop();
+    }
+
     /// Whether the kernel can forget it.
     pub(super) fn is_over(&self) -> bool {
         self.orphan && self.is_closed()

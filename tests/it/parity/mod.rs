@@ -12,11 +12,11 @@ mod report;
 mod run;
 mod strategy;
 
-use twinloop::driver::{DatagramOptions, Half};
+use twinloop::driver::{DatagramOptions, Half, ListenOptions};
 
 use execute::{Answer, Value};
 use explore::{Tally, explore, search};
-use program::{Ip, Op, Place, Port, Program};
+use program::{Connecting, Ip, Op, Place, Port, Program};
 use run::{Subject, differ};
 
 /// Fails unless both kernels answer a program alike.
@@ -85,6 +85,26 @@ fn options() {
 #[test]
 fn sent_files() {
     explore(strategy::sent_files());
+}
+
+/// A mismatch that was found: a connection that lingers is gone once a new one begins between the same ends.
+#[test]
+fn what_lingers_makes_way() {
+    let at = |ip, slot| Place::Ip(ip, Port::Of(slot));
+    let connect =
+        |into, to, from| Op::Connect { into, to, options: Connecting { from, ..Connecting::default() } };
+    for (first, second) in [(2, 1), (1, 2)] {
+        agree(vec![
+            Op::Listen { into: 0, at: Place::Ip(Ip::Own, Port::Zero), options: ListenOptions::default() },
+            connect(1, at(Ip::Own, 0), None),
+            Op::Accept { from: 0, into: 2 },
+            Op::Shutdown { slot: first, half: Half::Both },
+            Op::Close { slot: second },
+            connect(0, at(Ip::Own, 0), Some(at(Ip::Loopback, 1))),
+            connect(0, Place::Ip(Ip::Own, Port::Zero), Some(at(Ip::Own, 2))),
+            connect(0, Place::Ip(Ip::Own, Port::Zero), Some(at(Ip::Loopback, 1))),
+        ]);
+    }
 }
 
 /// Nothing of it leaves the machine, so that no family has it.
