@@ -69,6 +69,87 @@ fn strays(page: &str, marks: &Marks) -> Vec<String> {
 }
 
 #[test]
+fn every_fault_has_its_line_and_every_line_a_test() {
+    let page = fs::read_to_string(root().join("FAULTS.md")).expect("there is a FAULTS.md");
+    let faults = faults_of(&sources("sim/src/fault"));
+    let found = [unlisted(&page, &faults), unobserved(&page, &sources("tests/it"))].concat();
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+/// What scenarios can ask for: the setters of faults, with their files.
+fn faults_of(files: &[(String, String)]) -> Vec<(String, String)> {
+    let setter = |line: &str| {
+        let (name, arguments) = line.trim().strip_prefix("pub fn ")?.split_once('(')?;
+        arguments.starts_with("&mut self").then(|| name.to_owned())
+    };
+    let named = |(file, text): &(String, String)| {
+        text.lines().filter_map(setter).map(|name| (file.clone(), name)).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(named).collect()
+}
+
+/// The rows of FAULTS.md: what is ours, and the tests.
+fn rows(page: &str) -> impl Iterator<Item = [&str; 2]> {
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let cells = cells.filter(|cells| !cells.starts_with("fault |")).map(|cells| cells.split(" | "));
+    cells.map(|cells| {
+        let cells: Vec<&str> = cells.collect();
+        let [_fault, ours, _, _, _, _, tests] = cells[..] else { panic!("seven columns: {cells:?}") };
+        [ours, tests]
+    })
+}
+
+/// What stands between backticks.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+fn unlisted(page: &str, faults: &[(String, String)]) -> Vec<String> {
+    let listed: BTreeSet<&str> = rows(page).flat_map(|[ours, _]| quoted(ours)).collect();
+    let missing = faults.iter().filter(|(_, name)| !listed.contains(name.as_str()));
+    missing.map(|(file, name)| format!("{file}: `{name}` has no line in FAULTS.md")).collect()
+}
+
+fn unobserved(page: &str, files: &[(String, String)]) -> Vec<String> {
+    let is_there = |test: &str| {
+        let (file, name) = test.split_once("::").expect("a test is named by its file and function");
+        let file = format!("tests/it/{file}.rs");
+        let is_test = format!("#[test]\nfn {name}() {{");
+        files.iter().any(|(other, text)| *other == file && text.contains(&is_test))
+    };
+    let mut found = Vec::new();
+    for [ours, tests] in rows(page) {
+        if quoted(tests).next().is_none() {
+            found.push(format!("{ours}: no test is named in FAULTS.md"));
+        }
+        let missing = quoted(tests).filter(|test| !is_there(test));
+        found.extend(missing.map(|test| format!("{ours}: there is no test {test}, which FAULTS.md names")));
+    }
+    found
+}
+
+#[test]
+fn faults_and_tests_that_are_missing_are_told() {
+    let page = "| fault | ours | a | b | c | d | observed by |\n|---|---|---|---|---|---|---|\n\
+                | loss | `loss`, `cut` | – | – | – | – | `sim/a::lost`, `sim/a::gone` |\n\
+                | none | `off` | – | – | – | – |  |\n";
+    let file = |name: &str, text: &str| vec![(name.to_owned(), text.to_owned())];
+    let faults = faults_of(&file(
+        "f.rs",
+        "pub fn loss(&mut self) {}\n    pub fn late(&mut self) {}\npub fn of(x: u8) {}\n",
+    ));
+    assert_eq!(unlisted(page, &faults), ["f.rs: `late` has no line in FAULTS.md"]);
+    let tests = file("tests/it/sim/a.rs", "#[test]\nfn lost() {\n}\nfn gone() {\n}\n");
+    assert_eq!(
+        unobserved(page, &tests),
+        [
+            "`loss`, `cut`: there is no test sim/a::gone, which FAULTS.md names",
+            "`off`: no test is named in FAULTS.md",
+        ]
+    );
+}
+
+#[test]
 fn marks_are_found_in_comments_and_in_strings() {
     let file = |name: &str, text: String| (name.to_owned(), text);
     let files = [

@@ -1,5 +1,6 @@
 //! What befalls hosts: each fault, seen by its effect on programs.
 
+mod calls;
 mod clocks;
 mod errors;
 mod halts;
