@@ -107,6 +107,24 @@ fn what_lingers_makes_way() {
     }
 }
 
+/// A mismatch that was found: a Unix socket that learns of the end of its peer loses all that it has not received.
+#[test]
+fn letters_are_lost_with_the_peer() {
+    let bound =
+        |into, at, to| Op::Datagram { into, at: Place::Path(at), to, options: DatagramOptions::default() };
+    agree(vec![
+        bound(0, 0, None),
+        bound(1, 1, Some(Place::Path(0))),
+        Op::SendTo { slot: 0, to: Some(Place::Path(1)), length: 3 },
+        Op::SendTo { slot: 0, to: Some(Place::Path(1)), length: 4 },
+        Op::RecvFrom { slot: 1, room: 8 },
+        Op::Close { slot: 0 },
+        Op::SendTo { slot: 1, to: None, length: 5 },
+        Op::RecvFrom { slot: 1, room: 8 },
+        Op::SendTo { slot: 1, to: None, length: 6 },
+    ]);
+}
+
 /// Nothing of it leaves the machine, so that no family has it.
 #[test]
 fn broadcasts() {

@@ -144,8 +144,7 @@ impl Kernel {
         };
         let own = fd.key();
         let Some(Socket::Local(Local::Mailbox(receiver))) = self.sockets.get_mut(target) else {
-            // Told once: then there is no peer any more.
-            self.mailbox_mut(fd)?.peer = None;
+            self.lose_peer(fd)?;
             return Err(ECONNREFUSED);
         };
         if !receiver.hears(own) {
@@ -163,6 +162,16 @@ impl Kernel {
         Ok(())
     }
 
+    /// Its only peer is gone, which is told once. What it has not received it never will, from whomever it came
+    /// (`unix_dgram_disconnected`).
+    fn lose_peer(&mut self, fd: Fd) -> Result<(), OsError> {
+        let mailbox = self.mailbox_mut(fd)?;
+        mailbox.peer = None;
+        let (unread, waiting) = (std::mem::take(&mut mailbox.queue), std::mem::take(&mut mailbox.waiting));
+        self.empty(&unread, waiting);
+        Ok(())
+    }
+
     pub(super) fn peer_of_mailbox(&mut self, fd: Fd) -> Result<UnixAddress, OsError> {
         let mailbox = self.mailbox_mut(fd)?;
         mailbox.peer.map(|_| mailbox.peer_address).ok_or(ENOTCONN)
@@ -170,10 +179,15 @@ impl Kernel {
 
     pub(super) fn close_mailbox(&mut self, fd: Fd, mailbox: Mailbox) {
         self.unname(fd, &mailbox.local);
-        for key in mailbox.waiting {
+        self.empty(&mailbox.queue, mailbox.waiting);
+    }
+
+    /// Nobody will receive what was `unread`: those who waited for room have it.
+    fn empty(&mut self, unread: &VecDeque<Letter>, waiting: Vec<Key>) {
+        for key in waiting {
             self.raise(Fd::from_key(key), Readiness::WRITABLE);
         }
-        for letter in &mailbox.queue {
+        for letter in unread {
             self.arrived(letter);
         }
     }
