@@ -39,6 +39,8 @@ pub struct Campaign {
     pub check: bool,
     /// Whether the campaign ends at the first seed that fails, or whose two runs differ.
     pub stop_at_first: bool,
+    /// Whether threads that are due at one moment have [priorities](Choices::Prioritised), and how often these change.
+    pub priorities: Option<u32>,
     /// How long, in wall time, seeds are begun. What a campaign finds then depends on the machine; each finding does not.
     pub time: Option<Duration>,
 }
@@ -102,7 +104,7 @@ impl Campaign {
     /// The campaign over `seeds` that ends at the first failure, on as many threads as the machine runs at once.
     pub fn new(seeds: Range<u64>) -> Campaign {
         let jobs = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Campaign { seeds, jobs, check: false, stop_at_first: true, time: None }
+        Campaign { seeds, jobs, check: false, stop_at_first: true, priorities: None, time: None }
     }
 
     /// Runs the seeds of `scenario`.
@@ -138,7 +140,10 @@ impl Campaign {
     }
 
     fn run_seed(&self, seed: u64, run: Run<'_>) -> Ran {
-        let choices = Choices::Seeded(seed);
+        let choices = match self.priorities {
+            None => Choices::Seeded(seed),
+            Some(changes) => Choices::Prioritised { seed, changes },
+        };
         let mut report = run(&choices, Telling::Silent);
         let twice = self.check || seed == self.seeds.start || !report.verdict.is_passed();
         let second = twice.then(|| run(&choices, Telling::Silent));

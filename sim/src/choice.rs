@@ -1,12 +1,14 @@
 //! The one oracle for all chance: a bounded pick at a named site. It knows no fault and no time.
 
 mod bytes;
+mod priorities;
 mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 pub use bytes::RawPicks;
+use priorities::Priorities;
 use random::Stream;
 
 /// How the names of sites begin at which a scenario chooses for itself.
@@ -61,6 +63,27 @@ pub enum Choices {
         /// What such sites draw: their names without whose they are, as `loss` is of `a > b: loss`.
         kinds: BTreeSet<String>,
     },
+    /// As [`Seeded`](Choices::Seeded), but for the order in which threads that are due at one moment turn: each has a priority, and
+    /// the one with the highest turns first, again and again; now and then one of them becomes the lowest. What needs one thread
+    /// to be far ahead of another is found so, which drawing each turn anew all but never does (Burckhardt and others, "A
+    /// randomized scheduler with probabilistic guarantees of finding bugs", 2010).
+    Prioritised {
+        /// The seed.
+        seed: u64,
+        /// How often a thread becomes the lowest: as many as the order of so many events, less one, takes to show the bug.
+        changes: u32,
+    },
+    /// As [`Replayed`](Choices::Replayed) for the first draws of the run, and drawn from another seed from then on.
+    Branched {
+        /// The seed of the run that the picks come from, and of what programs ask for as entropy.
+        seed: u64,
+        /// The picks of that run that are not 0.
+        picks: Vec<Pick>,
+        /// How many draws, of all sites together, are those of that run.
+        after: u32,
+        /// What the others are drawn from.
+        fresh: u64,
+    },
 }
 
 impl Choices {
@@ -94,7 +117,11 @@ impl Choices {
     /// The seed.
     pub fn seed(&self) -> u64 {
         match self {
-            Choices::Seeded(seed) | Choices::Replayed { seed, .. } | Choices::Only { seed, .. } => *seed,
+            Choices::Seeded(seed)
+            | Choices::Replayed { seed, .. }
+            | Choices::Only { seed, .. }
+            | Choices::Prioritised { seed, .. }
+            | Choices::Branched { seed, .. } => *seed,
             Choices::Raw(picks) => picks.seed,
         }
     }
@@ -121,6 +148,10 @@ impl Choices {
 pub struct Chooser {
     seed: u64,
     source: Source,
+    priorities: Option<Box<Priorities>>,
+    /// Every draw, where a search goes by them.
+    draws: Option<Vec<Draw>>,
+    draw_count: u32,
     by_name: BTreeMap<String, Site>,
     sites: Vec<SiteState>,
     /// Replayed picks of sites that were not named yet.
@@ -139,6 +170,8 @@ enum Source {
     Raw(RawPicks),
     /// From the site's stream at sites of these kinds, and 0 elsewhere.
     DrawnOnly(BTreeSet<String>),
+    /// What the run is told to pick, for so many draws; then from streams of another seed.
+    Branched { after: u32, fresh: u64 },
 }
 
 struct SiteState {
@@ -157,11 +190,35 @@ struct Logged {
     value: u32,
 }
 
+/// Every draw of a run, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Draws {
+    names: Vec<String>,
+    pub(crate) list: Vec<Draw>,
+}
+
+/// One draw, usual or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Draw {
+    site: u32,
+    occurrence: u32,
+    pub(crate) value: u32,
+    /// The value is below this.
+    pub(crate) alternatives: u32,
+}
+
+impl Draws {
+    /// The pick that answers a draw with `value`.
+    pub(crate) fn pick(&self, draw: &Draw, value: u32) -> Pick {
+        Pick { site: self.names[draw.site as usize].clone(), occurrence: draw.occurrence, value }
+    }
+}
+
 impl Chooser {
     /// A chooser that answers as `choices` say.
     pub fn new(choices: &Choices) -> Chooser {
         let mut unclaimed: BTreeMap<String, BTreeMap<u32, u32>> = BTreeMap::new();
-        if let Choices::Replayed { picks, .. } = choices {
+        if let Choices::Replayed { picks, .. } | Choices::Branched { picks, .. } = choices {
             for pick in picks {
                 unclaimed.entry(pick.site.clone()).or_default().insert(pick.occurrence, pick.value);
             }
@@ -169,11 +226,18 @@ impl Chooser {
         Chooser {
             seed: choices.seed(),
             source: match choices {
-                Choices::Seeded(_) => Source::Drawn,
+                Choices::Seeded(_) | Choices::Prioritised { .. } => Source::Drawn,
                 Choices::Replayed { .. } => Source::Replayed,
                 Choices::Raw(picks) => Source::Raw(picks.clone()),
                 Choices::Only { kinds, .. } => Source::DrawnOnly(kinds.clone()),
+                Choices::Branched { after, fresh, .. } => Source::Branched { after: *after, fresh: *fresh },
             },
+            priorities: match choices {
+                Choices::Prioritised { seed, changes } => Some(Box::new(Priorities::new(*seed, *changes))),
+                _ => None,
+            },
+            draws: None,
+            draw_count: 0,
             by_name: BTreeMap::new(),
             sites: Vec::new(),
             unclaimed,
@@ -195,17 +259,19 @@ impl Chooser {
         let site = Site(u32::try_from(self.sites.len()).expect("a run names fewer than 2³² sites"));
         let listed = match &self.source {
             Source::Drawn | Source::DrawnOnly(_) => BTreeMap::new(),
-            Source::Replayed => self.unclaimed.remove(name).unwrap_or_default(),
+            Source::Replayed | Source::Branched { .. } => self.unclaimed.remove(name).unwrap_or_default(),
             Source::Raw(picks) => picks.of_site(site.0),
         };
         let draws = match &self.source {
             Source::Drawn => true,
             Source::DrawnOnly(kinds) => name.starts_with(INPUT) || kinds.contains(kind_of(name)),
-            Source::Replayed | Source::Raw(_) => false,
+            // A branched one begins to with a draw.
+            Source::Replayed | Source::Raw(_) | Source::Branched { .. } => false,
         };
+        let stream_seed = if let Source::Branched { fresh, .. } = self.source { fresh } else { self.seed };
         self.sites.push(SiteState {
             name: name.to_owned(),
-            stream: Stream::new(self.seed, name),
+            stream: Stream::new(stream_seed, name),
             occurrence: 0,
             draws,
             listed,
@@ -236,13 +302,23 @@ impl Chooser {
     /// Fills `buffer` from the seed: what programs get when they ask for entropy. Not a choice; it is not logged, and a
     /// replay gives the same bytes.
     pub fn entropy(&mut self, site: Site, buffer: &mut [u8]) {
-        self.sites[site.0 as usize].stream.fill(buffer);
+        let state = &mut self.sites[site.0 as usize];
+        if let (Source::Branched { .. }, 0) = (&self.source, state.occurrence) {
+            // What programs ask for is not branched.
+            state.stream = Stream::new(self.seed, &state.name);
+            state.occurrence = 1;
+        }
+        state.stream.fill(buffer);
     }
 
     fn answer(&mut self, site: Site, n: u32, draw: impl FnOnce(&mut Stream) -> u32) -> u32 {
         let state = &mut self.sites[site.0 as usize];
         let occurrence = state.occurrence;
         state.occurrence += 1;
+        if let Source::Branched { after, .. } = self.source {
+            state.draws = self.draw_count >= after;
+        }
+        self.draw_count += 1;
         let value = if state.draws {
             draw(&mut state.stream)
         } else if state.listed.is_empty() {
@@ -258,10 +334,39 @@ impl Chooser {
                 }
             }
         };
+        self.log(site, occurrence, value, n)
+    }
+
+    /// Which of several threads that are due turns: the index of one of `ids`, of which there are `count`. As [`pick`](Chooser::pick), unless threads have
+    /// priorities.
+    pub(crate) fn pick_thread(&mut self, site: Site, count: usize, ids: impl Iterator<Item = u64>) -> usize {
+        let Some(priorities) = &mut self.priorities else { return self.pick(site, count) };
+        let n = u32::try_from(count).expect("a world has fewer than 2³² threads");
+        let value = priorities.highest(ids);
+        let occurrence = self.sites[site.0 as usize].occurrence;
+        self.sites[site.0 as usize].occurrence += 1;
+        self.log(site, occurrence, value as u32, n) as usize
+    }
+
+    fn log(&mut self, site: Site, occurrence: u32, value: u32, n: u32) -> u32 {
+        if let Some(draws) = &mut self.draws {
+            draws.push(Draw { site: site.0, occurrence, value, alternatives: n });
+        }
         if value != 0 {
             self.log.push(Logged { site, occurrence, value });
         }
         value
+    }
+
+    /// From now on every draw is listed.
+    pub(crate) fn list_draws(&mut self) {
+        self.draws = Some(Vec::new());
+    }
+
+    /// The draws that were listed, and the names of their sites.
+    pub(crate) fn take_draws(&mut self) -> Draws {
+        let names = self.sites.iter().map(|state| state.name.clone()).collect();
+        Draws { names, list: self.draws.take().unwrap_or_default() }
     }
 
     /// The picks so far that were not 0, in the order in which they were drawn.

@@ -8,6 +8,7 @@ mod merge;
 mod meter;
 mod replay;
 pub(crate) mod screen;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -237,6 +238,10 @@ impl Cli {
                     explore::explore(subject, &options, &environment, screen)
                 })
             }
+            Request::Search { way, scenario, options } => {
+                let scenario = self.chosen(scenario.as_deref())?;
+                Ok(with_subject(scenario, program, |subject| search::search(subject, way, &options, screen)))
+            }
             Request::Replay { target, scenario } => {
                 let (scenario, source) = self.source(target, scenario.as_deref())?;
                 Ok(with_subject(scenario, program, |subject| replay::replay(subject, &source, screen)))
@@ -378,6 +383,14 @@ Commands:
                             Slurm, Kubernetes, GitLab and the like have set
     --out DIR               keep a ledger in DIR: to go on later, and to merge
     --json                  results as JSON lines, text to standard error
+  search WAY [SCENARIO]   find a failure in other ways than seed by seed:
+                            guided      go on from where something was new
+                            exhaustive  all runs with few unusual picks
+                            priorities  one thread is ahead, then another one
+    --runs N, --seed S      at most N runs (10000), from seed S on (0)
+    --picks K, --values V   exhaustive: K unusual picks (2), V values each (3)
+    --changes D             priorities: so many changes of who is ahead (2)
+    --replays DIR, --budget N, --any-failure
   replay FILE|SEED [SCENARIO]
                           run it twice; say whether the failure is still there
   show FILE|SEED [SCENARIO]

@@ -8,6 +8,7 @@ use twinloop::driver::Fd;
 use twinloop::observe::{ObservedCallback, Place};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::coverage::{Coverage, Feature};
 use crate::kernel::ThreadIndex;
 use crate::story::{Line, LineKind, Story, Telling};
 
@@ -19,6 +20,7 @@ pub(crate) struct Record {
     page: Vec<u8>,
     telling: Telling,
     story: Story,
+    coverage: Option<Box<Coverage>>,
     pub(crate) callbacks: u64,
 }
 
@@ -29,12 +31,16 @@ impl Record {
             page: Vec::with_capacity(PAGE + 64),
             telling,
             story: Story::default(),
+            coverage: (telling == Telling::Probed).then(|| Box::new(Coverage::new())),
             callbacks: 0,
         }
     }
 
     /// Takes an item into the hash: what happened, when, at which host, and a few numbers about it.
     pub(crate) fn item(&mut self, kind: u8, at: Moment, host: usize, numbers: &[u64]) {
+        if let Some(coverage) = &mut self.coverage {
+            coverage.happened(kind, host);
+        }
         self.page.push(kind);
         self.page.extend_from_slice(&(host as u16).to_le_bytes());
         self.page.extend_from_slice(&at.as_nanos().to_le_bytes());
@@ -71,6 +77,9 @@ impl Record {
         let further = [thread as u64];
         let numbers = if thread == 0 { &[] } else { &further[..] };
         self.item(callback.kind as u8, now, host, numbers);
+        if let Some(coverage) = &mut self.coverage {
+            coverage.ran(host, callback.place);
+        }
         if self.telling == Telling::Everything {
             let text = format!("{} {}", callback.kind.name(), Place(callback.place));
             self.story.lines.push(Line::new(now, name, LineKind::Callback, text));
@@ -78,7 +87,7 @@ impl Record {
     }
 
     pub(crate) fn tells(&self) -> bool {
-        self.telling != Telling::Silent
+        matches!(self.telling, Telling::Events | Telling::Everything)
     }
 
     /// Adds a line to the story. `text` is asked only where a story is kept.
@@ -88,9 +97,27 @@ impl Record {
         }
     }
 
+    /// What a program says of itself.
+    pub(crate) fn note(&mut self, at: Moment, host: usize, name: &str, text: &str) {
+        if let Some(coverage) = &mut self.coverage {
+            coverage.said(host, text);
+        }
+        self.tell(at, name, LineKind::Note, || text.to_owned());
+    }
+
+    pub(crate) fn is_probed(&self) -> bool {
+        self.coverage.is_some()
+    }
+
+    /// What kinds of things happened, where that is looked at.
+    pub(crate) fn features(&self) -> Vec<Feature> {
+        self.coverage.as_ref().map(|coverage| coverage.features()).unwrap_or_default()
+    }
+
     pub(crate) fn finish(mut self) -> (u128, Option<Story>) {
         self.hash.update(&self.page);
-        (self.hash.digest128(), (self.telling != Telling::Silent).then_some(self.story))
+        let story = self.tells().then_some(self.story);
+        (self.hash.digest128(), story)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::record::Record;
 use crate::script::{At, Step};
 use crate::state::{FilterKey, FilterKind, Link, Machine, Predicate, State};
 use crate::story::Telling;
-use crate::verdict::{Report, Verdict};
+use crate::verdict::{Probe, Report, Verdict};
 use crate::world::{Budget, World, contain};
 use crate::zones::Zones;
 
@@ -644,8 +644,10 @@ fn run_checks(checks: Vec<(&'static str, Check)>) -> Verdict {
 }
 
 fn report(state: State, verdict: Verdict, turns: u64) -> Report {
-    let State { now, chooser, record, .. } = state;
+    let State { now, mut chooser, record, .. } = state;
     let callbacks = record.callbacks;
+    let probed = || Box::new(Probe { draws: chooser.take_draws(), features: record.features() });
+    let probe = record.is_probed().then(probed);
     let (hash, story) = record.finish();
     Report {
         verdict,
@@ -656,5 +658,6 @@ fn report(state: State, verdict: Verdict, turns: u64) -> Report {
         unusual: chooser.unusual(),
         stale: chooser.stale(),
         story,
+        probe,
     }
 }

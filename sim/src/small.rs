@@ -71,7 +71,11 @@ where
 /// Runs the world that `build` builds, once, under `choices`. What a [`Scenario`](crate::Scenario) does, for a world that
 /// needs no name.
 pub fn run_world(choices: &Choices, telling: Telling, build: impl FnOnce(&mut Sim)) -> Report {
-    let mut sim = Sim::new(Chooser::new(choices), telling);
+    let mut chooser = Chooser::new(choices);
+    if telling == Telling::Probed {
+        chooser.list_draws();
+    }
+    let mut sim = Sim::new(chooser, telling);
     build(&mut sim);
     sim.run()
 }

@@ -13,6 +13,8 @@ pub enum Telling {
     Events,
     /// All of that, and every callback.
     Everything,
+    /// No, but what a search goes by: every draw, and what kinds of things happened.
+    Probed,
 }
 
 /// What kind of thing a line tells.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::choice::Pick;
+use crate::choice::{Draws, Pick};
+use crate::coverage::Feature;
 use crate::story::Story;
 
 /// How a run ended.
@@ -127,4 +128,13 @@ pub struct Report {
     pub stale: Vec<Pick>,
     /// The run as text; only where it was asked for.
     pub story: Option<Story>,
+    /// What a search goes by; only where it was asked for.
+    pub(crate) probe: Option<Box<Probe>>,
+}
+
+/// What a search goes by.
+#[derive(Clone, Debug)]
+pub(crate) struct Probe {
+    pub(crate) draws: Draws,
+    pub(crate) features: Vec<Feature>,
 }

@@ -184,7 +184,10 @@ impl World {
         let due = || self.plan.iter().filter(|planned| planned.at <= next);
         let which = match due().count() {
             1 => 0,
-            several => self.state.borrow_mut().chooser.pick(self.host_order, several),
+            several => {
+                let ids = due().map(|planned| (planned.host as u64) << 32 | planned.index as u64);
+                self.state.borrow_mut().chooser.pick_thread(self.host_order, several, ids)
+            }
         };
         let &Planned { host, index, .. } =
             due().nth(which).expect("a pick is below the number of threads that are due");

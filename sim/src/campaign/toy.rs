@@ -7,11 +7,12 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::choice::{Choices, Chooser};
 use crate::story::{Line, LineKind, Story, Telling};
-use crate::verdict::{Report, Verdict};
+use crate::verdict::{Probe, Report, Verdict};
 
 /// What `play` leaves behind. Its story has one line for each unusual pick.
 pub(crate) fn run(choices: &Choices, telling: Telling, play: impl FnOnce(&mut Chooser) -> Verdict) -> Report {
     let mut chooser = Chooser::new(choices);
+    chooser.list_draws();
     let verdict = play(&mut chooser);
     let unusual = chooser.unusual();
     let lines = unusual.iter().zip(1..).map(|(pick, second)| {
@@ -27,6 +28,7 @@ pub(crate) fn run(choices: &Choices, telling: Telling, play: impl FnOnce(&mut Ch
         story: (telling != Telling::Silent).then(|| Story { lines: lines.collect() }),
         unusual,
         verdict,
+        probe: Some(Box::new(Probe { draws: chooser.take_draws(), features: Vec::new() })),
     }
 }
 

@@ -27,6 +27,12 @@ pub(super) enum Request {
         scenario: Option<String>,
         options: ExploreOptions,
     },
+    /// Look for a failure in other ways than seed after seed.
+    Search {
+        way: Way,
+        scenario: Option<String>,
+        options: SearchOptions,
+    },
     Replay {
         target: Target,
         scenario: Option<String>,
@@ -91,6 +97,35 @@ impl Default for ExploreOptions {
     }
 }
 
+/// How a failure is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Guided,
+    Exhaustive,
+    Priorities,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SearchOptions {
+    pub(super) runs: u64,
+    pub(super) seed: u64,
+    /// Unusual picks of a run, at most, where all are made.
+    pub(super) picks: usize,
+    /// Values that are tried of each draw, where all are made.
+    pub(super) values: u32,
+    /// How often a thread becomes the lowest, where they have priorities.
+    pub(super) changes: u32,
+    pub(super) replays: PathBuf,
+    pub(super) limits: Limits,
+}
+
+impl Default for SearchOptions {
+    fn default() -> SearchOptions {
+        let replays = PathBuf::from("replays");
+        SearchOptions { runs: 10_000, seed: 0, picks: 2, values: 3, changes: 2, replays, limits: LIMITS }
+    }
+}
+
 /// What decides a run: a word of digits is a seed, any other a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Target {
@@ -113,6 +148,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
 fn parse_command(command: String, parser: &mut Parser) -> Result<Request, Error> {
     match command.as_str() {
         "explore" => parse_explore(parser),
+        "search" => parse_search(parser),
         "replay" => parse_replay(parser),
         "show" => parse_show(parser),
         "shrink" => parse_shrink(parser),
@@ -147,6 +183,39 @@ fn parse_explore(parser: &mut Parser) -> Result<Request, Error> {
         }
     }
     Ok(Request::Explore { scenario, options })
+}
+
+fn parse_search(parser: &mut Parser) -> Result<Request, Error> {
+    let mut options = SearchOptions::default();
+    let (mut way, mut scenario) = (None, None);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("runs") => options.runs = parser.value()?.parse()?,
+            Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("picks") => options.picks = parser.value()?.parse()?,
+            Long("values") => options.values = parser.value()?.parse()?,
+            Long("changes") => options.changes = parser.value()?.parse()?,
+            Long("replays") => options.replays = parser.value()?.into(),
+            Long("budget") => options.limits.runs = parser.value()?.parse()?,
+            Long("any-failure") => options.limits.any_failure = true,
+            Short('h') | Long("help") => return Ok(Request::Help),
+            Value(word) if way.is_none() => way = Some(word.parse_with(parse_way)?),
+            Value(name) if scenario.is_none() => scenario = Some(name.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Request::Search { way: way.ok_or(WAYS)?, scenario, options })
+}
+
+const WAYS: &str = "search needs a way: guided, exhaustive or priorities";
+
+fn parse_way(word: &str) -> Result<Way, &'static str> {
+    match word {
+        "guided" => Ok(Way::Guided),
+        "exhaustive" => Ok(Way::Exhaustive),
+        "priorities" => Ok(Way::Priorities),
+        _ => Err(WAYS),
+    }
 }
 
 fn parse_replay(parser: &mut Parser) -> Result<Request, Error> {
@@ -294,6 +363,20 @@ mod tests {
     }
 
     #[test]
+    fn search_takes_a_way_and_its_bounds() {
+        let request = |way, scenario: Option<&str>, options| {
+            Ok(Request::Search { way, scenario: scenario.map(str::to_owned), options })
+        };
+        assert_eq!(parse_line("search guided"), request(Way::Guided, None, SearchOptions::default()));
+        let line =
+            "search exhaustive kv --runs 9 --seed 8 --picks 7 --values 6 --changes 5 --replays r --budget 4";
+        let replays = PathBuf::from("r");
+        let limits = Limits { runs: 4, ..LIMITS };
+        let options = SearchOptions { runs: 9, seed: 8, picks: 7, values: 6, changes: 5, replays, limits };
+        assert_eq!(parse_line(line), request(Way::Exhaustive, Some("kv"), options));
+    }
+
+    #[test]
     fn shrink_takes_a_file_and_limits() {
         let request = |path: &str, limits| Ok(Request::Shrink { path: PathBuf::from(path), limits });
         assert_eq!(parse_line("shrink a.replay"), request("a.replay", LIMITS));
@@ -359,6 +442,8 @@ mod tests {
                 "cannot parse argument \"99999999999999999999\": number too large to fit in target type"
                     .to_owned(),
             ),
+            ("search", WAYS.to_owned()),
+            ("search seeds", format!("cannot parse argument \"seeds\": {WAYS}")),
             ("shrink", "shrink needs the FILE of a failure".to_owned()),
             ("show --everything", "show needs a FILE or a SEED".to_owned()),
             ("list kv", "unexpected argument \"kv\"".to_owned()),

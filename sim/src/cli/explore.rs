@@ -105,6 +105,7 @@ fn run_seeds(
         jobs: options.jobs,
         check: options.check,
         stop_at_first: !options.all,
+        priorities: None,
         time: options.time,
     };
     let mut before = Findings::default();

@@ -235,7 +235,7 @@ fn keep(file: &ReplayFile, path: &Path) -> Result<(), KeepError> {
         move |error| KeepError::Io(what, path, error)
     };
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(error("write", path)(io::ErrorKind::InvalidFilename.into()));
+        return Err(error("write", path)(io::ErrorKind::InvalidInput.into()));
     };
     if !folder.as_os_str().is_empty() {
         fs::create_dir_all(folder).map_err(error("create the folder", folder))?;

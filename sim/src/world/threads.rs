@@ -19,7 +19,6 @@ use crate::fault::HostRule;
 use crate::kernel::ThreadIndex;
 use crate::program::{Exit, Program};
 use crate::state::State;
-use crate::story::LineKind;
 use crate::verdict::Verdict;
 
 pub(super) struct Host {
@@ -214,12 +213,13 @@ impl Observer for ThreadObserver {
     }
 
     fn wants_notes(&self) -> bool {
-        self.state.borrow().record.tells()
+        let record = &self.state.borrow().record;
+        record.tells() || record.is_probed()
     }
 
     /// By the time of the world: a host's own clock may go wrong.
     fn note(&mut self, _now: Moment, text: &str) {
         let State { now, record, .. } = &mut *self.state.borrow_mut();
-        record.tell(*now, &self.name, LineKind::Note, || text.to_owned());
+        record.note(*now, self.host, &self.name, text);
     }
 }

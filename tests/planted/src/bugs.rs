@@ -30,4 +30,6 @@ pub const BUGS: &[Bug] = &[
     scheduling::LAST_COME_FIRST_SERVED,
     scheduling::CHECK_THEN_ACT,
     scheduling::READ_MODIFY_WRITE,
+    scheduling::OVERTAKEN,
+    scheduling::NEVER_TRIED,
 ];

@@ -4,6 +4,7 @@
 
 mod bugs;
 pub mod table;
+pub mod ways;
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use planted::{BUGS, table};
+use planted::{BUGS, table, ways};
 use twinloop_sim::cli::{Cli, Exit};
 
 fn main() -> ExitCode {
@@ -16,5 +16,9 @@ fn main() -> ExitCode {
             _ => Exit::Usage,
         },
     );
+    let cli = cli.command("ways", "how many runs each way to search takes to find each", |args| match args {
+        [] => ways::print(),
+        _ => Exit::Usage,
+    });
     BUGS.iter().fold(cli, |cli, bug| cli.scenario(bug.planted()).scenario(bug.mended())).main()
 }

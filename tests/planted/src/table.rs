@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use twinloop_sim::campaign::Campaign;
 use twinloop_sim::cli::Exit;
 use twinloop_sim::replay_file::ReplayFile;
+use twinloop_sim::search::guide;
 use twinloop_sim::shrink::{Limits, Shrunk, shrink};
 use twinloop_sim::story::Telling;
 
@@ -21,8 +22,12 @@ const SHRINK_RUNS: usize = 3000;
 
 /// A bug that was found and made small.
 pub struct Found {
-    /// The first seed that fails.
+    /// The seed of the first run that fails.
     pub seed: u64,
+    /// How many runs it took to find.
+    pub runs: u64,
+    /// Whether seeds alone did not find it, and a guided search did.
+    pub is_guided: bool,
     /// How many picks of its run were unusual.
     pub picks: usize,
     /// The smallest run that fails so.
@@ -31,29 +36,37 @@ pub struct Found {
     pub shrinking: Duration,
 }
 
-/// Looks for the bug in the first [`SEEDS`] seeds and shrinks its first failure.
+/// Looks for the bug in the first [`SEEDS`] seeds, and in as many runs that are guided if no seed fails; shrinks the first failure.
 ///
 /// # Errors
 ///
 /// What is wrong: nothing was found, it fails in another way than the bug shows, or its picks do not repeat it.
 pub fn find(bug: &Bug) -> Result<Found, Box<dyn Error>> {
     let scenario = bug.planted();
-    let findings = Campaign::new(0..SEEDS).explore(&scenario);
-    let failure = findings.failures.first().ok_or_else(|| format!("{}: no seed fails", bug.name))?;
-    let verdict = failure.report.verdict.to_string();
+    let by_seeds = Campaign::new(0..SEEDS).explore(&scenario).failures.into_iter().next();
+    let is_guided = by_seeds.is_none();
+    let (runs, seed, report) = match by_seeds {
+        Some(failure) => (failure.seed + 1, failure.seed, failure.report),
+        None => {
+            let searched = guide(&scenario, 0, SEEDS);
+            let (seed, report) = searched.failure.ok_or_else(|| format!("{}: nothing fails", bug.name))?;
+            (searched.runs, seed, report)
+        }
+    };
+    let verdict = report.verdict.to_string();
     if !verdict.contains(bug.shows_as) {
-        return Err(format!("{}: seed {} fails otherwise: {verdict}", bug.name, failure.seed).into());
+        return Err(format!("{}: seed {seed} fails otherwise: {verdict}", bug.name).into());
     }
     let began = Instant::now();
     let shrunk = shrink(
         &mut |choices| scenario.run(choices, Telling::Silent),
-        &failure.report,
-        failure.seed,
+        &report,
+        seed,
         Limits::runs(SHRINK_RUNS),
         &mut |_| ControlFlow::Continue(()),
     )?;
-    let picks = failure.report.unusual.len();
-    Ok(Found { seed: failure.seed, picks, shrunk, shrinking: began.elapsed() })
+    let picks = report.unusual.len();
+    Ok(Found { seed, runs, is_guided, picks, shrunk, shrinking: began.elapsed() })
 }
 
 /// Writes the failure to a file in `folder` and has `program`, this program, repeat it in a process of its own.
@@ -78,16 +91,16 @@ pub fn repeat(bug: &Bug, found: &Found, folder: &Path, program: &Path) -> Result
 /// Prints the table. Replays go to `folder`.
 pub fn print(folder: &Path) -> Exit {
     let width = BUGS.iter().map(|bug| bug.name.len()).max().unwrap_or(0);
-    println!("{:width$}  seeds   picks      runs  shrunk in  repeated  what", "bug");
+    println!("{:width$}  found after    picks      runs  shrunk in  repeated  what", "bug");
     let mut exit = Exit::Passed;
     for bug in BUGS {
         let row = find(bug).and_then(|found| {
             let program = std::env::current_exe()?;
             repeat(bug, &found, folder, &program)?;
-            let Found { seed, picks, shrunk, shrinking } = found;
+            let Found { runs, is_guided, picks, shrunk, shrinking, .. } = found;
+            let way = if is_guided { "guided" } else { "seeds" };
             Ok(format!(
-                "{:5}  {picks:5} → {:<2}  {:4}  {:7.1?}  yes       {}",
-                seed + 1,
+                "{runs:5} {way:6}  {picks:5} → {:<2}  {:4}  {:7.1?}  yes       {}",
                 shrunk.picks.len(),
                 shrunk.runs,
                 Duration::from_micros(shrinking.as_micros() as u64),

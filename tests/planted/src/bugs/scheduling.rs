@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use twinloop::{
-    Address, AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, DatagramTransport, StreamServer, connect,
-    now, sleep, spawn, spawn_thread, timeout,
+    Address, AsyncEvent, AsyncLock, AsyncQueue, AsyncSemaphore, DatagramTransport, Handle, StreamServer,
+    connect, now, sleep, spawn, spawn_thread, timeout, yield_now,
 };
 use twinloop_sim::{Sim, Units};
 
@@ -264,4 +264,71 @@ async fn count(total: Arc<AtomicU64>, pause: Duration, version: Version) {
             Version::Mended => _ = total.fetch_add(1, Ordering::Relaxed),
         }
     }
+}
+
+/// A worker takes for loaded what another thread is loading: it has so much to do before that this was always true.
+pub(crate) const OVERTAKEN: Bug = Bug {
+    name: "overtaken",
+    kind: "ordering of threads: one is expected never to be far ahead",
+    faults: "the order of threads",
+    build: overtaken,
+    shows_as: "was not loaded",
+};
+
+fn overtaken(sim: &mut Sim, version: Version) {
+    sim.client("worker", move || async move {
+        let loaded = Arc::new(AtomicU64::new(0));
+        let loader = {
+            let loaded = Arc::clone(&loaded);
+            spawn_thread("loader", move || async move {
+                for _ in 0..3 {
+                    yield_now().await;
+                }
+                loaded.store(1, Ordering::Relaxed);
+            })?
+        };
+        if version.is_planted() {
+            for _ in 0..20 {
+                yield_now().await;
+            }
+            if loaded.load(Ordering::Relaxed) == 0 {
+                return Err("it was not loaded".into());
+            }
+        }
+        loader.await?;
+        Ok(())
+    });
+}
+
+/// The way out that is taken after four failures in a row, and never was.
+pub(crate) const NEVER_TRIED: Bug = Bug {
+    name: "never-tried",
+    kind: "untested error path: what is done after four failures in a row was never run",
+    faults: "messages that are lost",
+    build: never_tried,
+    shows_as: "no fallback",
+};
+
+fn never_tried(sim: &mut Sim, version: Version) {
+    let address = sim.host("server", 7, |address| async move {
+        let socket = DatagramTransport::bind(address)?;
+        loop {
+            let received = socket.recv_from(&mut [0]).await?;
+            socket.send_to(b"!", received.source).await?;
+        }
+    });
+    sim.client("client", move || async move {
+        for _ in 0..30 {
+            let mut failures = 0;
+            while !matches!(timeout(50.ms(), ask(address)).await, Ok(Ok(()))) {
+                failures += 1;
+                Handle::current().note(|| format!("failure {failures}"));
+                if failures == 4 && version.is_planted() {
+                    return Err("there is no fallback".into());
+                }
+            }
+        }
+        Ok(())
+    });
+    sim.links().latency(1.ms()).jitter(1.ms()).loss(0.01);
 }
