@@ -130,7 +130,7 @@ fn retried_twice(sim: &mut Sim, version: Version) {
     sim.client("customer", move || async move {
         let mut connection = None;
         for order in 0..REQUESTS {
-            while let Err(_) = ask(&mut connection, address, order).await {
+            while ask(&mut connection, address, order).await.is_err() {
                 connection = None;
                 sleep(10.ms()).await;
             }
