@@ -103,7 +103,6 @@ pub fn open_fifo(path: impl AsRef<Path>, end: Half) -> Result<StreamTransport, T
 }
 
 /// As [`open_fifo`], but makes the pipe if nothing stands at `path`. The path stays when it is closed:
-/// [`remove_file`](crate::fs::remove_file) removes it.
 /// [`fs::remove_file`](crate::fs::remove_file) removes it. On Windows it goes with both ends.
 ///
 /// # Errors

@@ -14,8 +14,8 @@ mod until;
 use super::budget::Budget;
 use super::buffer::Buffer;
 use super::stream::StreamTransport;
-use crate::dispatcher::{Core, Waiter};
-use crate::driver::OsError;
+use crate::dispatcher::{Core, Interest, Waiter};
+use crate::driver::{Fd, OsError};
 
 pub use buffered::Buffered;
 use claim::Claim;
@@ -31,6 +31,8 @@ pub(super) struct ReadSide {
     /// A read is under way; a second one is refused before it changes anything (R91).
     busy: bool,
     waiter: Waiter,
+    /// The reader callback is installed.
+    watching: bool,
     /// How the stream ended, told again to whoever asks again.
     end: Option<End>,
     budget: Budget,
@@ -47,6 +49,14 @@ impl ReadSide {
     /// The stream is closed: who waits is to be told.
     pub(super) fn abandon(&mut self) -> Waiter {
         self.buffer = Buffer::default();
+        std::mem::take(&mut self.waiter)
+    }
+
+    /// Nobody waits any more: gives who did, to be told or dropped when no borrow is alive.
+    fn leave(&mut self, core: &Core, fd: Fd) -> Waiter {
+        if std::mem::take(&mut self.watching) {
+            core.unwatch(fd, Interest::Read);
+        }
         std::mem::take(&mut self.waiter)
     }
 

@@ -188,6 +188,10 @@ impl Server {
         }
     }
 
+    fn is_closed(&self) -> TransportError {
+        TransportError::new(Operation::Accept, Some(self.local), ErrorKind::Closed)
+    }
+
     fn error(&self, error: OsError) -> TransportError {
         TransportError::from_os(Operation::Accept, Some(self.local), error)
     }
@@ -246,11 +250,7 @@ impl Future for Accept<'_> {
         let (core, server) = self.server.resolve();
         if server.closed.get() {
             self.leave(&core, &server);
-            return Poll::Ready(Err(TransportError::new(
-                Operation::Accept,
-                Some(server.local),
-                ErrorKind::Closed,
-            )));
+            return Poll::Ready(Err(server.is_closed()));
         }
         let first = server.accepts.first();
         if first.is_some() && first != self.wait {
@@ -267,11 +267,20 @@ impl Future for Accept<'_> {
 }
 
 impl Accept<'_> {
-    fn wait<T>(&mut self, core: &Core, server: &Server, context: &Context<'_>) -> Poll<T> {
+    fn wait<T>(
+        &mut self,
+        core: &Core,
+        server: &Server,
+        context: &Context<'_>,
+    ) -> Poll<Result<T, TransportError>> {
         let place = self.place;
         let wait = *self.wait.get_or_insert_with(|| server.accepts.begin(core, "accept", 1, place));
-        let granted = core.poll_wait(wait, context);
-        assert!(!granted, "only a server that closes grants an accept, to tell it so");
+        if core.poll_wait(wait, context) {
+            // Noting the waker, which is anyone's code, has closed it.
+            assert!(server.closed.get(), "only a server that closes grants an accept, to tell it so");
+            self.leave(core, server);
+            return Poll::Ready(Err(server.is_closed()));
+        }
         server.watch(core, self.server.key, self.place);
         Poll::Pending
     }

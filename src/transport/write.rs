@@ -180,13 +180,14 @@ impl Stream {
         ticket: u64,
         context: &Context<'_>,
     ) -> Poll<Result<(), TransportError>> {
-        if self.write.borrow().is_done(ticket) {
-            return Poll::Ready(Ok(()));
-        }
         if self.note_waiter(core, ticket, context) {
             return Poll::Pending;
         }
-        Poll::Ready(self.write.borrow().refusal(self, Operation::Write))
+        let side = self.write.borrow();
+        if side.is_done(ticket) {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(side.refusal(self, Operation::Write))
     }
 }
 

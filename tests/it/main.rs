@@ -6,6 +6,7 @@
 #![expect(clippy::duplicate_mod, reason = "the contract is mounted once for each driver")]
 
 mod adoption;
+mod closing_wakers;
 mod dispatcher;
 #[cfg(unix)]
 mod foreign;

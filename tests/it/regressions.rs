@@ -523,7 +523,7 @@ fn a_read_that_is_done_gives_the_right_to_read_back() {
 // A waker whose clone brings what is waited for
 
 /// Its clone runs a closure, once, before it answers.
-fn brings(bring: impl FnOnce() + 'static) -> Waker {
+pub(crate) fn brings(bring: impl FnOnce() + 'static) -> Waker {
     thread_local! {
         static BRING: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
     }

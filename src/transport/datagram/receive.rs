@@ -141,11 +141,20 @@ impl<'a> Turn<'a> {
         Poll::Ready(outcome)
     }
 
-    fn wait<T>(&mut self, core: &Core, socket: &Socket, context: &Context<'_>) -> Poll<T> {
+    fn wait<T>(
+        &mut self,
+        core: &Core,
+        socket: &Socket,
+        context: &Context<'_>,
+    ) -> Poll<Result<T, TransportError>> {
         let place = self.place;
         let wait = *self.wait.get_or_insert_with(|| socket.receivers.begin(core, "receive", 1, place));
-        let granted = core.poll_wait(wait, context);
-        assert!(!granted, "only a socket that closes grants a receive, to tell it so");
+        if core.poll_wait(wait, context) {
+            // Noting the waker, which is anyone's code, has closed it.
+            self.leave(core, socket);
+            let refused = socket.refuse_receiver().expect_err("only a socket that closes grants a receive");
+            return Poll::Ready(Err(refused));
+        }
         socket.watch(core, self.transport.key, place);
         Poll::Pending
     }

@@ -187,26 +187,21 @@ impl Socket {
 
     /// How a parcel has ended. If it has not, the task of `context` is woken once it has.
     fn poll_ticket(&self, core: &Core, ticket: u64, context: &Context<'_>) -> Poll<Sent> {
-        if let Some(sent) = self.send.borrow_mut().ends.remove(&ticket) {
-            return Poll::Ready(sent);
-        }
         let taken = self.send.borrow_mut().find(ticket).map(|parcel| std::mem::take(&mut parcel.waiter));
-        let Some(mut waiter) = taken else {
-            // The queue was abandoned, which only a close does.
-            let address = self.peer.unwrap_or(self.local);
-            return Poll::Ready(Err(TransportError::new(Operation::Send, Some(address), ErrorKind::Closed)));
-        };
-        // Cloning and dropping wakers is anyone's code: no borrow is alive, and the parcel may end meanwhile.
-        waiter.note(core, context);
-        let mut side = self.send.borrow_mut();
-        match side.find(ticket) {
-            Some(parcel) => parcel.waiter = waiter,
-            None => {
-                drop(side);
-                waiter.wake(core);
+        if let Some(mut waiter) = taken {
+            // Cloning and dropping wakers is anyone's code: no borrow is alive, and the parcel may end meanwhile.
+            waiter.note(core, context);
+            if let Some(parcel) = self.send.borrow_mut().find(ticket) {
+                parcel.waiter = waiter;
+                return Poll::Pending;
             }
         }
-        Poll::Pending
+        let ended = self.send.borrow_mut().ends.remove(&ticket);
+        Poll::Ready(ended.unwrap_or_else(|| {
+            // The queue was abandoned, which only a close does.
+            let address = self.peer.unwrap_or(self.local);
+            Err(TransportError::new(Operation::Send, Some(address), ErrorKind::Closed))
+        }))
     }
 
     /// Nobody awaits this parcel any more: takes it out of the queue, unless it was detached or has left.

@@ -154,9 +154,11 @@ impl<S: Borrow<StreamTransport>> Buffered<S> {
         let Some(stream) = &self.stream else { return };
         let (handle, key): (Handle, _) = (stream.borrow().handle(), stream.borrow().key());
         // A closing dispatcher has dropped its objects.
-        let state = handle.try_core().and_then(|core| core.object::<Stream>(key));
+        let Some(core) = handle.try_core() else { return };
+        let state = core.object::<Stream>(key);
         if let Some(state) = state.filter(|_| !self.unread.is_empty()) {
             state.put_in_front(&mut self.unread);
+            state.tell_of_unread(&core);
         }
     }
 }

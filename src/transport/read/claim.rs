@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::End;
-use crate::dispatcher::{Core, Interest, Waiter};
+use crate::dispatcher::{Core, Interest};
 use crate::driver::OsError;
 use crate::table::Key;
 use crate::task::yield_once;
@@ -92,7 +92,7 @@ impl<'a> Claim<'a> {
             }
             Err(error) if error.is_would_block() => {
                 drop(side);
-                self.wait_readable(core, stream, context);
+                self.wait_readable(core, stream, context)?;
                 Ok(Poll::Pending)
             }
             Err(error) => {
@@ -103,18 +103,29 @@ impl<'a> Claim<'a> {
     }
 
     /// Notes who waits and has the reader callback wake it.
-    fn wait_readable(&self, core: &Core, stream: &Stream, context: &Context<'_>) {
+    ///
+    /// The waker that is cloned is anyone's code: it may have closed the stream, read it or polled it by then.
+    fn wait_readable(
+        &self,
+        core: &Core,
+        stream: &Stream,
+        context: &Context<'_>,
+    ) -> Result<(), TransportError> {
         let mut waiter = std::mem::take(&mut stream.read.borrow_mut().waiter);
-        let is_new = matches!(waiter, Waiter::Nobody);
         waiter.note(core, context);
+        self.look()?;
         let mut side = stream.read.borrow_mut();
-        side.waiter = waiter;
+        let other = std::mem::replace(&mut side.waiter, waiter);
         side.spare_storage(core);
-        if is_new {
+        if !std::mem::replace(&mut side.watching, true) {
             let callback = AsyncCallback::new(read_ready, self.transport.key().into_word());
             let watched = core.watch(stream.fd, Interest::Read, callback, self.place);
             watched.expect("a transport's descriptor is read through the transport alone");
         }
+        drop(side);
+        // A waker's destructor is anyone's code too.
+        drop(other);
+        Ok(())
     }
 
     /// Takes the right to read, unless the stream is closed or another read has it.
@@ -124,13 +135,10 @@ impl<'a> Claim<'a> {
             self.held = true;
             let mut side = stream.read.borrow_mut();
             side.busy = true;
-            let mut poller = std::mem::take(&mut side.waiter);
+            // Who polls has no right to read. It is to ask again, and to be told that another read is pending.
+            let mut poller = side.leave(&core, stream.fd);
             drop(side);
-            if !matches!(poller, Waiter::Nobody) {
-                // Who polls has no right to read. It is to ask again, and to be told that another read is pending.
-                core.unwatch(stream.fd, Interest::Read);
-                poller.wake(&core);
-            }
+            poller.wake(&core);
         }
         Ok((core, stream))
     }
@@ -163,12 +171,9 @@ impl<'a> Claim<'a> {
         side.busy = false;
         side.spare_storage(&core);
         // The waker in it is dropped after the borrow has ended.
-        let waiter = std::mem::take(&mut side.waiter);
+        let waiter = side.leave(&core, stream.fd);
         drop(side);
-        // The reader callback is installed for as long as someone is noted.
-        if !matches!(waiter, Waiter::Nobody) {
-            core.unwatch(stream.fd, Interest::Read);
-        }
+        drop(waiter);
     }
 }
 
@@ -197,8 +202,7 @@ pub(super) fn receive_into_buffer(
 fn read_ready(handle: &Handle, word: usize) {
     let core = handle.core();
     let Some(stream) = core.object::<Stream>(Key::from_word(word)) else { return };
-    core.unwatch(stream.fd, Interest::Read);
-    let mut waiter = std::mem::take(&mut stream.read.borrow_mut().waiter);
+    let mut waiter = stream.read.borrow_mut().leave(&core, stream.fd);
     waiter.wake(&core);
 }
 

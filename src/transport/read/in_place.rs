@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::claim::{Claim, receive_into_buffer};
+use crate::dispatcher::Core;
 use crate::transport::buffer::Buffer;
 use crate::transport::stream::{Stream, StreamTransport};
 use crate::{ErrorKind, Operation, TransportError};
@@ -99,8 +100,8 @@ impl StreamTransport {
     ///
     /// A read of this stream from inside `look` finds none of them.
     pub fn peek<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
-        let (_, stream) = self.resolve();
-        let lent = Lent::from(&stream);
+        let (core, stream) = self.resolve();
+        let lent = Lent::from(&core, &stream);
         look(lent.buffer.unread())
     }
 
@@ -151,7 +152,7 @@ where
     fn attempt(&mut self, context: &Context<'_>) -> Poll<Result<T, TransportError>> {
         let (core, stream) = self.claim.take()?;
         loop {
-            if let Some(outcome) = self.parse_received(&stream) {
+            if let Some(outcome) = self.parse_received(&core, &stream) {
                 return Poll::Ready(outcome.map_err(|kind| stream.error(Operation::Read, kind)));
             }
             if self.claim.poll_recv(&core, &stream, context, receive_into_buffer)?.is_pending() {
@@ -161,9 +162,9 @@ where
     }
 
     /// Shows the parser what has come, unless it has seen that before. `None`: more has to come.
-    fn parse_received(&mut self, stream: &Stream) -> Option<Result<T, ErrorKind>> {
+    fn parse_received(&mut self, core: &Core, stream: &Stream) -> Option<Result<T, ErrorKind>> {
         let finished = stream.read.borrow().is_finished();
-        let mut lent = Lent::from(stream);
+        let mut lent = Lent::from(core, stream);
         let unread = lent.buffer.unread();
         let within = &unread[..unread.len().min(self.limit)];
         let ended = finished && within.len() == unread.len();
@@ -217,20 +218,27 @@ impl Fill<'_> {
 /// A buffer out of its cell, for the program's code to look at: no borrow may be alive in that. It goes back also when that
 /// code panics.
 struct Lent<'a> {
+    core: &'a Core,
     stream: &'a Stream,
     buffer: Buffer,
+    /// A read waited for more before.
+    was_waiting: bool,
 }
 
 impl<'a> Lent<'a> {
-    fn from(stream: &'a Stream) -> Lent<'a> {
-        let buffer = std::mem::take(&mut stream.read.borrow_mut().buffer);
-        Lent { stream, buffer }
+    fn from(core: &'a Core, stream: &'a Stream) -> Lent<'a> {
+        let mut side = stream.read.borrow_mut();
+        let buffer = std::mem::take(&mut side.buffer);
+        Lent { core, stream, buffer, was_waiting: side.watching }
     }
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         self.stream.put_in_front(&mut self.buffer);
+        if !self.was_waiting {
+            self.stream.tell_of_unread(self.core);
+        }
     }
 }
 
@@ -243,5 +251,15 @@ impl Stream {
         let mut side = self.read.borrow_mut();
         let received_meanwhile = std::mem::replace(&mut side.buffer, std::mem::take(taken));
         side.buffer.append(received_meanwhile.unread());
+    }
+
+    /// Bytes were put back. A read that found none of them, and waits, is to look again.
+    pub(super) fn tell_of_unread(&self, core: &Core) {
+        let mut side = self.read.borrow_mut();
+        if side.watching && !side.buffer.is_empty() {
+            let mut waiter = side.leave(core, self.fd);
+            drop(side);
+            waiter.wake(core);
+        }
     }
 }

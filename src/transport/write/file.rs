@@ -378,15 +378,11 @@ impl Drop for WriteFile {
 
 impl Stream {
     fn poll_file(&self, core: &Core, ticket: u64, context: &Context<'_>) -> Poll<FileEnd> {
-        let end = self.write.borrow_mut().backlog().take_file_end(ticket);
-        match end {
-            Some(end) => Poll::Ready(end),
-            None => {
-                let is_queued = self.note_waiter(core, ticket, context);
-                assert!(is_queued, "a file is queued until its end is noted");
-                Poll::Pending
-            }
+        if self.note_waiter(core, ticket, context) {
+            return Poll::Pending;
         }
+        let end = self.write.borrow_mut().backlog().take_file_end(ticket);
+        Poll::Ready(end.expect("a file is queued until its end is noted"))
     }
 
     /// Nobody is to be told of the end of a file.

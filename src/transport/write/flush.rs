@@ -142,7 +142,7 @@ impl Stream {
         side.watching = place.is_some();
     }
 
-    /// Has whoever polls with `context` woken when the write with `ticket` has ended. Says whether it is queued at all.
+    /// Has whoever polls with `context` woken when the write with `ticket` has ended. Says whether it is queued still.
     pub(super) fn note_waiter(&self, core: &Core, ticket: u64, context: &Context<'_>) -> bool {
         let mut side = self.write.borrow_mut();
         let Some(queued) = side.backlog().find(ticket) else { return false };
@@ -150,9 +150,9 @@ impl Stream {
         drop(side);
         // Cloning and dropping wakers is anyone's code: no borrow is alive, and the write may end meanwhile.
         waiter.note(core, context);
-        if let Some(queued) = self.write.borrow_mut().backlog().find(ticket) {
-            queued.waiter = waiter;
-        }
+        let mut side = self.write.borrow_mut();
+        let Some(queued) = side.backlog().find(ticket) else { return false };
+        queued.waiter = waiter;
         true
     }
 

@@ -163,11 +163,12 @@ impl Future for UntilWritable {
             let closed = TransportError::new(Operation::Write, None, ErrorKind::Closed);
             return Poll::Ready(Err(closed));
         };
-        let refusal = stream.write.borrow().refusal(&stream, Operation::Write);
-        if refusal.is_ok() && !self.is_over(&core, &stream, context) {
+        let is_refused = stream.write.borrow().refusal(&stream, Operation::Write).is_err();
+        if !is_refused && !self.is_over(&core, &stream, context) {
             return Poll::Pending;
         }
         self.leave(&core, &stream);
+        let refusal = stream.write.borrow().refusal(&stream, Operation::Write);
         Poll::Ready(refusal)
     }
 }

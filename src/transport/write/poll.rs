@@ -87,8 +87,7 @@ impl StreamTransport {
             return Poll::Ready(Ok(()));
         }
         drop(side);
-        self.wait_writable(&core, &stream, context);
-        Poll::Pending
+        self.wait_writable(&core, &stream, context, Operation::Write)
     }
 
     /// As [`shutdown`](Self::shutdown): sends what is queued, then ends the direction of writing. Asked again after that, it
@@ -117,8 +116,7 @@ impl StreamTransport {
             End::Failed(error) => Poll::Ready(Err(stream.os_error(Operation::Shutdown, error))),
             End::Open | End::Ending => {
                 stream.refuse_closed(Operation::Shutdown)?;
-                self.wait_writable(&core, &stream, context);
-                Poll::Pending
+                self.wait_writable(&core, &stream, context, Operation::Shutdown)
             }
         }
     }
@@ -152,18 +150,31 @@ impl StreamTransport {
             }
         }
         drop(side);
-        self.wait_writable(&core, &stream, context);
-        Poll::Pending
+        self.wait_writable(&core, &stream, context, Operation::Write)
     }
 
     /// Notes who polls, and has the writer callback tell it.
+    ///
+    /// The waker that is cloned is anyone's code: it may have closed the stream or polled it by then. If it has shut it down,
+    /// the writer callback has whoever polls ask again.
     #[track_caller]
-    fn wait_writable(&self, core: &Core, stream: &Stream, context: &Context<'_>) {
+    fn wait_writable<T>(
+        &self,
+        core: &Core,
+        stream: &Stream,
+        context: &Context<'_>,
+        operation: Operation,
+    ) -> Poll<Result<T, TransportError>> {
         let mut poller = std::mem::take(&mut stream.write.borrow_mut().backlog().poller);
         poller.note(core, context);
+        stream.refuse_closed(operation)?;
         let mut side = stream.write.borrow_mut();
-        side.backlog().poller = poller;
+        let other = std::mem::replace(&mut side.backlog().poller, poller);
         side.backlog().poller_place = Some(Location::caller());
         stream.arm(core, self.key(), &mut side);
+        drop(side);
+        // A waker's destructor is anyone's code too.
+        drop(other);
+        Poll::Pending
     }
 }

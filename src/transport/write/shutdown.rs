@@ -59,6 +59,16 @@ impl Stream {
         drop(side);
         self.shutdowns.grant_all(core);
     }
+
+    /// How the direction of writing has ended; `None` while it has not.
+    fn shutdown_outcome(&self) -> Option<Result<(), TransportError>> {
+        let end = self.write.borrow().end;
+        match end {
+            End::ShutDown => Some(Ok(())),
+            End::Failed(error) => Some(Err(self.os_error(Operation::Shutdown, error))),
+            End::Open | End::Ending => self.refuse_closed(Operation::Shutdown).err().map(Err),
+        }
+    }
 }
 
 /// The future of [`StreamTransport::shutdown`].
@@ -79,30 +89,24 @@ impl Future for Shutdown {
         let Some(stream) = core.object::<Stream>(self.stream) else {
             return Poll::Ready(Err(TransportError::new(Operation::Shutdown, None, ErrorKind::Closed)));
         };
-        let end = stream.write.borrow().end;
-        let outcome = match end {
-            End::ShutDown => Ok(()),
-            End::Failed(error) => Err(stream.os_error(Operation::Shutdown, error)),
-            End::Open | End::Ending => match stream.refuse_closed(Operation::Shutdown) {
-                Ok(()) => return self.wait(&core, &stream, context),
-                closed => closed,
-            },
-        };
+        if stream.shutdown_outcome().is_none() && !self.is_over(&core, &stream, context) {
+            return Poll::Pending;
+        }
         self.leave(&core, &stream);
-        Poll::Ready(outcome)
+        let outcome = stream.shutdown_outcome();
+        Poll::Ready(outcome.expect("a shutdown is granted by its end, or by that of the stream"))
     }
 }
 
 impl Shutdown {
-    fn wait<T>(&mut self, core: &Core, stream: &Stream, context: &Context<'_>) -> Poll<T> {
+    /// Whether the end has come. It may come while the waker is noted, which is anyone's code.
+    fn is_over(&mut self, core: &Core, stream: &Stream, context: &Context<'_>) -> bool {
         let place = self.place;
         let wait = *self.wait.get_or_insert_with(|| {
             stream.hold();
             stream.shutdowns.begin(core, "shutdown", 1, place)
         });
-        let granted = core.poll_wait(wait, context);
-        assert!(!granted, "a shutdown is granted by its end, or by that of the stream");
-        Poll::Pending
+        core.poll_wait(wait, context)
     }
 
     fn leave(&mut self, core: &Core, stream: &Stream) {
