@@ -41,11 +41,16 @@ impl StandardStream {
             Standard::Error => io::stderr().as_fd().try_clone_to_owned()?,
         };
         let interest = if stream == Standard::Input { Interest::READABLE } else { Interest::WRITABLE };
-        Ok(StandardStream::on(descriptor, interest))
+        StandardStream::on(descriptor, interest)
     }
 
-    pub(super) fn on(descriptor: OwnedFd, interest: Interest) -> StandardStream {
-        StandardStream { descriptor, interest, is_watched: false, is_ended: false }
+    /// A socket that listens, as inetd(8) gives it to who is to accept, never becomes a stream: a read of it would wait for
+    /// ever, and so it is refused with what the read would say.
+    pub(super) fn on(descriptor: OwnedFd, interest: Interest) -> io::Result<StandardStream> {
+        if listens(&descriptor) {
+            return Err(system(libc::ENOTCONN));
+        }
+        Ok(StandardStream { descriptor, interest, is_watched: false, is_ended: false })
     }
 
     pub(super) fn watch(&mut self, poller: &Poller, fd: Fd) -> io::Result<bool> {
@@ -99,4 +104,19 @@ impl StandardStream {
             _ => Ok(()),
         }
     }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn listens(descriptor: &OwnedFd) -> bool {
+    rustix::net::sockopt::socket_acceptconn(descriptor).is_ok_and(|listens| listens)
+}
+
+/// Apple's systems know the option by name alone.
+#[cfg(target_vendor = "apple")]
+fn listens(descriptor: &OwnedFd) -> bool {
+    use rustix::io::Errno;
+    use rustix::net::{RecvFlags, recv};
+
+    let looked = recv(descriptor, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+    matches!(looked, Err(Errno::NOTCONN | Errno::INVAL))
 }

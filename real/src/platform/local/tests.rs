@@ -201,8 +201,8 @@ fn is_blocking(descriptor: impl AsFd) -> bool {
 fn a_shared_pipe_stays_blocking_and_never_blocks() {
     let (reader, writer) = blocking_pipe();
     let shared = [reader.try_clone(), writer.try_clone()].map(|copy| copy.expect("a descriptor is free"));
-    let input = StandardStream::on(reader, Interest::READABLE);
-    let mut output = StandardStream::on(writer, Interest::WRITABLE);
+    let input = StandardStream::on(reader, Interest::READABLE).expect("a pipe is a stream");
+    let mut output = StandardStream::on(writer, Interest::WRITABLE).expect("a pipe is a stream");
     let (poller, fd) = (Poller::new().expect("a selector"), Fd::from_key(Key::new(0, 0)));
     assert!(output.watch(&poller, fd).expect("a pipe can be watched"));
 
@@ -225,13 +225,27 @@ fn a_shared_pipe_stays_blocking_and_never_blocks() {
 #[test]
 fn a_file_is_always_ready() {
     let file = |path: &str| OwnedFd::from(fs::File::open(Path::new(path)).expect("every system has it"));
-    let mut input = StandardStream::on(file("/dev/null"), Interest::READABLE);
+    let mut input = StandardStream::on(file("/dev/null"), Interest::READABLE).expect("a file is a stream");
     let (poller, fd) = (Poller::new().expect("a selector"), Fd::from_key(Key::new(0, 0)));
     let is_watched = input.watch(&poller, fd).expect("it is refused, which is no error");
     assert_eq!(is_watched, !cfg!(target_os = "linux"));
     assert_eq!(input.read(&mut [0; 8]).expect("there is nothing, at once"), 0);
     assert_eq!(input.write(b"x").map_err(|error| error.raw_os_error()), Err(Some(libc::EBADF)));
     input.unwatch(&poller, fd);
+}
+
+/// A program that is given a listening socket to accept from has no stream there. It is told so, and does not wait.
+#[test]
+fn a_socket_that_listens_is_no_standard_stream() {
+    let folder = Folder::new("listens");
+    let unix = std::os::unix::net::UnixListener::bind(folder.0.join("server")).expect("the path is free");
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    for listener in [OwnedFd::from(unix), OwnedFd::from(tcp)] {
+        let refused = StandardStream::on(listener, Interest::READABLE).expect_err("nothing comes from it");
+        assert_eq!(refused.raw_os_error(), Some(libc::ENOTCONN));
+    }
+    let (stream, _peer) = std::os::unix::net::UnixStream::pair().expect("two descriptors are free");
+    assert!(StandardStream::on(stream.into(), Interest::READABLE).is_ok());
 }
 
 /// A standard stream may be opened several times, and a closed one is watched no longer.
