@@ -21,17 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 type Ended = Result<(), Box<dyn Error>>;
 
-async fn serve_all(address: Address) -> Ended {
-    let server = StreamServer::listen(address)?;
+async fn serve_all(server: StreamServer) -> Ended {
     let room = BroadcastQueue::<Rc<str>>::bounded(UNREAD_MAX);
-    let guests = Cell::new(0);
+    let guests = Cell::new(1);
     let serving = server.serve(move |stream| {
-        guests.set(guests.get() + 1);
-        let (name, room) = (format!("guest {}", guests.get()), room.clone());
+        let (name, room) = (format!("guest {}", guests.replace(guests.get() + 1)), room.clone());
         async move {
             room.emit(format!("* {name} comes\n").into());
-            let left = attend(&stream, &name, &room).await;
-            let how = left.map_or_else(|error| format!(" ({error})"), |()| String::new());
+            let how = attend(&stream, &name, &room).await.map_or_else(|e| format!(" ({e})"), |()| "".into());
             room.emit(format!("* {name} goes{how}\n").into());
         }
     });
@@ -60,7 +57,7 @@ async fn attend(stream: &StreamTransport, name: &str, room: &BroadcastQueue<Rc<s
 /// One speaks, three listen, and one sleeps: it is put out before it wakes up, and nobody waits for it.
 fn build(sim: &mut Sim) {
     const LINES: usize = 1_000;
-    let address = sim.host("server", 7, serve_all);
+    let address = sim.host("server", 7, |at| async move { serve_all(StreamServer::listen(at)?).await });
     sim.links().jitter(Duration::from_millis(10));
     sim.faults().short_read(0.1).short_write(0.1).late_event(0.1);
     let listening = move || async move { timeout(PATIENCE * 5, listen(address, LINES)).await? };
@@ -81,8 +78,7 @@ fn build(sim: &mut Sim) {
             let line = format!("{number:0>width$}\n", width = LINE_MAX / 2);
             stream.write(line.as_bytes()).await?;
             // Its own line comes back, like everyone's.
-            let is_own = |heard: Vec<u8>| heard.ends_with(line.trim().as_bytes());
-            while !is_own(stream.read_line(LINE_MAX).await?.ok_or("the room has closed")?) {}
+            while !stream.read_line(LINE_MAX).await?.ok_or("put out")?.ends_with(line.trim().as_bytes()) {}
         }
         Ok(())
     });
@@ -106,7 +102,11 @@ async fn listen(address: Address, lines: usize) -> Ended {
 fn serve(args: &[String]) -> Exit {
     let [address] = args else { return Exit::Usage };
     let address = address.parse::<Address>();
-    let served = twinloop_real::run(async { serve_all(address?).await });
+    let served = twinloop_real::run(async {
+        let server = StreamServer::listen(address?)?;
+        eprintln!("chat: listening at {}", server.local_address());
+        serve_all(server).await
+    });
     eprintln!("chat: {}", served.unwrap_or_else(|error| Err(error.into())).expect_err("nobody stops it"));
     Exit::CouldNotRun
 }

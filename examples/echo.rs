@@ -10,8 +10,7 @@ use twinloop_sim::{Scenario, Sim};
 
 type Ended = Result<(), Box<dyn Error>>;
 
-async fn serve_all(address: Address) -> Result<(), TransportError> {
-    let server = StreamServer::listen(address)?;
+async fn serve_all(server: StreamServer) -> Result<(), TransportError> {
     let serving = server.serve(|stream| async move {
         if let Err(error) = echo(&stream).await {
             eprintln!("{error}");
@@ -35,7 +34,8 @@ async fn echo(stream: &StreamTransport) -> Result<(), TransportError> {
 
 /// Three clients that each want their own bytes back.
 fn build(sim: &mut Sim) {
-    let address = sim.host("server", 7, |address| async move { Ok(serve_all(address).await?) });
+    let address =
+        sim.host("server", 7, |address| async move { Ok(serve_all(StreamServer::listen(address)?).await?) });
     sim.links().loss(0.05);
     sim.faults().short_read(0.2).short_write(0.2).spurious(0.1).late_event(0.1);
     for client in 0..3 {
@@ -60,7 +60,11 @@ async fn converse(server: Address, client: u8) -> Ended {
 fn serve(args: &[String]) -> Exit {
     let [address] = args else { return Exit::Usage };
     let address = address.parse::<Address>();
-    let served = twinloop_real::run(async { Ok::<(), Box<dyn Error>>(serve_all(address?).await?) });
+    let served: Result<Ended, _> = twinloop_real::run(async {
+        let server = StreamServer::listen(address?)?;
+        eprintln!("echo: listening at {}", server.local_address());
+        Ok(serve_all(server).await?)
+    });
     eprintln!("echo: {}", served.unwrap_or_else(|error| Err(error.into())).expect_err("nobody stops it"));
     Exit::CouldNotRun
 }

@@ -16,8 +16,7 @@ const PART: usize = 16 * 1024;
 
 type Ended = Result<(), Box<dyn Error>>;
 
-async fn serve_all(address: Address, target: String) -> Ended {
-    let server = StreamServer::listen(address)?;
+async fn serve_all(server: StreamServer, target: String) -> Ended {
     let serving = server.serve(move |client| {
         let target = target.clone();
         async move {
@@ -71,7 +70,9 @@ fn build(sim: &mut Sim) {
         sleep(Duration::from_secs(3_000)).await;
         Ok(())
     });
-    let proxy = sim.host("proxy", 8000, |address| serve_all(address, "server:80".to_owned()));
+    let proxy = sim.host("proxy", 8000, |address| async move {
+        serve_all(StreamServer::listen(address)?, "server:80".to_owned()).await
+    });
     sim.links().loss(0.01);
     sim.faults().short_read(0.1).short_write(0.1).spurious(0.05);
     sim.client("client", move || async move {
@@ -98,7 +99,11 @@ fn checksum(bytes: &[u8]) -> u64 {
 fn serve(args: &[String]) -> Exit {
     let [address, target] = args else { return Exit::Usage };
     let (address, target) = (address.parse::<Address>(), target.clone());
-    let served = twinloop_real::run(async { serve_all(address?, target).await });
+    let served = twinloop_real::run(async {
+        let server = StreamServer::listen(address?)?;
+        eprintln!("proxy: listening at {}", server.local_address());
+        serve_all(server, target).await
+    });
     eprintln!("proxy: {}", served.unwrap_or_else(|error| Err(error.into())).expect_err("nobody stops it"));
     Exit::CouldNotRun
 }

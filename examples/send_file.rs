@@ -10,10 +10,12 @@ use twinloop_sim::cli::{Cli, Exit};
 use twinloop_sim::{Scenario, Sim};
 
 const HEAD_MAX: usize = 8 * 1024;
+/// `Range: bytes=FIRST-LAST`; without LAST up to the end, without FIRST so many bytes of the end.
+type Range = Option<(Option<u64>, Option<u64>)>;
 type Ended = Result<(), Box<dyn Error>>;
 
-async fn serve_all(address: Address, root: PathBuf) -> Ended {
-    let serving = StreamServer::listen(address)?.serve(move |stream| {
+async fn serve_all(server: StreamServer, root: PathBuf) -> Ended {
+    let serving = server.serve(move |stream| {
         let root = root.clone();
         async move {
             if let Err(error) = serve_client(&stream, &root).await {
@@ -38,9 +40,6 @@ async fn serve_client(stream: &StreamTransport, root: &Path) -> Ended {
     }
 }
 
-/// `Range: bytes=FIRST-LAST`; without LAST up to the end, without FIRST so many bytes of the end.
-type Range = Option<(Option<u64>, Option<u64>)>;
-
 fn range(line: &str) -> Range {
     let (_, value) = line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("range"))?;
     let (first, last) = value.trim().strip_prefix("bytes=")?.split_once('-')?;
@@ -50,30 +49,24 @@ fn range(line: &str) -> Range {
 async fn send(stream: &StreamTransport, root: &Path, path: &str, range: Range) -> Ended {
     let path = Path::new(path.trim_start_matches('/'));
     let is_below = path.components().all(|part| matches!(part, Component::Normal(_)));
-    if !is_below {
-        return reply(stream, "404 Not Found", 0).await;
-    }
-    let Ok(file) = File::open(root.join(path)).await else {
-        return reply(stream, "404 Not Found", 0).await;
-    };
-    let total = file.length().await?;
+    let file = if is_below { File::open(root.join(path)).await.ok() } else { None };
+    let Some(file) = file else { return reply(stream, "404 Not Found", 0).await };
+    let size = file.length().await?;
     let (first, end) = match range {
-        Some((Some(first), last)) => (first, last.map_or(total, |last| total.min(last.saturating_add(1)))),
-        Some((None, Some(count))) => (total.saturating_sub(count), total),
-        Some((None, None)) | None => (0, total),
+        Some((Some(first), last)) => (first, last.map_or(size, |last| size.min(last.saturating_add(1)))),
+        Some((None, Some(count))) => (size.saturating_sub(count), size),
+        Some((None, None)) | None => (0, size),
     };
+    let (length, last) = (end.saturating_sub(first), end.saturating_sub(1));
     let status = match range {
         None => "200 OK".to_owned(),
-        Some(_) if first >= end => {
-            return reply(stream, &format!("416 Range Not Satisfiable\r\nContent-Range: bytes */{total}"), 0)
-                .await;
-        }
-        Some(_) => format!("206 Partial Content\r\nContent-Range: bytes {first}-{}/{total}", end - 1),
+        Some(_) if length > 0 => format!("206 Partial Content\r\nContent-Range: bytes {first}-{last}/{size}"),
+        Some(_) => format!("416 Range Not Satisfiable\r\nContent-Range: bytes */{size}"),
     };
-    reply(stream, &status, end - first).await?;
-    let sent = stream.write_file(&file, first, Some(end - first)).await?;
+    reply(stream, &status, length).await?;
+    let sent = stream.write_file(&file, first, Some(length)).await?;
     // If it shrank, the client would take the next reply for the rest of it.
-    if sent == end - first { Ok(()) } else { Err("the file has become shorter".into()) }
+    if sent == length { Ok(()) } else { Err("the file has become shorter".into()) }
 }
 
 async fn reply(stream: &StreamTransport, status: &str, length: u64) -> Ended {
@@ -85,7 +78,7 @@ async fn reply(stream: &StreamTransport, status: &str, length: u64) -> Ended {
 fn build(sim: &mut Sim) {
     let page: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8).collect();
     let address =
-        sim.host("server", 80, |address| async move { serve_all(address, PathBuf::from("/www")).await });
+        sim.host("server", 80, |at| async move { serve_all(StreamServer::listen(at)?, "/www".into()).await });
     sim.file("server", "/www/page", page.clone());
     sim.links().loss(0.02);
     sim.faults().short_read(0.1).short_write(0.1).spurious(0.05);
@@ -95,8 +88,7 @@ fn build(sim: &mut Sim) {
 async fn fetch(address: Address, page: Vec<u8>) -> Ended {
     let stream = connect(address).await?;
     for (first, last) in [(0, 199_999), (7, 7), (100_000, 150_000)] {
-        let request = format!("GET /page HTTP/1.1\r\nRange: bytes={first}-{last}\r\n\r\n");
-        stream.write(request.as_bytes()).await?;
+        stream.write(format!("GET /page HTTP/1.1\r\nRange: bytes={first}-{last}\r\n\r\n").as_bytes()).await?;
         stream.read_until(b"\r\n\r\n", HEAD_MAX).await?;
         let mut body = vec![0; last - first + 1];
         stream.read_exactly(&mut body).await?;
@@ -107,9 +99,14 @@ async fn fetch(address: Address, page: Vec<u8>) -> Ended {
 
 fn serve(args: &[String]) -> Exit {
     let [address, root] = args else { return Exit::Usage };
-    let (address, root) = (address.clone(), PathBuf::from(root));
-    let served = twinloop_real::run(async move { serve_all(address.parse()?, root).await });
-    eprintln!("send_file: {served:?}");
+    let (address, root) = (address.parse::<Address>(), root.into());
+    let served = twinloop_real::run(async {
+        let server = StreamServer::listen(address?)?;
+        eprintln!("send_file: listening at {}", server.local_address());
+        serve_all(server, root).await
+    });
+    let error = served.unwrap_or_else(|error| Err(error.into())).expect_err("nobody stops it");
+    eprintln!("send_file: {error}");
     Exit::CouldNotRun
 }
 
