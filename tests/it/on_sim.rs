@@ -92,7 +92,8 @@ fn freedoms(faults: &mut HostFaults) {
         .late_event(0.1)
         .event_order(0.3)
         .late_timer(0.1)
-        .late_wake(0.1);
+        .late_wake(0.1)
+        .interrupted(0.1);
 }
 
 /// The check itself: a case that knows what ran before it is told.

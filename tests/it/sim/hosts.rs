@@ -6,6 +6,7 @@ mod errors;
 mod halts;
 mod planted;
 mod process;
+mod shortages;
 mod zones;
 
 use std::cell::RefCell;
