@@ -629,20 +629,27 @@ impl Kernel {
         match segment {
             Segment::Rst => {}
             Segment::Syn { .. } if self.opened.contains(&(peer.ip(), connection)) => {}
-            Segment::Syn { window } => match self.listener_for(own, peer) {
-                // Dropped: the peer will try again.
-                Some((_, listener)) if listener.is_full() => {}
-                Some((key, listener)) => {
-                    let options = listener.options.of_accepted();
-                    self.end_lingering(own, peer);
-                    let connection = Connection::answering(now, options.settings(), *window, &mut self.out);
-                    self.file(ends, connection, Owner::Embryo(key), options);
-                }
-                None => self.packets.push(Packet::reset(own, peer, connection)),
-            },
+            Segment::Syn { window } => self.deliver_syn(now, ends, *window),
             Segment::SynAck { .. } | Segment::Data { .. } | Segment::Probe => {
                 self.packets.push(Packet::reset(own, peer, connection));
             }
+        }
+    }
+
+    /// The first segment of a connection: it begins one, or is refused. What lingers between the same ends has no more to wait
+    /// for: this shows that the peer knows of its end.
+    fn deliver_syn(&mut self, now: Moment, ends: Ends, window: usize) {
+        let (own, peer, connection) = ends;
+        self.end_lingering(own, peer);
+        match self.listener_for(own, peer) {
+            // Dropped: the peer will try again.
+            Some((_, listener)) if listener.is_full() => {}
+            Some((key, listener)) => {
+                let options = listener.options.of_accepted();
+                let connection = Connection::answering(now, options.settings(), window, &mut self.out);
+                self.file(ends, connection, Owner::Embryo(key), options);
+            }
+            None => self.packets.push(Packet::reset(own, peer, connection)),
         }
     }
 

@@ -38,6 +38,11 @@ fn openings() {
 }
 
 #[test]
+fn reopenings() {
+    explore(strategy::reopenings());
+}
+
+#[test]
 fn bindings() {
     explore(strategy::bindings());
 }
@@ -105,6 +110,25 @@ fn what_lingers_makes_way() {
             connect(0, Place::Ip(Ip::Own, Port::Zero), Some(at(Ip::Loopback, 1))),
         ]);
     }
+}
+
+/// Another one: so is one whose ends somebody connects to in vain.
+#[test]
+fn what_lingers_makes_way_to_an_attempt() {
+    let at = |ip, slot| Place::Ip(ip, Port::Of(slot));
+    let connect =
+        |into, to, from| Op::Connect { into, to, options: Connecting { from, ..Connecting::default() } };
+    agree(vec![
+        Op::Listen { into: 0, at: Place::Ip(Ip::Own, Port::Zero), options: ListenOptions::default() },
+        connect(1, at(Ip::Own, 0), None),
+        Op::Accept { from: 0, into: 2 },
+        Op::Close { slot: 0 },
+        Op::Shutdown { slot: 1, half: Half::Both },
+        Op::Close { slot: 2 },
+        Op::Close { slot: 1 },
+        connect(3, at(Ip::Loopback, 1), Some(at(Ip::Own, 2))),
+        connect(4, Place::Ip(Ip::Own, Port::Zero), Some(at(Ip::Loopback, 1))),
+    ]);
 }
 
 /// A mismatch that was found: a Unix socket that learns of the end of its peer loses all that it has not received.

@@ -34,6 +34,31 @@ pub(super) fn openings() -> impl Strategy<Value = Program> {
     (0..3u32, vec(call, 1..STEPS)).prop_map(move |(backlog, calls)| [beginning(backlog), calls].concat())
 }
 
+/// Ports that are used again: by connections between the same ends, by listeners where connections end or linger.
+pub(super) fn reopenings() -> impl Strategy<Value = Program> {
+    let ip = || select(vec![Ip::Own, Ip::Own, Ip::Loopback, Ip::Any]);
+    let used = move || (ip(), slot()).prop_map(|(ip, slot)| Place::Ip(ip, Port::Of(slot)));
+    let listening = (slot(), used(), any::<bool>()).prop_map(|(into, at, reuse)| Op::Listen {
+        into,
+        at,
+        options: ListenOptions::default().reuse_address(reuse),
+    });
+    let connecting =
+        (slot(), used(), used(), any::<bool>()).prop_map(|(into, to, from, reuse)| Op::Connect {
+            into,
+            to,
+            options: Connecting { from: Some(from), options: ConnectOptions::default().reuse_address(reuse) },
+        });
+    let call = prop_oneof![
+        3 => listening,
+        4 => connecting,
+        3 => (slot(), slot()).prop_map(|(from, into)| Op::Accept { from, into }),
+        8 => stream_call(),
+        1 => question(),
+    ];
+    after(connected(), call)
+}
+
 /// Who may have which address and port. Nothing is accepted: of several listeners at one port, chance decides who is asked.
 pub(super) fn bindings() -> impl Strategy<Value = Program> {
     // Not both in one program.
