@@ -34,10 +34,16 @@ pub(super) fn openings() -> impl Strategy<Value = Program> {
     (0..3u32, vec(call, 1..STEPS)).prop_map(move |(backlog, calls)| [beginning(backlog), calls].concat())
 }
 
-/// Ports that are used again: by connections between the same ends, by listeners where connections end or linger.
+/// Ports that are used again: by connections between the same ends, by listeners where connections end or linger. All of them
+/// are of the program's own address: what lingers at an address that programs share is in the way of others.
 pub(super) fn reopenings() -> impl Strategy<Value = Program> {
-    let ip = || select(vec![Ip::Own, Ip::Own, Ip::Loopback, Ip::Any]);
-    let used = move || (ip(), slot()).prop_map(|(ip, slot)| Place::Ip(ip, Port::Of(slot)));
+    let used = || slot().prop_map(|slot| Place::Ip(Ip::Own, Port::Of(slot)));
+    let from_own = Connecting { from: Some(Place::Ip(Ip::Own, Port::Zero)), ..Connecting::default() };
+    let beginning = vec![
+        Op::Listen { into: 0, at: Place::Ip(Ip::Own, Port::Zero), options: ListenOptions::default() },
+        Op::Connect { into: 1, to: Place::Ip(Ip::Own, Port::Of(0)), options: from_own },
+        Op::Accept { from: 0, into: 2 },
+    ];
     let listening = (slot(), used(), any::<bool>()).prop_map(|(into, at, reuse)| Op::Listen {
         into,
         at,
@@ -56,7 +62,7 @@ pub(super) fn reopenings() -> impl Strategy<Value = Program> {
         8 => stream_call(),
         1 => question(),
     ];
-    after(connected(), call)
+    after(beginning, call)
 }
 
 /// Who may have which address and port. Nothing is accepted: of several listeners at one port, chance decides who is asked.
