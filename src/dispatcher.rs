@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use crate::callback::{AsyncCallback, CallbackKind};
 use crate::driver::{Capabilities, Driver, Event, Fd, Readiness};
-use crate::observe::{ObservedCallback, Observer, Place};
+use crate::observe::{ObservedCallback, Observer, Place, Progress, Reason};
 use crate::table::{Key, Table};
 use crate::task::JoinError;
 use crate::{Moment, time};
@@ -45,7 +45,7 @@ pub(crate) use sources::Interest;
 use sources::{Due, Refusal, Sources};
 use tasks::{LocalFuture, Payload, Tasks};
 pub(crate) use tasks::{Outcome, Waiter};
-use timers::Timers;
+use timers::{Expired, Timers};
 use waits::Waits;
 pub(crate) use waits::{Ended, WaitQueue};
 
@@ -102,6 +102,8 @@ pub(crate) struct Core {
     observers: RefCell<Vec<Installed>>,
     /// Whether there are observers: what an unobserved turn looks at.
     observed: Cell<bool>,
+    /// Whether one of them wants to know why callbacks run.
+    explained: Cell<bool>,
     /// Whether one of them wants the programs' notes.
     noted: Cell<bool>,
     turning: Cell<bool>,
@@ -149,6 +151,7 @@ impl Dispatcher {
                 events: RefCell::default(),
                 observers: RefCell::default(),
                 observed: Cell::new(false),
+                explained: Cell::new(false),
                 noted: Cell::new(false),
                 turning: Cell::new(false),
                 batches: Cell::new(0),
@@ -353,6 +356,7 @@ impl Core {
     }
 
     fn run_turn<const OBSERVED: bool>(&self, more: usize) -> Result<(), PollError> {
+        self.tell_progress::<OBSERVED>(Reason::Outside);
         let gathered = self.gather::<OBSERVED>();
         if gathered.is_ok() {
             let mut ran = self.run_batch::<OBSERVED>();
@@ -369,8 +373,9 @@ impl Core {
     /// Queues all that is due, after waiting for it if nothing is (R2, R4).
     fn gather<const OBSERVED: bool>(&self) -> Result<(), PollError> {
         self.take_inbox();
+        self.tell_progress::<OBSERVED>(Reason::Message);
         self.read_clock();
-        self.expire_timers();
+        self.expire_timers::<OBSERVED>();
         if OBSERVED {
             self.observing(|observer| observer.turn_begin(self.now.get()));
         }
@@ -380,12 +385,14 @@ impl Core {
         let timeout = self.timeout();
         self.poll_driver(timeout.unwrap_or(Some(Duration::ZERO)))?;
         self.take_inbox();
+        self.tell_progress::<OBSERVED>(Reason::Message);
         let quiet = self.events.borrow().is_empty();
-        self.note_events();
+        self.note_events::<OBSERVED>();
         self.read_clock();
-        self.expire_timers();
+        self.expire_timers::<OBSERVED>();
         if quiet {
             self.queue_one_idle();
+            self.tell_progress::<OBSERVED>(Reason::Idle);
         }
         if self.ready.borrow().is_empty() {
             timeout?;
@@ -443,10 +450,11 @@ impl Core {
         self.arrived.replace(arrived);
     }
 
-    fn expire_timers(&self) {
-        let mut timers = self.timers.borrow_mut();
-        while let Some((key, place)) = timers.expire(self.now.get()) {
+    fn expire_timers<const OBSERVED: bool>(&self) {
+        let expire = || self.timers.borrow_mut().expire(self.now.get());
+        while let Some(Expired { key, place, number }) = expire() {
             self.push_ready(AsyncCallback::new(fire_timer, key.into_word()), CallbackKind::Timer, place);
+            self.tell_progress::<OBSERVED>(Reason::Timer(number));
         }
     }
 
@@ -476,11 +484,12 @@ impl Core {
     }
 
     /// Latches the driver's events.
-    fn note_events(&self) {
+    fn note_events<const OBSERVED: bool>(&self) {
         let mut events = self.events.borrow_mut();
         let mut sources = self.sources.borrow_mut();
         for event in events.drain(..) {
             self.note_event(&mut sources, event);
+            self.tell_progress::<OBSERVED>(Reason::Event(event.fd));
         }
     }
 
@@ -542,6 +551,7 @@ impl Core {
             if OBSERVED {
                 self.observing(|observer| observer.callback_end());
             }
+            self.tell_progress::<OBSERVED>(Reason::Callback);
         }
         length
     }
@@ -557,6 +567,15 @@ impl Core {
     /// A panic that nobody else will see: the turn that is under way ends with it. Only the first one can.
     pub(crate) fn surface(&self, payload: Payload) {
         self.panic.borrow_mut().get_or_insert(payload);
+    }
+
+    /// Tells who wants to know why callbacks were queued and timers set.
+    fn tell_progress<const OBSERVED: bool>(&self, reason: Reason) {
+        if OBSERVED && self.explained.get() {
+            let progress =
+                Progress { queued: self.ready.borrow().len(), timers: self.timers.borrow().added() };
+            self.observing(|observer| observer.progress(progress, reason));
+        }
     }
 
     fn observing(&self, mut tell: impl FnMut(&mut dyn Observer)) {

@@ -7,6 +7,7 @@ use std::panic::Location;
 
 use crate::Moment;
 use crate::callback::CallbackKind;
+use crate::driver::Fd;
 
 /// Sees what a dispatcher does, as it does it. Installed with [`Handle::observe`](crate::Handle::observe).
 ///
@@ -37,6 +38,47 @@ pub trait Observer {
     fn note(&mut self, now: Moment, text: &str) {
         let _ = (now, text);
     }
+
+    /// Whether [`progress`](Observer::progress) is to be called at all; asked once, when the observer is installed.
+    fn wants_reasons(&self) -> bool {
+        false
+    }
+
+    /// The dispatcher has come so far, and what is new has this reason.
+    ///
+    /// Callbacks run in the order in which they were queued. So an observer that keeps a queue of reasons, makes it as long as
+    /// `progress` says each time, and takes the first one when a callback begins, knows why each callback runs.
+    fn progress(&mut self, progress: Progress, reason: Reason) {
+        let _ = (progress, reason);
+    }
+}
+
+/// How far a dispatcher has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// How many callbacks are queued now.
+    pub queued: usize,
+    /// How many timers were set so far.
+    pub timers: u64,
+}
+
+/// Why callbacks were queued, or timers set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Something between turns: the program that runs the dispatcher.
+    Outside,
+    /// The callback that ended last.
+    Callback,
+    /// A message or a wake from elsewhere, most often from another thread.
+    Message,
+    /// A timer that is due: the how-manieth that was set, from 0.
+    Timer(u64),
+    /// The driver's event for a descriptor.
+    Event(Fd),
+    /// Nothing else was to be done.
+    Idle,
 }
 
 /// One callback, as an observer sees it.

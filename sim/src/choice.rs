@@ -369,6 +369,11 @@ impl Chooser {
         Draws { names, list: self.draws.take().unwrap_or_default() }
     }
 
+    /// How many picks were not 0 so far.
+    pub(crate) fn drawn(&self) -> usize {
+        self.log.len()
+    }
+
     /// The picks so far that were not 0, in the order in which they were drawn.
     pub fn unusual(&self) -> Vec<Pick> {
         let named = |logged: &Logged| Pick {

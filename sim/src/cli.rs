@@ -9,6 +9,7 @@ mod meter;
 mod replay;
 pub(crate) mod screen;
 mod search;
+mod show;
 #[cfg(test)]
 mod tests;
 
@@ -246,9 +247,9 @@ impl Cli {
                 let (scenario, source) = self.source(target, scenario.as_deref())?;
                 Ok(with_subject(scenario, program, |subject| replay::replay(subject, &source, screen)))
             }
-            Request::Show { target, scenario, telling } => {
+            Request::Show { target, scenario, options } => {
                 let (scenario, source) = self.source(target, scenario.as_deref())?;
-                Ok(with_subject(scenario, program, |subject| replay::show(subject, &source, telling, screen)))
+                with_subject(scenario, program, |subject| show::show(subject, &source, &options, screen))
             }
             Request::Shrink { path, limits } => {
                 let file = read(&path)?;
@@ -394,8 +395,16 @@ Commands:
   replay FILE|SEED [SCENARIO]
                           run it twice; say whether the failure is still there
   show FILE|SEED [SCENARIO]
-                          tell what happens in the run, line by line
+                          tell what happens in the run, line by line; behind
+                          `←` stands what each line is due to
     --everything            with every callback
+    --why                   only what led to the failure
+    --host NAME             only what happens on this host and to its messages
+    --connection A-B        only what is said between A and B, each a host, a
+                            port, HOST:PORT or an address with its port
+    --export FORMAT FILE    write it to FILE too, for ui.perfetto.dev
+                            (perfetto), for ShiViz (shiviz), or as a sequence
+                            diagram (mermaid)
   shrink FILE             make the failure of FILE smaller still
     --budget N, --any-failure
   merge DIR               put the ledgers of DIR together, and write a page

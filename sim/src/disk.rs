@@ -71,12 +71,12 @@ impl Disk {
 impl State {
     /// A program asks for an operation on files: begins the wait for its end.
     pub(crate) fn begin_file(&mut self, host: HostIndex, asked: FileOperation) -> Result<Fd, OsError> {
-        let State { now, machines, fabric, chooser, .. } = self;
+        let State { now, machines, fabric, chooser, record, .. } = self;
         let Machine { kernel, disk, .. } = &mut machines[host];
         let is_sync = matches!(asked, FileOperation::Sync { .. } | FileOperation::SyncDirectory { .. });
         let (fd, work) = kernel.begin_file(asked)?;
         let latency = disk.draw_latency(chooser, is_sync);
-        fabric.schedule(*now + latency, Due::File { host, work });
+        fabric.schedule(*now + latency, record.stamp(), Due::File { host, work });
         Ok(fd)
     }
 
@@ -90,6 +90,7 @@ impl State {
         if kernel.is_given_up(work) && disk.draw_left_undone(chooser) {
             record.item(item::DISK_FAULT, *now, host, &[]);
             record.tell(*now, name, LineKind::Fault, || format!("disk: {}: not done", kernel.told(work)));
+            record.claim_picks(chooser.drawn());
             return kernel.leave_undone(work);
         }
         let access = kernel.access(work);
@@ -105,10 +106,12 @@ impl State {
         if let Some(fault) = fault {
             record.item(item::DISK_FAULT, *now, host, &fault.numbers());
             record.tell(*now, name, LineKind::Fault, || format!("disk: {}: {fault}", kernel.told(work)));
+            record.claim_picks(chooser.drawn());
         }
         kernel.limit_space(disk.faults().room());
         let performed = kernel.perform(work, fault);
         record.item(item::FILE, *now, host, &[fd_number(performed.fd), performed.code, performed.count]);
+        self.explain_edges(host);
     }
 
     /// The power goes: what was not synced is in doubt.
@@ -137,6 +140,7 @@ impl State {
         for (path, loss) in losses {
             record.item(item::DISK_LOSS, *now, host, &[loss.lost, loss.torn]);
             record.tell(*now, name, LineKind::Fault, || format!("disk: {}: {loss}", path.display()));
+            record.claim_picks(chooser.drawn());
         }
     }
 }

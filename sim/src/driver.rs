@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use twinloop::driver::{
@@ -21,7 +21,7 @@ use crate::fault::Call;
 use crate::kernel::{Kernel, ThreadIndex};
 use crate::record::{fd_number, item};
 use crate::state::{Machine, State};
-use crate::story::LineKind;
+use crate::story::{LineKind, Stamp};
 
 /// The limit of open files is reached.
 const EMFILE: OsError = OsError::new(ErrorKind::QuotaExceeded, 24);
@@ -68,6 +68,16 @@ impl SimDriver {
         let answer = call(kernel, now);
         state.collect(self.host);
         answer
+    }
+
+    /// As [`SimDriver::call`], for what takes from a descriptor what has come to it.
+    fn hear<T>(
+        &self,
+        fd: Fd,
+        call: impl FnOnce(&mut Kernel, Moment) -> Result<T, OsError>,
+    ) -> Result<T, OsError> {
+        self.state()?.record.hear(self.host, fd);
+        self.call(call)
     }
 
     /// As [`SimDriver::call`], for what gives so many descriptors.
@@ -137,6 +147,7 @@ impl SimDriver {
         let now = state.now;
         state.record.item(item::SHORT, now, self.host, &[fd_number(fd), (wanted - count) as u64]);
         state.machines[self.host].kernel.raise(fd, readiness);
+        state.explain_edges(self.host);
     }
 
     /// Whether a datagram has to wait although there is room: never twice in a row, and the edge follows at once.
@@ -177,12 +188,14 @@ impl Driver for SimDriver {
 
     /// Never waits in a world: that turns a host only when it has something to do.
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), OsError> {
-        let was_woken = self.wake.0.swap(false, Ordering::Relaxed);
+        let was_woken = self.wake.is_due.swap(false, Ordering::Relaxed);
         let Ok(mut state) = self.state() else { return Ok(()) };
         if self.is_alone && !was_woken {
             state.pass_time(timeout);
         }
         let State { now, machines, fabric, chooser, record, .. } = &mut *state;
+        // An event is due to what has raised its edge, and that is kept by its descriptor: what is put off here needs no stamp.
+        let stamp = Stamp::default();
         let Machine { name, kernel, rule, overdue, .. } = &mut machines[self.host];
         let edges = kernel.edges_mut(self.thread);
         if !edges.is_empty() && rule.draw_interruption(chooser) {
@@ -198,7 +211,7 @@ impl Driver for SimDriver {
                 None => events.push(event),
                 Some(late) => {
                     let (host, life) = (self.host, self.life);
-                    fabric.schedule(*now + late, Due::LateEvent { host, life, event });
+                    fabric.schedule(*now + late, stamp, Due::LateEvent { host, life, event });
                 }
             }
         }
@@ -233,8 +246,11 @@ impl Driver for SimDriver {
     }
 
     fn accept(&mut self, listener: Fd) -> Result<(Fd, Address), OsError> {
+        self.state()?.record.hear(self.host, listener);
         self.abort_accept(listener)?;
-        self.open_socket(1, |kernel, _| kernel.accept(listener))
+        let (fd, remote) = self.open_socket(1, |kernel, _| kernel.accept(listener))?;
+        self.state()?.explain_accepted(self.host, fd, &remote);
+        Ok((fd, remote))
     }
 
     fn connect(&mut self, remote: &Address, options: &ConnectOptions) -> Result<Fd, OsError> {
@@ -242,7 +258,7 @@ impl Driver for SimDriver {
     }
 
     fn take_error(&mut self, fd: Fd) -> Result<Option<OsError>, OsError> {
-        self.call(|kernel, _| kernel.take_error(fd))
+        self.hear(fd, |kernel, _| kernel.take_error(fd))
     }
 
     fn recv(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<usize, OsError> {
@@ -255,9 +271,9 @@ impl Driver for SimDriver {
             (given < there).then_some((there, given))
         };
         let Some((there, given)) = wanted else {
-            return self.call(|kernel, _| kernel.recv(fd, buffer));
+            return self.hear(fd, |kernel, _| kernel.recv(fd, buffer));
         };
-        let count = self.call(|kernel, _| kernel.recv(fd, &mut buffer[..given]))?;
+        let count = self.hear(fd, |kernel, _| kernel.recv(fd, &mut buffer[..given]))?;
         self.note_short(fd, Readiness::READABLE, there, count);
         Ok(count)
     }
@@ -314,7 +330,7 @@ impl Driver for SimDriver {
     }
 
     fn recv_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
-        self.call(|kernel, _| kernel.recv_from(fd, buffer))
+        self.hear(fd, |kernel, _| kernel.recv_from(fd, buffer))
     }
 
     fn recv_many(
@@ -324,7 +340,7 @@ impl Driver for SimDriver {
         slot: usize,
         received: &mut Vec<Received>,
     ) -> Result<(), OsError> {
-        self.call(|kernel, _| kernel.recv_many(fd, buffer, slot, received))
+        self.hear(fd, |kernel, _| kernel.recv_many(fd, buffer, slot, received))
     }
 
     fn send_to(&mut self, fd: Fd, bytes: &[u8], remote: Option<&Address>) -> Result<(), OsError> {
@@ -362,7 +378,7 @@ impl Driver for SimDriver {
     }
 
     fn file_outcome(&mut self, operation: Fd) -> Result<FileOutcome, OsError> {
-        self.call(|kernel, _| kernel.file_outcome(operation))
+        self.hear(operation, |kernel, _| kernel.file_outcome(operation))
     }
 
     fn read_file_at(&mut self, file: Fd, offset: u64, buffer: &mut [u8]) -> Result<usize, OsError> {
@@ -383,7 +399,7 @@ impl Driver for SimDriver {
     }
 
     fn resolved(&mut self, fd: Fd) -> Result<Vec<IpAddr>, OsError> {
-        self.call(|kernel, _| kernel.resolved(fd))
+        self.hear(fd, |kernel, _| kernel.resolved(fd))
     }
 
     fn signals(&mut self, signals: &[Signal]) -> Result<Fd, OsError> {
@@ -391,7 +407,7 @@ impl Driver for SimDriver {
     }
 
     fn next_signal(&mut self, fd: Fd) -> Result<Signal, OsError> {
-        self.call(|kernel, _| kernel.next_signal(fd))
+        self.hear(fd, |kernel, _| kernel.next_signal(fd))
     }
 
     fn raise(&mut self, signal: Signal) -> Result<(), OsError> {
@@ -412,16 +428,25 @@ impl Driver for SimDriver {
 /// No driver of a simulation waits. What another thread of the simulation asks for is seen by the world, which turns the
 /// one that was woken.
 #[derive(Default)]
-pub(crate) struct Wake(AtomicBool);
+pub(crate) struct Wake {
+    is_due: AtomicBool,
+    count: AtomicUsize,
+}
 
 impl Wake {
     pub(crate) fn is_due(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_due.load(Ordering::Relaxed)
+    }
+
+    /// How often it was asked for: a story tells by whom.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 }
 
 impl Unpark for Wake {
     fn unpark(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.is_due.store(true, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -11,6 +11,7 @@ use twinloop::table::Key;
 
 use crate::kernel::Packet;
 use crate::names::NameFailure;
+use crate::story::Stamp;
 
 /// A host's number: the order in which hosts were added.
 pub(crate) type HostIndex = usize;
@@ -50,12 +51,14 @@ struct Entry {
     at: Moment,
     /// What was scheduled first happens first.
     sequence: u64,
+    /// What had led to it, where a story is told.
+    stamp: Stamp,
     due: Due,
 }
 
 impl Fabric {
-    pub(crate) fn schedule(&mut self, at: Moment, due: Due) {
-        self.queue.push(Reverse(Entry { at, sequence: self.sequence, due }));
+    pub(crate) fn schedule(&mut self, at: Moment, stamp: Stamp, due: Due) {
+        self.queue.push(Reverse(Entry { at, sequence: self.sequence, stamp, due }));
         self.sequence += 1;
     }
 
@@ -63,8 +66,8 @@ impl Fabric {
         self.queue.peek().map(|Reverse(entry)| entry.at)
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Due> {
-        self.queue.pop().map(|Reverse(entry)| entry.due)
+    pub(crate) fn pop(&mut self) -> Option<(Stamp, Due)> {
+        self.queue.pop().map(|Reverse(entry)| (entry.stamp, entry.due))
     }
 }
 

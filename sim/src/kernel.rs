@@ -88,6 +88,8 @@ pub(crate) struct Kernel {
     opened: BTreeSet<(IpAddr, u64)>,
     /// Segments of the call under way; kept for its allocation.
     out: Out,
+    /// Descriptors whose edges were raised and that nobody has asked for, where a story is told.
+    raised: Option<Vec<Fd>>,
 }
 
 /// A thread of a host; 0 is the one that the host's program begins on.
@@ -191,7 +193,18 @@ impl Kernel {
             next_connection: 0,
             opened: BTreeSet::new(),
             out: Out::new(),
+            raised: None,
         }
+    }
+
+    /// From now on it keeps which descriptors' edges it raises.
+    pub(crate) fn keep_raised(&mut self) {
+        self.raised.get_or_insert_default();
+    }
+
+    /// The descriptors whose edges were raised since the last time.
+    pub(crate) fn take_raised(&mut self) -> Vec<Fd> {
+        self.raised.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Says which thread makes the calls that follow.
@@ -426,7 +439,7 @@ impl Kernel {
 
     /// A packet has arrived.
     pub(crate) fn deliver(&mut self, now: Moment, packet: Packet) {
-        let Packet { source, destination, content } = packet;
+        let Packet { source, destination, content, .. } = packet;
         match content {
             Content::Tcp { connection, segment } => {
                 self.deliver_segment(now, (destination, source, connection), segment);
@@ -498,6 +511,9 @@ impl Kernel {
     pub(crate) fn raise(&mut self, fd: Fd, readiness: Readiness) {
         if readiness.is_empty() || self.sockets.get(fd.key()).is_none() {
             return;
+        }
+        if let Some(raised) = &mut self.raised {
+            raised.push(fd);
         }
         let edges = &mut self.poller_of(fd).edges;
         match edges.iter_mut().find(|event| event.fd == fd) {
@@ -697,7 +713,7 @@ impl Kernel {
         let (source, destination, connection) = entry.ends;
         let address = |segment| {
             let content = Content::Tcp { connection, segment };
-            Packet { source, destination, content }
+            Packet::new(source, destination, content)
         };
         self.packets.extend(self.out.drain(..).map(address));
         let timer = entry.connection.next_timer();

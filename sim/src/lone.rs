@@ -87,7 +87,7 @@ impl State {
         if self.fabric.next_at().is_none_or(|at| at > self.now) {
             return self.expire(HOST);
         }
-        match self.fabric.pop().expect("its time was seen above") {
+        match self.fabric.pop().expect("its time was seen above").1 {
             Due::Arrival { from, to, packet } => self.deliver(from, to, packet),
             Due::Answer { host, life, fd, name, failure } => self.answer(host, life, fd, &name, failure),
             Due::File { host, work } => self.finish_file(host, work),

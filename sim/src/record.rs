@@ -8,9 +8,11 @@ use twinloop::driver::Fd;
 use twinloop::observe::{ObservedCallback, Place};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::choice::Pick;
 use crate::coverage::{Coverage, Feature};
 use crate::kernel::ThreadIndex;
-use crate::story::{Line, LineKind, Story, Telling};
+use crate::story::{Blame, Line, LineKind, Passage, Stamp, Story, Telling, Trail};
+use crate::verdict::{Verdict, one_line};
 
 /// Items are gathered into pages: the hash function is fast on long inputs only.
 const PAGE: usize = 4096;
@@ -21,6 +23,8 @@ pub(crate) struct Record {
     telling: Telling,
     story: Story,
     coverage: Option<Box<Coverage>>,
+    /// Where a story is told: why each of its lines is there.
+    trail: Option<Box<Trail>>,
     pub(crate) callbacks: u64,
 }
 
@@ -32,6 +36,7 @@ impl Record {
             telling,
             story: Story::default(),
             coverage: (telling == Telling::Probed).then(|| Box::new(Coverage::new())),
+            trail: matches!(telling, Telling::Events | Telling::Everything).then(Box::default),
             callbacks: 0,
         }
     }
@@ -80,20 +85,35 @@ impl Record {
         if let Some(coverage) = &mut self.coverage {
             coverage.ran(host, callback.place);
         }
+        let Some(trail) = &mut self.trail else { return };
+        trail.callback_begins(host, thread);
         if self.telling == Telling::Everything {
             let text = format!("{} {}", callback.kind.name(), Place(callback.place));
-            self.story.lines.push(Line::new(now, name, LineKind::Callback, text));
+            let line = self.push(Line::new(now, name, LineKind::Callback, text));
+            self.trail.as_mut().expect("it was seen above").callback_is(line);
         }
     }
 
     pub(crate) fn tells(&self) -> bool {
-        matches!(self.telling, Telling::Events | Telling::Everything)
+        self.trail.is_some()
+    }
+
+    /// Where a story is told: what leads to what is done.
+    #[inline]
+    pub(crate) fn trail(&mut self) -> Option<&mut Trail> {
+        self.trail.as_deref_mut()
+    }
+
+    /// Names what has led to what is done now, for what is put off.
+    #[inline]
+    pub(crate) fn stamp(&mut self) -> Stamp {
+        self.trail().map_or_else(Stamp::default, Trail::stamp)
     }
 
     /// Adds a line to the story. `text` is asked only where a story is kept.
     pub(crate) fn tell(&mut self, at: Moment, host: &str, kind: LineKind, text: impl FnOnce() -> String) {
         if self.tells() {
-            self.story.lines.push(Line::new(at, host, kind, text()));
+            self.push(Line::new(at, host, kind, text()));
         }
     }
 
@@ -114,10 +134,70 @@ impl Record {
         self.coverage.as_ref().map(|coverage| coverage.features()).unwrap_or_default()
     }
 
-    pub(crate) fn finish(mut self) -> (u128, Option<Story>) {
+    /// As [`Record::tell`], of a message.
+    pub(crate) fn tell_passage(
+        &mut self,
+        at: Moment,
+        host: &str,
+        kind: LineKind,
+        told: impl FnOnce() -> (Passage, String),
+    ) {
+        if self.tells() {
+            let (passage, text) = told();
+            self.push(Line { passage: Some(passage), ..Line::new(at, host, kind, text) });
+        }
+    }
+
+    /// The line that was told last is due to what was drawn for it, if anything was. `drawn`: how many picks were unusual so
+    /// far.
+    pub(crate) fn claim_picks(&mut self, drawn: usize) {
+        let line = self.story.lines.len();
+        if let Some(trail) = self.trail() {
+            trail.claim_picks(line, drawn);
+        }
+    }
+
+    /// The run has failed.
+    pub(crate) fn tell_failure(&mut self, at: Moment, verdict: &Verdict, blame: Blame) {
+        if verdict.is_passed() {
+            return;
+        }
+        let lines = self.story.lines.as_slice();
+        let Some(trail) = self.trail.as_deref_mut() else { return };
+        trail.blame(blame, lines);
+        let subject = match verdict {
+            Verdict::Failed { subject, .. } => subject,
+            Verdict::Panicked { host, .. } => host,
+            _ => "",
+        };
+        self.push(Line::new(at, subject, LineKind::Failure, one_line(&verdict.to_string())));
+    }
+
+    /// A callback of a host looks at a descriptor.
+    pub(crate) fn hear(&mut self, host: usize, fd: Fd) {
+        if let Some((line, heard)) = self.trail().and_then(|trail| trail.hear(host, fd)) {
+            self.story.lines[line - 1].add_causes(heard.lines());
+        }
+    }
+
+    /// Adds a line, which is due to what is done now. Gives its number.
+    fn push(&mut self, mut line: Line) -> usize {
+        line.number = self.story.lines.len() + 1;
+        if let Some(trail) = self.trail() {
+            line.add_causes(trail.lead_to(line.number).lines());
+        }
+        self.story.lines.push(line);
+        self.story.lines.len()
+    }
+
+    /// `unusual`: all that was drawn.
+    pub(crate) fn finish(mut self, unusual: &[Pick]) -> (u128, Option<Story>) {
         self.hash.update(&self.page);
-        let story = self.tells().then_some(self.story);
-        (self.hash.digest128(), story)
+        let Some(trail) = self.trail else { return (self.hash.digest128(), None) };
+        for (line, picks) in trail.into_picks() {
+            self.story.lines[line - 1].picks = unusual[picks].to_vec();
+        }
+        (self.hash.digest128(), Some(self.story))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::reach::Reach;
 use crate::record::Record;
 use crate::script::{At, Step};
 use crate::state::{FilterKey, FilterKind, Link, Machine, Predicate, State};
-use crate::story::Telling;
+use crate::story::{Blame, Telling};
 use crate::verdict::{Probe, Report, Verdict};
 use crate::world::{Budget, World, contain};
 use crate::zones::Zones;
@@ -602,12 +602,14 @@ impl Sim {
             verdict = panicked;
         }
         let turns = world.turns;
-        let state = world.into_state();
+        world.tell_failure(&verdict);
+        let mut state = world.into_state();
         for (host, disk) in disks {
             disk.fill(state.machines[host].kernel.all_files());
         }
         if verdict.is_passed() {
             verdict = run_checks(checks);
+            state.record.tell_failure(state.now, &verdict, Blame::Everything);
         }
         report(state, verdict, turns)
     }
@@ -648,14 +650,15 @@ fn report(state: State, verdict: Verdict, turns: u64) -> Report {
     let callbacks = record.callbacks;
     let probed = || Box::new(Probe { draws: chooser.take_draws(), features: record.features() });
     let probe = record.is_probed().then(probed);
-    let (hash, story) = record.finish();
+    let unusual = chooser.unusual();
+    let (hash, story) = record.finish(&unusual);
     Report {
         verdict,
         hash,
         virtual_time: now - Moment::ORIGIN,
         turns,
         callbacks,
-        unusual: chooser.unusual(),
+        unusual,
         stale: chooser.stale(),
         story,
         probe,

@@ -9,8 +9,8 @@ mod network;
 
 use std::time::Duration;
 
-use twinloop::Moment;
 use twinloop::driver::{Event, Fd, Standard, ThreadMain};
+use twinloop::{Address, Moment};
 
 use crate::choice::{Chooser, Site};
 use crate::condition::Condition;
@@ -19,9 +19,10 @@ use crate::disk::Copies;
 use crate::fabric::{Due, Fabric, HostIndex};
 use crate::fault::{DiskRule, HostFaults, HostRule, ZoneRule};
 use crate::kernel::{Kernel, Packet};
+use crate::message::MessageKind;
 use crate::names::{Answer, NameFailure, Names};
 use crate::record::{Record, fd_number, item};
-use crate::story::LineKind;
+use crate::story::{LineKind, Passage, Stamp};
 
 pub(crate) use filters::{FilterKey, FilterKind, Predicate};
 pub(crate) use link::Link;
@@ -88,6 +89,10 @@ impl State {
         links: Vec<Vec<Link>>,
         names: Names,
     ) -> State {
+        let mut machines = machines;
+        if record.tells() {
+            machines.iter_mut().for_each(|machine| machine.kernel.keep_raised());
+        }
         State {
             now: Moment::ORIGIN,
             machines,
@@ -107,6 +112,7 @@ impl State {
 
     /// Hands what a host's kernel wants to send to the links. Called after each call into a kernel.
     pub(crate) fn collect(&mut self, host: HostIndex) {
+        self.explain_edges(host);
         let mut packets = std::mem::take(&mut self.packets);
         self.machines[host].kernel.take_packets(&mut packets);
         for packet in packets.drain(..) {
@@ -115,6 +121,46 @@ impl State {
         self.packets = packets;
         for (stream, bytes) in self.machines[host].kernel.take_written() {
             self.hear(host, stream, &bytes);
+        }
+    }
+
+    /// Something will happen at a known time. It is due to what is done now.
+    pub(crate) fn schedule(&mut self, at: Moment, due: Due) {
+        let stamp = self.record.stamp();
+        self.fabric.schedule(at, stamp, due);
+    }
+
+    /// What is done from now on is due to nothing but chance.
+    pub(crate) fn begin_by_itself(&mut self) {
+        if let Some(trail) = self.record.trail() {
+            trail.begin(self.chooser.drawn());
+        }
+    }
+
+    /// Something that was put off is done now.
+    pub(crate) fn resume_trail(&mut self, stamp: Stamp) {
+        if let Some(trail) = self.record.trail() {
+            trail.resume(stamp, self.chooser.drawn());
+        }
+    }
+
+    /// The edges that a kernel has raised are due to what is done now.
+    #[inline]
+    pub(crate) fn explain_edges(&mut self, host: HostIndex) {
+        if let Some(trail) = self.record.trail() {
+            for fd in self.machines[host].kernel.take_raised() {
+                trail.raised(host, fd);
+            }
+        }
+    }
+
+    /// A program has accepted a connection: what came over it before is what it reads first.
+    pub(crate) fn explain_accepted(&mut self, host: HostIndex, fd: Fd, remote: &Address) {
+        let Some(trail) = self.record.trail() else { return };
+        if let (Ok(Address::Ip(local)), Address::Ip(remote)) =
+            (self.machines[host].kernel.local_address(fd), remote)
+        {
+            trail.accepted(host, fd, local, *remote);
         }
     }
 
@@ -139,10 +185,21 @@ impl State {
         if machine.condition.is_suspended() {
             return self.hold(from, to, packet);
         }
-        if from != to {
-            let receiver = machine.name.as_str();
-            self.record.tell(self.now, receiver, LineKind::Message, || packet.to_string());
+        if let Some(trail) = self.record.trail() {
+            trail.merge(packet.stamp);
         }
+        if from != to {
+            let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
+            self.record.tell_passage(self.now, receiver, LineKind::Message, || {
+                (Passage::new(sender, receiver, &packet, true), packet.to_string())
+            });
+        }
+        if packet.kind() != MessageKind::Ack {
+            if let Some(trail) = self.record.trail() {
+                trail.note_arrival(packet.source, packet.destination);
+            }
+        }
+        let machine = &mut self.machines[to];
         machine.kernel.deliver(self.now, packet);
         self.collect(to);
     }
@@ -165,12 +222,12 @@ impl State {
 
     /// A program of a host asks for the addresses of a name: begins the wait for the answer.
     pub(crate) fn resolve(&mut self, host: HostIndex, name: &str) -> Fd {
-        let State { now, machines, fabric, chooser, .. } = self;
+        let State { now, machines, chooser, .. } = self;
         let Machine { kernel, rule, life, .. } = &mut machines[host];
         let fd = kernel.begin_lookup();
         let (latency, failure) = rule.judge_lookup(chooser);
-        fabric
-            .schedule(*now + latency, Due::Answer { host, life: *life, fd, name: name.to_owned(), failure });
+        let (at, life) = (*now + latency, *life);
+        self.schedule(at, Due::Answer { host, life, fd, name: name.to_owned(), failure });
         fd
     }
 
@@ -199,6 +256,7 @@ impl State {
             format!("lookup of {name}: {}{oddity}", told(&answer))
         });
         machine.kernel.answer_lookup(fd, answer.map_err(NameFailure::error));
+        self.explain_edges(host);
     }
 
     /// What a host is told of a name now, and what is wrong with it.
@@ -250,9 +308,10 @@ impl State {
             Some(length) => format!("crashed, down for {length:?}"),
             None => "crashed".to_owned(),
         });
+        self.record.claim_picks(self.chooser.drawn());
         if let Some(length) = down_for {
             let life = self.machines[host].life;
-            self.fabric.schedule(self.now + length, Due::Restart { host, life });
+            self.schedule(self.now + length, Due::Restart { host, life });
         }
     }
 

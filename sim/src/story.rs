@@ -1,8 +1,29 @@
 //! A run as text: who did what when, in the order in which it happened. It decides nothing.
 
+mod cause;
+mod export;
+mod focus;
+mod heart;
+mod mermaid;
+mod perfetto;
+mod shiviz;
+
+use std::borrow::Cow;
 use std::fmt;
+use std::net::SocketAddr;
 
 use twinloop::Moment;
+
+use crate::choice::Pick;
+use crate::kernel::Packet;
+
+pub(crate) use cause::{Blame, Stamp, Trail};
+pub use export::Export;
+pub use focus::Focus;
+pub use mermaid::MERMAID_LINES_MAX;
+
+/// How many causes are told beside a line.
+const CAUSES_TOLD: usize = 4;
 
 /// Whether a run keeps its story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +50,8 @@ pub enum LineKind {
     Fault,
     /// A program said so, or began, or ended.
     Note,
+    /// The run has failed: its last line.
+    Failure,
 }
 
 impl LineKind {
@@ -39,6 +62,7 @@ impl LineKind {
             LineKind::Message => "message",
             LineKind::Fault => "fault",
             LineKind::Note => "note",
+            LineKind::Failure => "failure",
         }
     }
 }
@@ -55,12 +79,59 @@ pub struct Line {
     pub kind: LineKind,
     /// What.
     pub text: String,
+    /// Which line of the whole story it is, from 1; 0 if it is of none.
+    pub number: usize,
+    /// The numbers of the lines that it is due to, ascending: what woke the callback, who sent the message, what the fault
+    /// was done to.
+    pub causes: Vec<usize>,
+    /// The picks that it is due to, if it tells of a fault that was drawn.
+    pub picks: Vec<Pick>,
+    /// The message that it is about, if it is about one.
+    pub passage: Option<Passage>,
+}
+
+/// A message between two hosts, as a line is about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Passage {
+    /// The name of the host that sent it.
+    pub from: String,
+    /// The name of the host that it was sent to.
+    pub to: String,
+    /// The address and port that it comes from.
+    pub source: SocketAddr,
+    /// The address and port that it goes to.
+    pub destination: SocketAddr,
+    /// Whether it goes on; false where it ends here.
+    pub arrives: bool,
+}
+
+impl Passage {
+    pub(crate) fn new(from: &str, to: &str, packet: &Packet, arrives: bool) -> Passage {
+        let (source, destination) = (packet.source, packet.destination);
+        Passage { from: from.to_owned(), to: to.to_owned(), source, destination, arrives }
+    }
 }
 
 impl Line {
     /// The line that tells `text` of `host`.
     pub fn new(at: Moment, host: impl Into<String>, kind: LineKind, text: impl Into<String>) -> Line {
-        Line { at, host: host.into(), kind, text: text.into() }
+        Line {
+            at,
+            host: host.into(),
+            kind,
+            text: text.into(),
+            number: 0,
+            causes: Vec::new(),
+            picks: Vec::new(),
+            passage: None,
+        }
+    }
+
+    pub(crate) fn add_causes(&mut self, lines: &[usize]) {
+        self.causes.extend_from_slice(lines);
+        self.causes.sort_unstable();
+        self.causes.dedup();
     }
 }
 
@@ -76,15 +147,99 @@ impl Story {
     pub fn tail(&self, count: usize) -> Story {
         Story { lines: self.lines[self.lines.len().saturating_sub(count)..].to_vec() }
     }
+
+    /// The story as a table that also has each line's number, and what it is due to: other lines, and picks of the oracle.
+    ///
+    /// ```
+    /// use twinloop::Moment;
+    /// use twinloop_sim::story::{Line, LineKind, Story};
+    ///
+    /// let mut line = Line::new(Moment::ORIGIN, "a", LineKind::Note, "woken");
+    /// (line.number, line.causes) = (12, vec![7]);
+    /// let story = Story { lines: vec![line] };
+    /// assert_eq!(story.to_string(), " 0.000000000s  a  note      woken\n");
+    /// assert_eq!(story.with_causes().to_string(), "12   0.000000000s  a  note      woken  ← 7\n");
+    /// ```
+    pub fn with_causes(&self) -> impl fmt::Display + '_ {
+        WithCauses { story: self, width: usize::MAX }
+    }
+
+    /// As [`Story::with_causes`], in lines of at most `width` characters: texts are cut short, and no picks are told.
+    pub(crate) fn within(&self, width: usize) -> impl fmt::Display + '_ {
+        WithCauses { story: self, width }
+    }
+
+    fn host_width(&self) -> usize {
+        self.lines.iter().map(|line| line.host.chars().count()).max().unwrap_or(0)
+    }
+}
+
+struct WithCauses<'a> {
+    story: &'a Story,
+    /// How many characters a line has at most.
+    width: usize,
+}
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host_width = self.story.host_width();
+        let digits = self.story.lines.iter().map(|line| line.number).max().unwrap_or(0).to_string().len();
+        for line in &self.story.lines {
+            let row = format!("{:>digits$}  {}", line.number, Row(line, host_width));
+            let causes = self.causes(line);
+            let room = self.width.saturating_sub(causes.chars().count());
+            writeln!(f, "{}{causes}", clipped(&row, room))?;
+        }
+        Ok(())
+    }
+}
+
+impl WithCauses<'_> {
+    /// What stands behind a line.
+    fn causes(&self, line: &Line) -> String {
+        let picks = line.picks.iter().filter(|_| self.width == usize::MAX).map(Pick::to_string);
+        let latest = line.causes.iter().skip(line.causes.len().saturating_sub(CAUSES_TOLD));
+        let mut causes: Vec<String> = picks.chain(latest.map(usize::to_string)).collect();
+        if line.causes.len() > CAUSES_TOLD {
+            causes.push("…".to_owned());
+        }
+        if causes.is_empty() { String::new() } else { format!("  ← {}", causes.join(", ")) }
+    }
+}
+
+/// `line`, with its end replaced by `…` if it has more than `width` characters.
+fn clipped(line: &str, width: usize) -> Cow<'_, str> {
+    if line.chars().count() <= width {
+        return Cow::Borrowed(line);
+    }
+    Cow::Owned(line.chars().take(width.saturating_sub(1)).chain(['…']).collect())
+}
+
+/// A line, in a table whose hosts' names have at most so many characters.
+struct Row<'a>(&'a Line, usize);
+
+impl fmt::Display for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row(line, width) = self;
+        write!(f, "{:>13}  {:width$}  {:8}  {}", line.at, line.host, line.kind.name(), line.text)
+    }
 }
 
 /// A table: virtual time, host, kind, text.
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.lines.iter().map(|line| line.host.chars().count()).max().unwrap_or(0);
-        for line in &self.lines {
-            writeln!(f, "{:>13}  {:width$}  {:8}  {}", line.at, line.host, line.kind.name(), line.text)?;
-        }
-        Ok(())
+        let width = self.host_width();
+        self.lines.iter().try_for_each(|line| writeln!(f, "{}", Row(line, width)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_clipped_at_a_character() {
+        assert_eq!(clipped("größer", 6), "größer");
+        assert_eq!(clipped("größer", 5), "größ…");
     }
 }

@@ -25,6 +25,7 @@ use crate::program::{Exit, Program};
 use crate::reach::Reach;
 use crate::script::Step;
 use crate::state::{Machine, State};
+use crate::story::Blame;
 use crate::verdict::Verdict;
 use threads::Host;
 
@@ -75,7 +76,7 @@ impl World {
             || state.machines.iter().any(|machine| machine.rule.faults().draws_by_period())
             || script.iter().any(|step| step.act.draws_faults());
         for (number, step) in script.iter().enumerate() {
-            state.fabric.schedule(Moment::ORIGIN + step.at, Due::Script(number));
+            state.schedule(Moment::ORIGIN + step.at, Due::Script(number));
         }
         let host =
             |(name, program)| Host { name, program, exit: Exit::default(), threads: Vec::new(), turns: 0 };
@@ -99,6 +100,7 @@ impl World {
     /// Runs until every client has finished, something failed, or a budget is spent.
     pub(crate) fn run(&mut self) -> Verdict {
         for host in 0..self.hosts.len() {
+            self.state.borrow_mut().begin_by_itself();
             if let Err(verdict) = self.start(host) {
                 return verdict;
             }
@@ -127,6 +129,17 @@ impl World {
             closed = closed.and(dropped.map_err(|message| Verdict::Panicked { host, message }));
         }
         closed
+    }
+
+    /// Ends the story of a run that has failed. The hosts are to be as they were when it did.
+    pub(crate) fn tell_failure(&self, verdict: &Verdict) {
+        let blame = match verdict {
+            // Nothing has run since.
+            Verdict::Failed { .. } | Verdict::Panicked { .. } => Blame::Now,
+            _ => Blame::Everything,
+        };
+        let State { record, now, .. } = &mut *self.state.borrow_mut();
+        record.tell_failure(*now, verdict, blame);
     }
 
     /// The state, once no dispatcher is left that could reach it.
@@ -202,6 +215,7 @@ impl World {
     fn happen(&mut self, now: Moment) -> Result<(), Verdict> {
         let mut state = self.state.borrow_mut();
         if state.fabric.next_at().is_none_or(|at| at > now) {
+            state.begin_by_itself();
             for host in 0..state.machines.len() {
                 let machine = &state.machines[host];
                 if machine.has_kernel_time() && machine.kernel.next_timer().is_some_and(|at| at <= now) {
@@ -210,7 +224,9 @@ impl World {
             }
             return Ok(());
         }
-        match state.fabric.pop().expect("its time was seen above") {
+        let (stamp, due) = state.fabric.pop().expect("its time was seen above");
+        state.resume_trail(stamp);
+        match due {
             Due::Arrival { from, to, packet } => state.deliver(from, to, packet),
             Due::LateEvent { host, life, event } => state.raise(host, life, event),
             Due::Heal { from, to } => state.heal_if_due(from, to),

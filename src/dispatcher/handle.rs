@@ -148,6 +148,7 @@ impl Handle {
     pub fn observe(&self, observer: Box<dyn Observer>) {
         let core = self.core();
         let wants_notes = observer.wants_notes();
+        core.explained.set(core.explained.get() || observer.wants_reasons());
         core.observers.borrow_mut().push(Installed { observer, wants_notes });
         core.observed.set(true);
         core.noted.set(core.noted.get() || wants_notes);

@@ -38,6 +38,14 @@ enum State {
     Due,
 }
 
+/// A timer that is due.
+pub(crate) struct Expired {
+    pub(crate) key: Key,
+    pub(crate) place: &'static Location<'static>,
+    /// How many were added before it.
+    pub(crate) number: u64,
+}
+
 #[derive(Clone, Copy)]
 struct Node {
     deadline: Moment,
@@ -75,17 +83,22 @@ impl Timers {
         self.timers.get_mut(key).map(|timer| &mut timer.waiter)
     }
 
+    /// How many were ever added.
+    pub(crate) fn added(&self) -> u64 {
+        self.sequence
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Moment> {
         self.heap.first().map(|node| node.deadline)
     }
 
     /// The next timer that is due at `now`, in (deadline, sequence) order. It leaves the heap and waits for its turn.
-    pub(crate) fn expire(&mut self, now: Moment) -> Option<(Key, &'static Location<'static>)> {
+    pub(crate) fn expire(&mut self, now: Moment) -> Option<Expired> {
         let node = *self.heap.first().filter(|node| node.deadline <= now)?;
         self.take_from_heap(0);
         let timer = self.timers.get_mut(node.key).expect("each node of the heap has its timer");
         timer.state = State::Due;
-        Some((node.key, timer.place))
+        Some(Expired { key: node.key, place: timer.place, number: node.sequence })
     }
 
     /// The timer's turn has come: who is to be told. `None` if it was removed meanwhile.
@@ -165,7 +178,7 @@ mod tests {
     }
 
     fn drain(timers: &mut Timers, now: u64) -> Vec<Key> {
-        std::iter::from_fn(|| timers.expire(Moment::from_nanos(now)).map(|(key, _)| key)).collect()
+        std::iter::from_fn(|| timers.expire(Moment::from_nanos(now)).map(|expired| expired.key)).collect()
     }
 
     /// R27: the heap's own shape decides nothing.

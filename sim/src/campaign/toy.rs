@@ -9,23 +9,30 @@ use crate::choice::{Choices, Chooser};
 use crate::story::{Line, LineKind, Story, Telling};
 use crate::verdict::{Probe, Report, Verdict};
 
-/// What `play` leaves behind. Its story has one line for each unusual pick.
+/// What `play` leaves behind. Its story has one line for each unusual pick, and one for a failure.
 pub(crate) fn run(choices: &Choices, telling: Telling, play: impl FnOnce(&mut Chooser) -> Verdict) -> Report {
     let mut chooser = Chooser::new(choices);
     chooser.list_draws();
     let verdict = play(&mut chooser);
     let unusual = chooser.unusual();
-    let lines = unusual.iter().zip(1..).map(|(pick, second)| {
-        let at = Moment::from_nanos(second * 1_000_000_000);
-        Line::new(at, "toy", LineKind::Fault, pick.to_string())
-    });
+    let line = |number: usize, kind, text| {
+        let at = Moment::from_nanos(number as u64 * 1_000_000_000);
+        Line { number, ..Line::new(at, "toy", kind, text) }
+    };
+    let mut lines: Vec<Line> =
+        (1..).zip(&unusual).map(|(n, pick)| line(n, LineKind::Fault, pick.to_string())).collect();
+    if !verdict.is_passed() {
+        let mut failure = line(lines.len() + 1, LineKind::Failure, verdict.to_string());
+        failure.causes = (1..failure.number).collect();
+        lines.push(failure);
+    }
     Report {
         hash: xxh3_128(format!("{} {verdict} {unusual:?}", choices.seed()).as_bytes()),
         virtual_time: Duration::from_secs(2),
         turns: 10,
         callbacks: 100,
         stale: chooser.stale(),
-        story: (telling != Telling::Silent).then(|| Story { lines: lines.collect() }),
+        story: (telling != Telling::Silent).then(|| Story { lines }),
         unusual,
         verdict,
         probe: Some(Box::new(Probe { draws: chooser.take_draws(), features: Vec::new() })),

@@ -12,11 +12,11 @@ use lexopt::{Error, Parser};
 
 use crate::campaign::Shard;
 use crate::shrink::Limits;
-use crate::story::Telling;
+use crate::story::{Export, Telling};
 
 /// The names of the commands that every program has.
-pub(super) const COMMANDS: [&str; 8] =
-    ["explore", "replay", "show", "shrink", "merge", "real", "list", "help"];
+pub(super) const COMMANDS: [&str; 9] =
+    ["explore", "search", "replay", "show", "shrink", "merge", "real", "list", "help"];
 
 /// What shrinking a failure may do, if nothing is said.
 const LIMITS: Limits = Limits { runs: 3000, any_failure: false };
@@ -40,7 +40,7 @@ pub(super) enum Request {
     Show {
         target: Target,
         scenario: Option<String>,
-        telling: Telling,
+        options: ShowOptions,
     },
     /// Go on shrinking the failure of a file.
     Shrink {
@@ -124,6 +124,26 @@ impl Default for SearchOptions {
         let replays = PathBuf::from("replays");
         SearchOptions { runs: 10_000, seed: 0, picks: 2, values: 3, changes: 2, replays, limits: LIMITS }
     }
+}
+
+/// How a story is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ShowOptions {
+    pub(super) telling: Telling,
+    /// What of it is told; all of it where nothing is asked for.
+    pub(super) part: Option<Part>,
+    /// Files to write it to as well.
+    pub(super) exports: Vec<(Export, PathBuf)>,
+}
+
+/// A part of a story, as it is named on a command line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Host(String),
+    /// The ends of a connection, `A-B`.
+    Connection(String),
+    /// What led to the failure.
+    Why,
 }
 
 /// What decides a run: a word of digits is a seed, any other a file.
@@ -232,18 +252,31 @@ fn parse_replay(parser: &mut Parser) -> Result<Request, Error> {
 }
 
 fn parse_show(parser: &mut Parser) -> Result<Request, Error> {
-    let (mut target, mut scenario) = (None, None);
+    let (mut target, mut scenario, mut part) = (None, None, None);
     let mut telling = Telling::Events;
+    let mut exports = Vec::new();
     while let Some(arg) = parser.next()? {
         match arg {
             Long("everything") => telling = Telling::Everything,
+            Long("host") => set_part(&mut part, Part::Host(parser.value()?.string()?))?,
+            Long("connection") => set_part(&mut part, Part::Connection(parser.value()?.string()?))?,
+            Long("why") => set_part(&mut part, Part::Why)?,
+            Long("export") => exports.push((parser.value()?.parse()?, parser.value()?.into())),
             Short('h') | Long("help") => return Ok(Request::Help),
             Value(word) if target.is_none() => target = Some(parse_target(word)?),
             Value(name) if scenario.is_none() => scenario = Some(name.string()?),
             other => return Err(other.unexpected()),
         }
     }
-    Ok(Request::Show { target: target.ok_or("show needs a FILE or a SEED")?, scenario, telling })
+    let target = target.ok_or("show needs a FILE or a SEED")?;
+    Ok(Request::Show { target, scenario, options: ShowOptions { telling, part, exports } })
+}
+
+fn set_part(part: &mut Option<Part>, asked: Part) -> Result<(), Error> {
+    match part.replace(asked) {
+        None => Ok(()),
+        Some(_) => Err("only one of --host, --connection and --why can be asked for at a time".into()),
+    }
 }
 
 fn parse_shrink(parser: &mut Parser) -> Result<Request, Error> {
@@ -356,9 +389,12 @@ mod tests {
     #[test]
     fn show_tells_events_or_everything() {
         let scenario = Some("kv".to_owned());
-        let request = Request::Show { target: Target::Seed(1), scenario, telling: Telling::Everything };
+        let options = |telling| ShowOptions { telling, part: None, exports: Vec::new() };
+        let target = Target::Seed(1);
+        let request = Request::Show { target, scenario, options: options(Telling::Everything) };
         assert_eq!(parse_line("show 1 --everything kv"), Ok(request));
-        let request = Request::Show { target: Target::Seed(1), scenario: None, telling: Telling::Events };
+        let target = Target::Seed(1);
+        let request = Request::Show { target, scenario: None, options: options(Telling::Events) };
         assert_eq!(parse_line("show 1"), Ok(request));
     }
 

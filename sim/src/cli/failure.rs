@@ -22,8 +22,6 @@ use crate::verdict::{Report, one_line};
 
 /// How many lines of the story are told, and how many picks; the file has all picks, and `show` all lines.
 const STORY_LINES: usize = 14;
-/// How many of them stand before the last fault.
-const LINES_BEFORE_FAULT: usize = 2;
 const PICKS_TOLD: usize = 20;
 /// How many characters of a line are told.
 const WIDTH: usize = 100;
@@ -142,25 +140,15 @@ pub(super) fn tell_picks(picks: &[Pick], count: usize, screen: &mut Screen<'_>) 
     }
 }
 
-/// Tells what faults and programs did around the last fault: most failures are the answer to it.
+/// Tells the few lines that led to the failure.
 fn tell_heart_of(story: &Story, called: Called<'_>, screen: &mut Screen<'_>) {
-    let all = called.tells_all();
-    let mut heart = story.clone();
-    heart.lines.retain(|line| matches!(line.kind, LineKind::Fault | LineKind::Note));
+    let heart = story.heart(STORY_LINES);
     if heart.lines.is_empty() {
         return;
     }
-    let last_fault = heart.lines.iter().rposition(|line| line.kind == LineKind::Fault);
-    let latest_start = heart.lines.len().saturating_sub(STORY_LINES);
-    let start = last_fault.map_or(latest_start, |at| at.saturating_sub(LINES_BEFORE_FAULT));
-    heart.lines.drain(..start.min(latest_start));
-    heart.lines.truncate(STORY_LINES);
-    screen.say(match last_fault {
-        Some(_) => format!("\n  What faults and programs do, around the last fault ({all}):"),
-        None => format!("\n  What programs do last ({all}):"),
-    });
-    for line in heart.to_string().lines() {
-        screen.say(clipped(&format!("  {line}"), WIDTH));
+    screen.say(format_args!("\n  What led to it ({}):", called.tells_all()));
+    for line in heart.within(WIDTH - 2).to_string().lines() {
+        screen.say(format_args!("  {line}"));
     }
 }
 
@@ -262,23 +250,4 @@ fn prove(subject: &Subject<'_>, written: &ReplayFile, path: &Path) -> Result<(),
     let wanted = (written.verdict.clone(), written.hash);
     let found = (one_line(&report.verdict.to_string()), report.hash);
     if wanted == found { Ok(()) } else { Err(KeepError::Differs { path: path.to_owned(), wanted, found }) }
-}
-
-/// `line`, with its end replaced by `…` if it has more than `width` characters.
-fn clipped(line: &str, width: usize) -> String {
-    if line.chars().count() <= width {
-        return line.to_owned();
-    }
-    line.chars().take(width - 1).chain(['…']).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_lines_are_clipped_at_a_character() {
-        assert_eq!(clipped("größer", 6), "größer");
-        assert_eq!(clipped("größer", 5), "größ…");
-    }
 }

@@ -1,4 +1,4 @@
-//! The commands that repeat one run: `replay` judges it against what is kept of it, `show` tells it, `shrink` makes it smaller.
+//! The commands that repeat one run: `replay` judges it against what is kept of it, `shrink` makes it smaller.
 
 use std::path::Path;
 
@@ -28,14 +28,14 @@ pub(super) enum Source {
 }
 
 impl Source {
-    fn choices(&self) -> Choices {
+    pub(super) fn choices(&self) -> Choices {
         match self {
             Source::Seed(seed) => Choices::Seeded(*seed),
             Source::File { file, .. } => file.choices(),
         }
     }
 
-    fn title(&self, scenario: &str) -> String {
+    pub(super) fn title(&self, scenario: &str) -> String {
         match self {
             Source::Seed(seed) => format!("{scenario}: seed {seed}"),
             Source::File { path, file } => {
@@ -64,23 +64,6 @@ pub(super) fn replay(subject: &Subject<'_>, source: &Source, screen: &mut Screen
     exit_of(&report)
 }
 
-/// Tells the run's story.
-pub(super) fn show(
-    subject: &Subject<'_>,
-    source: &Source,
-    telling: Telling,
-    screen: &mut Screen<'_>,
-) -> Exit {
-    let report = (subject.run)(&source.choices(), telling);
-    screen.say(source.title(subject.name));
-    // Lines may be of any length: `less -S` shows them better than cutting them here would.
-    if let Some(story) = report.story.as_ref().filter(|story| !story.lines.is_empty()) {
-        screen.say(story.to_string().trim_end());
-    }
-    tell_report(&report, screen);
-    exit_of(&report)
-}
-
 /// Goes on where shrinking the failure of `file` ended, and keeps what it comes to there.
 pub(super) fn shrink_further(
     subject: &Subject<'_>,
@@ -98,11 +81,11 @@ pub(super) fn shrink_further(
     pursue(subject, &failure, &Pursuit { limits, path }, screen)
 }
 
-fn exit_of(report: &Report) -> Exit {
+pub(super) fn exit_of(report: &Report) -> Exit {
     if report.verdict.is_passed() { Exit::Passed } else { Exit::FailuresFound }
 }
 
-fn tell_report(report: &Report, screen: &mut Screen<'_>) {
+pub(super) fn tell_report(report: &Report, screen: &mut Screen<'_>) {
     screen.say(format_args!("  {}", one_line(&report.verdict.to_string())));
     let (turns, callbacks) = (HumanCount(report.turns), HumanCount(report.callbacks));
     let virtual_time = seconds(report.virtual_time);

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::args::{ExploreOptions, SearchOptions, Way};
+use super::args::{ExploreOptions, SearchOptions, ShowOptions, Way};
 use super::*;
 use crate::campaign::toy;
 use crate::choice::{Choices, Pick};
@@ -113,7 +113,9 @@ fn a_failure_is_shrunk_kept_told_and_repeats() {
     assert!(out.starts_with(&format!("toy: seed {} failed\n  failed: check: requests ", file.seed)), "{out}");
     assert!(out.contains(" runs: 2 of 102 unusual picks are left.\n  failed: check: requests 0 and 1 are forgotten\n    \"server: forgets\" #0 = 1\n"), "{out}");
     assert!(
-        out.contains("  What faults and programs do, around the last fault (`show` tells all):\n   1.000000000s  toy  fault     \"server: forgets\" #"),
+        out.contains(
+            "  What led to it (`show` tells all):\n  1   1.000000000s  toy  fault     \"server: forgets\" #"
+        ),
         "{out}"
     );
     let summary = out.lines().last().expect("a summary");
@@ -247,12 +249,13 @@ fn replay_says_what_became_of_the_failure() {
 #[test]
 fn show_tells_the_story_and_the_verdict() {
     let shown = with_toy(&toy::forgetful, |subject, screen| {
-        replay::show(subject, &Source::Seed(1), Telling::Events, screen)
+        let options = ShowOptions { telling: Telling::Events, part: None, exports: Vec::new() };
+        show::show(subject, &Source::Seed(1), &options, screen).unwrap_or(Exit::Usage)
     });
     assert!(
-        shown
-            .out
-            .starts_with("toy: seed 1\n 1.000000000s  toy  fault     \"client > server: latency\" #0 = ")
+        shown.out.starts_with(
+            "toy: seed 1\n  1   1.000000000s  toy  fault     \"client > server: latency\" #0 = "
+        )
     );
     assert!(
         shown.out.contains("\n  passed\n  2.000 s of virtual time, 10 turns, 100 callbacks\n  hash "),
@@ -374,7 +377,7 @@ fn words_are_quoted_for_the_shell_only_if_they_must_be() {
 
 /// A story with more lines than are told.
 #[test]
-fn a_long_story_is_told_around_its_last_fault() {
+fn a_long_story_is_told_by_its_first_faults() {
     let run = |choices: &Choices, telling: Telling| -> Report {
         toy::run(choices, telling, |chooser| {
             let site = chooser.site("a: b");
@@ -385,7 +388,9 @@ fn a_long_story_is_told_around_its_last_fault() {
     let folder = Folder::new("long");
     let options = ExploreOptions { replays: folder.0.clone(), ..ExploreOptions::default() };
     let Printed { out, .. } = explore_toy(&run, &options);
-    assert!(out.contains("(`show` tells all):\n   2.000000000s  toy"), "{out}");
+    assert!(out.contains("(`show` tells all):\n   1   1.000000000s  toy  fault"), "{out}");
+    let told = out.lines().filter(|line| line.contains("  toy  fault  ")).count();
+    assert_eq!(told, 14, "{out}");
 }
 
 /// The picks of the one file in `folder`.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::options::Device;
 use super::tcp::RECEIVE_BUFFER;
 use crate::message::MessageKind;
+use crate::story::Stamp;
 
 /// One packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) struct Packet {
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
     pub(crate) content: Content,
+    /// What had led to it, where a story is told. Kernels carry it and never look at it.
+    pub(crate) stamp: Stamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +78,10 @@ pub(crate) enum Route {
 }
 
 impl Packet {
+    pub(super) fn new(source: SocketAddr, destination: SocketAddr, content: Content) -> Packet {
+        Packet { source, destination, content, stamp: Stamp::default() }
+    }
+
     pub(crate) fn route(&self) -> Route {
         let ip = self.destination.ip();
         match &self.content {
@@ -87,7 +94,7 @@ impl Packet {
 
     /// The packet that resets a connection for the end at `destination`.
     pub(super) fn reset(source: SocketAddr, destination: SocketAddr, connection: u64) -> Packet {
-        Packet { source, destination, content: Content::Tcp { connection, segment: Segment::Rst } }
+        Packet::new(source, destination, Content::Tcp { connection, segment: Segment::Rst })
     }
 
     /// Whether a middlebox may send resets instead of it. A datagram belongs to no connection: there is nothing to reset.
@@ -116,7 +123,7 @@ impl Packet {
     pub(crate) fn host_unreachable(&self) -> Option<Packet> {
         let Content::Tcp { connection, .. } = self.content else { return None };
         let content = Content::HostUnreachable { connection };
-        Some(Packet { source: self.destination, destination: self.source, content })
+        Some(Packet::new(self.destination, self.source, content))
     }
 
     /// How many bytes it has on a wire, headers of IPv4 included.

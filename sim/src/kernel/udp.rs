@@ -119,7 +119,7 @@ impl Kernel {
         }
         let packet = |stays| {
             let content = Content::Udp(Datagram { device, stays, payload: bytes.to_vec() });
-            Packet { source, destination, content }
+            Packet::new(source, destination, content)
         };
         self.packets.extend(copies.into_iter().flatten().map(packet));
         Ok(())
@@ -157,11 +157,7 @@ impl Kernel {
         }
         match self.hearer(source, destination, *device) {
             Some(key) => self.take_in(key, source, payload),
-            None => self.packets.push(Packet {
-                source: destination,
-                destination: source,
-                content: Content::Unreachable,
-            }),
+            None => self.packets.push(Packet::new(destination, source, Content::Unreachable)),
         }
     }
 

@@ -115,7 +115,7 @@ impl State {
             FilterKind::Drop => self.lose(from, to, &message.packet, "dropped"),
             FilterKind::Hold => {
                 filter.held.push(message.clone());
-                self.note_fault(item::HELD, from, to, |receiver| format!("to {receiver}: {message}: held"));
+                self.note_packet_fault(item::HELD, from, to, &message.packet, || "held".to_owned());
             }
         }
         None
@@ -124,9 +124,16 @@ impl State {
     /// A message that was held goes on, as one that is sent now and that nothing befalls.
     fn let_go(&mut self, key: FilterKey, message: Message) {
         let FilterKey { from, to, .. } = key;
-        self.note_fault(item::RELEASED, from, to, |receiver| format!("to {receiver}: {message}: released"));
+        let before = self.record.trail().map(|trail| trail.now().clone());
+        if let Some(trail) = self.record.trail() {
+            trail.merge(message.packet.stamp);
+        }
+        self.note_packet_fault(item::RELEASED, from, to, &message.packet, || "released".to_owned());
         let latency = self.links[from][to].rule.least_latency();
         self.carry(from, to, latency, message.packet);
+        if let (Some(trail), Some(before)) = (self.record.trail(), before) {
+            trail.restore(before);
+        }
     }
 
     fn take_held(&mut self, key: FilterKey, which: usize) -> Option<Message> {

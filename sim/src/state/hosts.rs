@@ -40,7 +40,7 @@ impl State {
         self.resume(host);
         if let Some(length) = down_for {
             let life = self.machines[host].life;
-            self.fabric.schedule(now + length, Due::Restart { host, life });
+            self.schedule(now + length, Due::Restart { host, life });
         }
     }
 
@@ -89,7 +89,7 @@ impl State {
             None => halt.name().to_owned(),
         });
         if length.is_some() {
-            self.fabric.schedule(until, Due::Resume { host });
+            self.schedule(until, Due::Resume { host });
         }
     }
 
@@ -107,7 +107,11 @@ impl State {
         }
         self.note_host_fault(host, item::RESUMED, &[], || "goes on".to_owned());
         for (from, packet) in self.machines[host].condition.go_on(self.now) {
+            let before = self.record.trail().map(|trail| trail.now().clone());
             self.deliver(from, host, packet);
+            if let (Some(trail), Some(before)) = (self.record.trail(), before) {
+                trail.restore(before);
+            }
         }
     }
 
@@ -175,6 +179,7 @@ impl State {
     fn note_host_fault(&mut self, host: HostIndex, kind: u8, numbers: &[u64], told: impl FnOnce() -> String) {
         self.record.item(kind, self.now, host, numbers);
         self.record.tell(self.now, &self.machines[host].name, LineKind::Fault, told);
+        self.record.claim_picks(self.chooser.drawn());
     }
 }
 

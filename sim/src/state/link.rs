@@ -5,6 +5,7 @@ use twinloop::Moment;
 use super::filters::Filter;
 use crate::fault::LinkRule;
 use crate::kernel::Packet;
+use crate::story::Stamp;
 
 /// One direction between two hosts.
 pub(crate) struct Link {
@@ -13,6 +14,8 @@ pub(crate) struct Link {
     pub(super) last_arrival: Moment,
     /// Until when it is cut; [`Moment::FAR_FUTURE`] for a cut that lasts until it is healed.
     pub(super) cut: Option<Moment>,
+    /// What has cut it last, where a story is told.
+    pub(super) cut_by: Stamp,
     /// Most links have none of it: one branch tells.
     pub(super) treatment: Option<Box<Treatment>>,
 }
@@ -35,7 +38,7 @@ pub(super) struct Clog {
 
 impl Link {
     pub(crate) fn new(rule: LinkRule) -> Link {
-        Link { rule, last_arrival: Moment::ORIGIN, cut: None, treatment: None }
+        Link { rule, last_arrival: Moment::ORIGIN, cut: None, cut_by: Stamp::default(), treatment: None }
     }
 
     /// Whether a packet takes more than one look at the rule.

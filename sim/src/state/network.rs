@@ -11,14 +11,32 @@ use super::{LOOPBACK_LATENCY, State};
 use crate::fabric::{Due, HostIndex, host_of};
 use crate::fault::{Admission, CutWays, LinkFaults, PacketVerdict};
 use crate::kernel::{Packet, Route};
+use crate::message::MessageKind;
 use crate::record::item;
 use crate::script::LinkAct;
-use crate::story::LineKind;
+use crate::story::{LineKind, Passage};
 
 impl State {
     // ---- the way of a packet ----
 
-    pub(super) fn send(&mut self, from: HostIndex, packet: Packet) {
+    pub(super) fn send(&mut self, from: HostIndex, mut packet: Packet) {
+        let drawn = self.chooser.drawn();
+        let Some(trail) = self.record.trail() else { return self.route(from, packet) };
+        let ends = (packet.source, packet.destination);
+        let says_much = packet.kind() != MessageKind::Ack;
+        let before = trail.now().clone();
+        trail.send(ends.0, ends.1);
+        trail.expect_picks(drawn);
+        packet.stamp = trail.stamp();
+        self.route(from, packet);
+        let trail = self.record.trail().expect("a story that is told is told to its end");
+        if says_much {
+            trail.note_flow(ends.0, ends.1);
+        }
+        trail.restore(before);
+    }
+
+    fn route(&mut self, from: HostIndex, packet: Packet) {
         let to = match packet.route() {
             Route::Back => Some(from),
             Route::To(ip) => host_of(ip, self.machines.len()),
@@ -27,7 +45,7 @@ impl State {
         match to {
             Some(to) if to == from => {
                 let at = self.now + LOOPBACK_LATENCY;
-                self.fabric.schedule(at, Due::Arrival { from, to, packet });
+                self.schedule(at, Due::Arrival { from, to, packet });
             }
             Some(to) => self.send_over_link(from, to, packet),
             // Nobody has this address: what is sent there is never heard of again.
@@ -44,6 +62,10 @@ impl State {
     fn send_over_link(&mut self, from: HostIndex, to: HostIndex, packet: Packet) {
         let link = &mut self.links[from][to];
         if link.cut.is_some() {
+            let cut_by = link.cut_by;
+            if let Some(trail) = self.record.trail() {
+                trail.merge(cut_by);
+            }
             return self.lose(from, to, &packet, "link cut");
         }
         if link.is_odd() {
@@ -90,14 +112,12 @@ impl State {
         let has_twin = rare.draw_twin(chooser);
         if let Some(bit) = rare.draw_turned_bit(chooser, packet.payload()) {
             packet.turn_bit(bit);
-            self.note_fault(item::CORRUPTED, from, to, |receiver| {
-                format!("to {receiver}: {packet}: bit {bit} of its payload turned")
+            self.note_packet_fault(item::CORRUPTED, from, to, &packet, || {
+                format!("bit {bit} of its payload turned")
             });
         }
         if has_twin {
-            self.note_fault(item::DUPLICATED, from, to, |receiver| {
-                format!("to {receiver}: {packet}: duplicated")
-            });
+            self.note_packet_fault(item::DUPLICATED, from, to, &packet, || "duplicated".to_owned());
             self.carry_in_turn_or_late(from, to, sent_in + latency, packet.clone());
             let State { links, chooser, .. } = self;
             let latency = links[from][to].rule.draw_latency(chooser);
@@ -114,8 +134,8 @@ impl State {
             return self.carry(from, to, latency, packet);
         };
         let at = link.last_arrival.max(self.now + latency) + late;
-        self.note_fault(item::OVERTAKEN, from, to, |receiver| {
-            format!("to {receiver}: {packet}: held back for {late:?}, others may overtake it")
+        self.note_packet_fault(item::OVERTAKEN, from, to, &packet, || {
+            format!("held back for {late:?}, others may overtake it")
         });
         self.arrive_at(at, from, to, packet);
     }
@@ -130,20 +150,18 @@ impl State {
 
     fn arrive_at(&mut self, at: Moment, from: HostIndex, to: HostIndex, packet: Packet) {
         match self.links[from][to].clog() {
-            None => self.fabric.schedule(at, Due::Arrival { from, to, packet }),
+            None => self.schedule(at, Due::Arrival { from, to, packet }),
             Some(clog) => clog.waiting.push((at, packet)),
         }
     }
 
     pub(super) fn lose(&mut self, from: HostIndex, to: HostIndex, packet: &Packet, why: &str) {
-        self.note_fault(item::LOST, from, to, |receiver| format!("to {receiver}: {packet}: {why}"));
+        self.note_packet_fault(item::LOST, from, to, packet, || why.to_owned());
     }
 
     /// The packet is lost, and both ends are told that its connection was reset, as a middlebox does.
     fn reset(&mut self, from: HostIndex, to: HostIndex, packet: Packet) {
-        self.note_fault(item::RESET, from, to, |receiver| {
-            format!("to {receiver}: {packet}: connection reset on the way")
-        });
+        self.note_packet_fault(item::RESET, from, to, &packet, || "connection reset on the way".to_owned());
         let [onward, back] = packet.resets();
         for (from, to, forged) in [(from, to, onward), (to, from, back)] {
             let latency = self.links[from][to].rule.least_latency();
@@ -153,8 +171,8 @@ impl State {
 
     /// An attempt to connect is answered on the way, as by a firewall.
     fn refuse(&mut self, from: HostIndex, to: HostIndex, packet: &Packet) {
-        self.note_fault(item::REFUSED, from, to, |receiver| {
-            format!("to {receiver}: {packet}: connection refused on the way")
+        self.note_packet_fault(item::REFUSED, from, to, packet, || {
+            "connection refused on the way".to_owned()
         });
         let [_, back] = packet.resets();
         self.carry(to, from, self.links[to][from].rule.least_latency(), back);
@@ -162,9 +180,7 @@ impl State {
 
     /// The packet is lost, and its sender is told that there is no way to where it was sent.
     fn turn_back(&mut self, from: HostIndex, to: HostIndex, packet: &Packet) {
-        self.note_fault(item::UNREACHABLE, from, to, |receiver| {
-            format!("to {receiver}: {packet}: host unreachable")
-        });
+        self.note_packet_fault(item::UNREACHABLE, from, to, packet, || "host unreachable".to_owned());
         if let Some(told) = packet.host_unreachable() {
             self.carry(to, from, self.links[to][from].rule.least_latency(), told);
         }
@@ -181,6 +197,26 @@ impl State {
         self.record.item(kind, self.now, from, &[to as u64]);
         let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
         self.record.tell(self.now, sender, LineKind::Fault, || text(receiver));
+        self.record.claim_picks(self.chooser.drawn());
+    }
+
+    /// As [`State::note_fault`], of what was done to a packet.
+    pub(super) fn note_packet_fault(
+        &mut self,
+        kind: u8,
+        from: HostIndex,
+        to: HostIndex,
+        packet: &Packet,
+        what: impl FnOnce() -> String,
+    ) {
+        self.record.item(kind, self.now, from, &[to as u64]);
+        let [sender, receiver] = [from, to].map(|host| self.machines[host].name.as_str());
+        let arrives = !matches!(kind, item::LOST | item::RESET | item::REFUSED | item::UNREACHABLE);
+        self.record.tell_passage(self.now, sender, LineKind::Fault, || {
+            let text = format!("to {receiver}: {packet}: {}", what());
+            (Passage::new(sender, receiver, packet, arrives), text)
+        });
+        self.record.claim_picks(self.chooser.drawn());
     }
 
     // ---- what is done to links ----
@@ -204,6 +240,7 @@ impl State {
 
     /// One cut concerns both directions: that which was added first draws, unless only the other one has cuts.
     fn draw_cut(&mut self, from: HostIndex, to: HostIndex) {
+        self.begin_by_itself();
         let State { links, chooser, .. } = self;
         let is_drawn_backwards = !links[from][to].rule.faults().has_cuts();
         let (from, to) = if is_drawn_backwards { (to, from) } else { (from, to) };
@@ -213,6 +250,7 @@ impl State {
     }
 
     fn draw_clog(&mut self, from: HostIndex, to: HostIndex) {
+        self.begin_by_itself();
         let State { links, chooser, .. } = self;
         let rare = links[from][to].rule.rare();
         if let Some(length) = rare.and_then(|rare| rare.draw_clog(chooser)) {
@@ -250,8 +288,9 @@ impl State {
                 Some(length) => format!("link to {receiver} cut for {length:?}"),
                 None => format!("link to {receiver} cut"),
             });
+            self.links[from][to].cut_by = self.record.stamp();
             if length.is_some() {
-                self.fabric.schedule(until, Due::Heal { from, to });
+                self.schedule(until, Due::Heal { from, to });
             }
         }
     }
@@ -317,7 +356,7 @@ impl State {
             None => format!("link to {receiver} clogged"),
         });
         if length.is_some() {
-            self.fabric.schedule(until, Due::Unclog { from, to });
+            self.schedule(until, Due::Unclog { from, to });
         }
     }
 
@@ -342,7 +381,8 @@ impl State {
             format!("link to {receiver} carries again, {count} packets at once")
         });
         for (at, packet) in waiting {
-            self.fabric.schedule(at.max(self.now), Due::Arrival { from, to, packet });
+            // It is due to the end of the clog; its own stamp says who has sent it.
+            self.schedule(at.max(self.now), Due::Arrival { from, to, packet });
         }
     }
 }

@@ -30,6 +30,7 @@ impl World {
         let count = self.state.borrow().zones.len();
         for zone in 0..count {
             let mut state = self.state.borrow_mut();
+            state.begin_by_itself();
             let State { zones, chooser, .. } = &mut *state;
             let (crash, isolation) = (zones[zone].draw_crash(chooser), zones[zone].draw_isolation(chooser));
             if let Some(length) = isolation {
@@ -49,6 +50,7 @@ impl World {
 
     fn draw_host_faults(&mut self, host: HostIndex) -> Result<(), Verdict> {
         let mut state = self.state.borrow_mut();
+        state.begin_by_itself();
         let State { machines, chooser, .. } = &mut *state;
         if let Some(down_for) = machines[host].rule.draw_crash(chooser) {
             drop(state);

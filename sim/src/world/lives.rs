@@ -82,7 +82,7 @@ impl World {
         machine.condition.stopping = Some(Stopping { back_after });
         let (grace, life) = (machine.rule.grace(), machine.life);
         let over_at = state.now + grace;
-        state.fabric.schedule(over_at, Due::GraceOver { host, life });
+        state.schedule(over_at, Due::GraceOver { host, life });
         drop(state);
         self.signal(host, Signal::Terminate)?;
         self.end_if_stopped(host)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use twinloop::driver::ThreadMain;
-use twinloop::observe::{ObservedCallback, Observer};
+use twinloop::observe::{ObservedCallback, Observer, Progress, Reason};
 use twinloop::{Dispatcher, Handle, Moment, NextWork};
 
 use super::{World, contain};
@@ -65,6 +65,9 @@ impl World {
     fn new_thread(&self, host: HostIndex, index: ThreadIndex, name: String) -> Thread {
         let driver = SimDriver::new(Rc::clone(&self.state), host, index);
         let wake = driver.wake();
+        if let Some(trail) = self.state.borrow_mut().record.trail() {
+            trail.open_thread(host, index, &wake);
+        }
         let dispatcher = Dispatcher::new(Box::new(driver));
         let observer = ThreadObserver { state: Rc::clone(&self.state), host, index, name: name.clone() };
         let scope = dispatcher.enter();
@@ -215,6 +218,16 @@ impl Observer for ThreadObserver {
     fn wants_notes(&self) -> bool {
         let record = &self.state.borrow().record;
         record.tells() || record.is_probed()
+    }
+
+    fn wants_reasons(&self) -> bool {
+        self.state.borrow().record.tells()
+    }
+
+    fn progress(&mut self, progress: Progress, reason: Reason) {
+        if let Some(trail) = self.state.borrow_mut().record.trail() {
+            trail.progress(self.host, self.index, progress, reason);
+        }
     }
 
     /// By the time of the world: a host's own clock may go wrong.
