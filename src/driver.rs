@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::Moment;
+use crate::catalogue::{Assertion, Item};
 
 pub use address::{Address, AddressError, UnixAddress};
 pub use files::{DirectoryEntry, FileKind, FileOperation, FileOutcome, Metadata};
@@ -333,6 +334,23 @@ pub trait Driver {
     fn rewatch(&mut self, fd: Fd, interest: Readiness) -> Result<(), OsError> {
         let _ = (fd, interest);
         Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Whether something unusual is to be done at a [`buggify!`](crate::buggify) site. Only a simulation says so, by its oracle.
+    ///
+    /// It is not asked before the process has called [`catalogue::watch`](crate::catalogue::watch).
+    fn buggify(&mut self, site: &'static Item, probability: f64) -> bool {
+        let _ = (site, probability);
+        false
+    }
+
+    /// Hears that the program came by an assertion of its [catalogue](crate::catalogue). Answers whether it deals with it: if not,
+    /// that is the program's own affair.
+    ///
+    /// As [`buggify`](Driver::buggify), this is not called unless somebody may listen.
+    fn assertion(&mut self, assertion: &Assertion<'_>) -> bool {
+        let _ = assertion;
+        false
     }
 
     /// Gives the descriptor back. A stale `fd` is ignored.

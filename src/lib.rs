@@ -17,21 +17,24 @@
 //! | [`resolve`], [`connect_host`], [`connect_any`] | names, and connecting to whichever address answers first |
 //! | [`pipe`], [`standard_input`], [`standard_output`], [`transport::open_fifo`] | pipes and standard streams |
 //! | [`Signals`], [`raise`] | signals of the process |
+//! | [`buggify!`], [`always!`], [`sometimes!`], [`reachable!`], [`unreachable!`], [`catalogue`] | what a program tells a simulation about itself |
 //! | [`driver`] | the seam: what stands behind a dispatcher |
 //! | [`observe`] | what a dispatcher tells about itself |
 //!
 //! # Features
 //!
-//! All are off, and then the crate depends on no other. Each adds the traits of another library:
+//! All are off, and then the crate depends on no other. Most add the traits of another library:
 //!
 //! | feature | what it adds |
 //! |---|---|
 //! | `futures-io` | `AsyncRead` and `AsyncWrite` for [`StreamTransport`] and references to it, `AsyncBufRead` for [`Buffered`](transport::Buffered) |
 //! | `tokio-io` | the same of `tokio`, which none of its runtime comes with |
 //! | `futures-core` | `StreamServer::incoming`, a `Stream` of connections |
+//! | `catalogue` | the list behind [`always!`] and its kin, which `twinloop-sim` asks for: without it they cost nothing |
 #![forbid(unsafe_code)]
 
 mod callback;
+pub mod catalogue;
 pub mod combine;
 pub mod completion;
 mod dispatcher;

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use std::{iter, thread};
 
 use crate::choice::Choices;
+use crate::reached::Reached;
 use crate::scenario::Scenario;
 use crate::story::Telling;
 use crate::verdict::Report;
@@ -63,6 +64,8 @@ pub struct Findings {
     pub turns: u64,
     /// Callbacks of all runs.
     pub callbacks: u64,
+    /// How often what the program says of itself came about, in all runs together.
+    pub reached: Reached,
 }
 
 /// One way in which seeds failed.
@@ -230,6 +233,7 @@ impl Findings {
         self.virtual_time += later.virtual_time;
         self.turns += later.turns;
         self.callbacks += later.callbacks;
+        self.reached.and(&later.reached);
         for failure in later.failures {
             let signature = failure.report.verdict.signature();
             match self.failures.iter_mut().find(|known| known.report.verdict.signature() == signature) {
@@ -250,6 +254,7 @@ impl Findings {
         self.virtual_time += report.virtual_time;
         self.turns += report.turns;
         self.callbacks += report.callbacks;
+        self.reached.and(&report.reached);
         self.nondeterminism = self.nondeterminism.take().or_else(|| nondeterminism.clone());
         if report.verdict.is_passed() {
             self.passed += 1;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use twinloop::catalogue::{self, Assertion, Item};
 use twinloop::driver::{
     Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOperation, FileOutcome, Half,
     ListenOptions, Membership, OptionName, OsError, Readiness, Received, Signal, SocketOption, Standard,
@@ -40,6 +41,7 @@ pub(crate) struct SimDriver {
 
 impl SimDriver {
     pub(crate) fn new(state: Rc<RefCell<State>>, host: HostIndex, thread: ThreadIndex) -> SimDriver {
+        catalogue::watch();
         let life = state.borrow().machines[host].life;
         SimDriver { state, host, life, thread, wake: Arc::default(), is_alone: false }
     }
@@ -414,6 +416,18 @@ impl Driver for SimDriver {
         let host = self.host;
         self.state()?.raise_signal(host, signal);
         Ok(())
+    }
+
+    fn buggify(&mut self, site: &'static Item, probability: f64) -> bool {
+        self.state().is_ok_and(|mut state| state.buggify(self.host, site, probability))
+    }
+
+    /// Hears all of them; those of an earlier life count for nothing.
+    fn assertion(&mut self, assertion: &Assertion<'_>) -> bool {
+        if let Ok(mut state) = self.state() {
+            state.assertion(self.host, assertion);
+        }
+        true
     }
 
     fn close(&mut self, fd: Fd) {

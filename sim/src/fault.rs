@@ -1,5 +1,6 @@
 //! What may go wrong, how often, and the verdict on each packet and each poll. It carries nothing and keeps no time.
 
+mod buggify;
 mod disk;
 mod distribution;
 mod host;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use crate::choice::{Chooser, Site};
 
+pub(crate) use buggify::{BuggifyFaults, BuggifyRule};
 pub use disk::DiskFaults;
 pub(crate) use disk::DiskRule;
 pub use distribution::Distribution;

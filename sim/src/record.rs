@@ -239,6 +239,8 @@ pub(crate) mod item {
     pub(crate) const BENT: u8 = 129;
     pub(crate) const CALL_FAILED: u8 = 136;
     pub(crate) const INTERRUPTED: u8 = 137;
+    pub(crate) const BUGGIFIED: u8 = 152;
+    pub(crate) const VIOLATED: u8 = 153;
 }
 
 /// A descriptor as a number for the hash, the same on systems of any word size.

@@ -14,7 +14,9 @@ use crate::condition::Condition;
 use crate::console::Output;
 use crate::disk::{Copies, Disk};
 use crate::fabric::{HostIndex, host_ip};
-use crate::fault::{DiskFaults, DiskRule, HostFaults, HostRule, LinkFaults, LinkRule};
+use crate::fault::{
+    BuggifyFaults, BuggifyRule, DiskFaults, DiskRule, HostFaults, HostRule, LinkFaults, LinkRule,
+};
 use crate::kernel::Kernel;
 use crate::names::{Answer, NameFailure, Names};
 use crate::program::{Program, ProgramResult};
@@ -74,6 +76,7 @@ pub struct Sim {
     copies: Vec<Copies>,
     link_faults: LinkFaults,
     own_link_faults: Vec<OwnLinkFaults>,
+    buggify: BuggifyFaults,
     filters: Vec<(FilterKey, FilterKind, Predicate)>,
     pub(crate) reach: Reach,
     files: Vec<(HostIndex, PathBuf, Vec<u8>)>,
@@ -101,6 +104,7 @@ impl Sim {
             copies: Vec::new(),
             link_faults: LinkFaults::default(),
             own_link_faults: Vec::new(),
+            buggify: BuggifyFaults::default(),
             filters: Vec::new(),
             reach: Reach::default(),
             files: Vec::new(),
@@ -301,6 +305,58 @@ impl Sim {
         let hosts: Vec<HostIndex> = hosts.into_iter().map(|host| self.index(host)).collect();
         assert!(survive <= hosts.len(), "of {} copies, {survive} can not survive", hosts.len());
         self.copies.push(Copies { hosts, survive });
+    }
+
+    /// How probable it is, for each [`buggify!`](twinloop::buggify) site of the program, that it is on in this run; 0 if nothing is
+    /// said. Each is drawn once, when a program first comes there. A site that is on fires with its own probability.
+    ///
+    /// ```
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::run_world;
+    /// use twinloop_sim::story::Telling;
+    ///
+    /// let times = |seed| {
+    ///     let report = run_world(&Choices::Seeded(seed), Telling::Silent, |sim| {
+    ///         sim.buggify(0.25);
+    ///         sim.client("host", || async {
+    ///             for _ in 0..100 {
+    ///                 let _is_unlucky = twinloop::buggify!("rarely unlucky", 0.05);
+    ///             }
+    ///             Ok(())
+    ///         });
+    ///     });
+    ///     report.reached.count("rarely unlucky")
+    /// };
+    /// assert!((0..100).any(|seed| times(seed) == 0) && (0..100).any(|seed| times(seed) > 1));
+    /// ```
+    pub fn buggify(&mut self, activation: f64) {
+        self.buggify.set(activation);
+    }
+
+    /// As [`Sim::buggify`] for the site called `name`, whatever is said of the others: 0 for one that this scenario is not to
+    /// meet, 1 for one that it is about.
+    ///
+    /// # Panics
+    ///
+    /// If no site of the program is called so.
+    ///
+    /// ```
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::run_world;
+    /// use twinloop_sim::story::Telling;
+    ///
+    /// let report = run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     sim.buggify_site("the disk is slow", 1.0);
+    ///     sim.client("host", || async {
+    ///         assert!(twinloop::buggify!("the disk is slow", 1.0));
+    ///         assert!(!twinloop::buggify!("the cache is cold", 1.0));
+    ///         Ok(())
+    ///     });
+    /// });
+    /// assert!(report.verdict.is_passed());
+    /// ```
+    pub fn buggify_site(&mut self, name: &str, activation: f64) {
+        self.buggify.set_site(name, activation);
     }
 
     /// What the disk of `host` has in the end, for a check.
@@ -592,6 +648,7 @@ impl Sim {
         let mut state = State::new(chooser, Record::new(self.telling), machines, links, table);
         state.zones = zones;
         state.copies = copies;
+        state.buggify = BuggifyRule::new(self.buggify);
         for (key, kind, predicate) in self.filters {
             state.add_filter(key, kind, predicate);
         }
@@ -646,7 +703,7 @@ fn run_checks(checks: Vec<(&'static str, Check)>) -> Verdict {
 }
 
 fn report(state: State, verdict: Verdict, turns: u64) -> Report {
-    let State { now, mut chooser, record, .. } = state;
+    let State { now, mut chooser, record, reached, .. } = state;
     let callbacks = record.callbacks;
     let probed = || Box::new(Probe { draws: chooser.take_draws(), features: record.features() });
     let probe = record.is_probed().then(probed);
@@ -659,6 +716,7 @@ fn report(state: State, verdict: Verdict, turns: u64) -> Report {
         turns,
         callbacks,
         unusual,
+        reached,
         stale: chooser.stale(),
         story,
         probe,

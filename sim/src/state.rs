@@ -2,6 +2,7 @@
 //!
 //! It runs no program. The world (`world.rs`) turns the dispatchers and decides when time jumps.
 
+mod catalogue;
 mod filters;
 mod hosts;
 mod link;
@@ -17,12 +18,14 @@ use crate::condition::Condition;
 use crate::console::Output;
 use crate::disk::Copies;
 use crate::fabric::{Due, Fabric, HostIndex};
-use crate::fault::{DiskRule, HostFaults, HostRule, ZoneRule};
+use crate::fault::{BuggifyRule, DiskRule, HostFaults, HostRule, ZoneRule};
 use crate::kernel::{Kernel, Packet};
 use crate::message::MessageKind;
 use crate::names::{Answer, NameFailure, Names};
+use crate::reached::Reached;
 use crate::record::{Record, fd_number, item};
 use crate::story::{LineKind, Passage, Stamp};
+use crate::verdict::Verdict;
 
 pub(crate) use filters::{FilterKey, FilterKind, Predicate};
 pub(crate) use link::Link;
@@ -41,6 +44,11 @@ pub(crate) struct State {
     names: Names,
     /// Which hosts keep copies of the same.
     pub(crate) copies: Vec<Copies>,
+    /// Which sites of the programs misbehave.
+    pub(crate) buggify: BuggifyRule,
+    pub(crate) reached: Reached,
+    /// The first assertion of the programs' that did not hold.
+    pub(crate) violated: Option<Verdict>,
     pub(crate) chooser: Chooser,
     pub(crate) record: Record,
     /// Threads that were asked for and have not begun.
@@ -101,6 +109,9 @@ impl State {
             fabric: Fabric::default(),
             names,
             copies: Vec::new(),
+            buggify: BuggifyRule::default(),
+            reached: Reached::default(),
+            violated: None,
             chooser,
             record,
             starting: Vec::new(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::choice::{Draws, Pick};
 use crate::coverage::Feature;
+use crate::reached::Reached;
 use crate::story::Story;
 
 /// How a run ended.
@@ -25,6 +26,15 @@ pub enum Verdict {
         /// The host on which it ran.
         host: String,
         /// The panic's text, with its place where known.
+        message: String,
+    },
+    /// An assertion of the program's did not hold: [`always!`](twinloop::always) or [`unreachable!`](twinloop::unreachable).
+    Violated {
+        /// What it asserts.
+        property: String,
+        /// The host on which it did not hold.
+        host: String,
+        /// Its place, and what it said of the case.
         message: String,
     },
     /// Clients still wait, and nothing is left that could ever happen.
@@ -60,6 +70,7 @@ impl Verdict {
             Verdict::Passed => "passed",
             Verdict::Failed { .. } => "failed",
             Verdict::Panicked { .. } => "panicked",
+            Verdict::Violated { .. } => "violated",
             Verdict::Deadlock { .. } => "deadlock",
             Verdict::TurnBudget { .. } => "turn-budget",
             Verdict::TimeBudget { .. } => "time-budget",
@@ -101,6 +112,7 @@ impl fmt::Display for Verdict {
             Verdict::Passed => Ok(()),
             Verdict::Failed { subject, message } => write!(f, ": {subject}: {message}"),
             Verdict::Panicked { host, message } => write!(f, ": {host}: {message}"),
+            Verdict::Violated { property, host, message } => write!(f, ": {property}: {host}: {message}"),
             Verdict::Deadlock { message } => write!(f, ": {message}"),
             Verdict::TurnBudget { turns, message } => write!(f, ": {turns} turns: {message}"),
             Verdict::TimeBudget { limit, message } => write!(f, ": {limit:?} of virtual time: {message}"),
@@ -124,6 +136,8 @@ pub struct Report {
     pub callbacks: u64,
     /// The picks that were not 0, in the order in which they were drawn.
     pub unusual: Vec<Pick>,
+    /// How often what the program says of itself came about.
+    pub reached: Reached,
     /// The picks of a replay that found no draw to apply to, or one with too few alternatives.
     pub stale: Vec<Pick>,
     /// The run as text; only where it was asked for.

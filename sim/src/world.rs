@@ -99,6 +99,11 @@ impl World {
 
     /// Runs until every client has finished, something failed, or a budget is spent.
     pub(crate) fn run(&mut self) -> Verdict {
+        let verdict = self.run_to_its_end();
+        self.violation().unwrap_or(verdict)
+    }
+
+    fn run_to_its_end(&mut self) -> Verdict {
         for host in 0..self.hosts.len() {
             self.state.borrow_mut().begin_by_itself();
             if let Err(verdict) = self.start(host) {
@@ -128,7 +133,7 @@ impl World {
             let host = self.hosts[host].name.clone();
             closed = closed.and(dropped.map_err(|message| Verdict::Panicked { host, message }));
         }
-        closed
+        self.violation().map_or(closed, Err)
     }
 
     /// Ends the story of a run that has failed. The hosts are to be as they were when it did.
@@ -150,7 +155,16 @@ impl World {
         state.unwrap_or_else(|why| panic!("{why}")).into_inner()
     }
 
+    /// The first assertion of a program's that did not hold. What comes of that in the same turn, such as a panic, is its
+    /// consequence.
+    fn violation(&self) -> Option<Verdict> {
+        self.state.borrow().violated.clone()
+    }
+
     fn verdict(&self) -> Option<Verdict> {
+        if let Some(violated) = self.violation() {
+            return Some(violated);
+        }
         for host in &self.hosts {
             if let Some(Err(message)) = &*host.exit.borrow() {
                 return Some(Verdict::Failed { subject: host.name.clone(), message: message.clone() });

@@ -150,6 +150,7 @@ impl Server {
             }
             counters.commands_processed += 1;
         }
+        twinloop::reachable!("kv: a client that does not read its replies is held up");
         (Parsed::Enough, consumed)
     }
 
@@ -166,7 +167,10 @@ impl Server {
     }
 
     fn disconnected(&self, connection: &Connection) {
-        self.counters.borrow_mut().connected_clients -= 1;
+        let mut counters = self.counters.borrow_mut();
+        twinloop::always!(counters.connected_clients > 0, "kv: nobody leaves who has not come");
+        counters.connected_clients -= 1;
+        drop(counters);
         if self.options.forgets && !connection.applied.is_empty() {
             Handle::current().note(|| "connection dropped, its request ids forgotten".to_owned());
             self.store.borrow_mut().forget_clients(connection.applied.iter().map(Vec::as_slice));

@@ -154,6 +154,7 @@ impl Store {
         delta: i64,
     ) -> Result<i64, ApplyError> {
         if let Some(answer) = self.applied.recall(client, request_id, key, delta)? {
+            twinloop::reachable!("kv: a retry gets the first answer again");
             return answer.map_err(ApplyError::Add);
         }
         let answer = self.add(now, key, delta);

@@ -3,14 +3,16 @@
 //!
 //! ```text
 //! {"ledger":{"version":1,"scenario":"kv","seeds":[250,375],"shard":"3/8"}}
+//! {"catalogue":[{"kind":"sometimes","name":"the queue is full","place":"src/queue.rs:12"}]}
 //! {"failure":{"seed":261,"verdict":"failed: history: ...","signature":"...","hash":"..."}}
-//! {"through":{"seed":350,"passed":99,"failed":1,"virtual_ns":841230000000,"turns":79410,"callbacks":64210}}
+//! {"through":{"seed":350,"passed":99,"failed":1,"virtual_ns":841230000000,"turns":79410,"callbacks":64210,"reached":{"sometimes: the queue is full":7}}}
 //! {"end":{"seed":375}}
 //! ```
 //!
 //! The lines are in the order of the seeds and depend on nothing but the scenario and the seeds: a shard that runs again
 //! writes the same bytes.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -20,6 +22,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Counted, Findings};
+use crate::reached::{Listed, Reached};
 use crate::verdict::one_line;
 
 /// The version that is written, and the only one that is read.
@@ -33,6 +36,8 @@ const CHECKPOINT: u64 = 100;
 pub(crate) enum Line {
     /// The first one.
     Ledger(Head),
+    /// What the program says of itself, if it says anything: the second one.
+    Catalogue(Vec<Listed>),
     Failure(Failed),
     Nondeterminism(Differed),
     /// The counts of the seeds since the line of this kind before.
@@ -76,6 +81,9 @@ pub(crate) struct Counts {
     pub(crate) virtual_ns: u64,
     pub(crate) turns: u64,
     pub(crate) callbacks: u64,
+    /// What of the catalogue came about, by kind and name, and how often.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) reached: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +95,7 @@ pub(crate) struct End {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ledger {
     pub(crate) head: Head,
+    pub(crate) catalogue: Vec<Listed>,
     pub(crate) failures: Vec<Failed>,
     pub(crate) nondeterminism: Vec<Differed>,
     /// All of them together.
@@ -110,8 +119,7 @@ impl Ledger {
             match (parsed, &mut ledger) {
                 (Line::Ledger(head), None) if head.version == VERSION => {
                     let counts = Counts { seed: head.seeds[0], ..Counts::default() };
-                    let (failures, nondeterminism) = (Vec::new(), Vec::new());
-                    ledger = Some(Ledger { head, failures, nondeterminism, counts, is_over: false });
+                    ledger = Some(Ledger::new(head, counts));
                     taken = at;
                 }
                 (Line::Ledger(head), None) => {
@@ -123,6 +131,10 @@ impl Ledger {
                 }
                 (_, None) | (Line::Ledger(_), Some(_)) => {
                     return Err(format!("{}: a ledger begins with its head, and has one", number + 1));
+                }
+                (Line::Catalogue(catalogue), Some(ledger)) => {
+                    ledger.catalogue = catalogue;
+                    taken = at;
                 }
                 (Line::Failure(failed), Some(_)) => failures.push(failed),
                 (Line::Nondeterminism(differed), Some(_)) => nondeterminism.push(differed),
@@ -137,6 +149,11 @@ impl Ledger {
         }
         ledger.map(|ledger| (ledger, taken)).ok_or_else(|| "1: there is no head".to_owned())
     }
+
+    fn new(head: Head, counts: Counts) -> Ledger {
+        let (catalogue, failures, nondeterminism) = (Vec::new(), Vec::new(), Vec::new());
+        Ledger { head, catalogue, failures, nondeterminism, counts, is_over: false }
+    }
 }
 
 impl Counts {
@@ -147,6 +164,9 @@ impl Counts {
         self.virtual_ns += more.virtual_ns;
         self.turns += more.turns;
         self.callbacks += more.callbacks;
+        for (key, count) in &more.reached {
+            *self.reached.entry(key.clone()).or_default() += count;
+        }
     }
 
     /// As a campaign has them.
@@ -157,6 +177,7 @@ impl Counts {
             virtual_time: Duration::from_nanos(self.virtual_ns),
             turns: self.turns,
             callbacks: self.callbacks,
+            reached: Reached::from_keys(&self.reached),
             ..Findings::default()
         }
     }
@@ -167,6 +188,7 @@ pub(crate) struct Writer {
     file: File,
     path: PathBuf,
     since: Counts,
+    reached: Reached,
 }
 
 impl Writer {
@@ -204,13 +226,17 @@ impl Writer {
         };
         file.set_len(taken as u64).map_err(|error| failed("shorten", error))?;
         file.seek(SeekFrom::End(0)).map_err(|error| failed("seek in", error))?;
-        let mut writer = Writer { file, path, since: Counts::default() };
+        let mut writer = Writer { file, path, since: Counts::default(), reached: Reached::default() };
         let ledger = match ledger {
             Some(ledger) => ledger,
             None => {
                 writer.write(&Line::Ledger(head.clone()))?;
+                let catalogue = Listed::all();
+                if !catalogue.is_empty() {
+                    writer.write(&Line::Catalogue(catalogue.clone()))?;
+                }
                 let counts = Counts { seed: seeds.start, ..Counts::default() };
-                Ledger { head, failures: Vec::new(), nondeterminism: Vec::new(), counts, is_over: false }
+                Ledger { catalogue, ..Ledger::new(head, counts) }
             }
         };
         Ok((writer, ledger))
@@ -229,6 +255,7 @@ impl Writer {
         since.virtual_ns += u64::try_from(report.virtual_time.as_nanos()).unwrap_or(u64::MAX);
         since.turns += report.turns;
         since.callbacks += report.callbacks;
+        self.reached.and(&report.reached);
         if report.verdict.is_passed() {
             since.passed += 1;
         } else {
@@ -245,7 +272,8 @@ impl Writer {
     }
 
     fn checkpoint(&mut self) -> Result<(), String> {
-        let counts = std::mem::take(&mut self.since);
+        let reached = std::mem::take(&mut self.reached).by_key();
+        let counts = Counts { reached, ..std::mem::take(&mut self.since) };
         self.write(&Line::Through(counts))
     }
 

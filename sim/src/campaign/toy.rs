@@ -6,6 +6,7 @@ use twinloop::Moment;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::choice::{Choices, Chooser};
+use crate::reached::Reached;
 use crate::story::{Line, LineKind, Story, Telling};
 use crate::verdict::{Probe, Report, Verdict};
 
@@ -34,6 +35,7 @@ pub(crate) fn run(choices: &Choices, telling: Telling, play: impl FnOnce(&mut Ch
         stale: chooser.stale(),
         story: (telling != Telling::Silent).then(|| Story { lines }),
         unusual,
+        reached: Reached::default(),
         verdict,
         probe: Some(Box::new(Probe { draws: chooser.take_draws(), features: Vec::new() })),
     }

@@ -16,6 +16,7 @@ use super::{Exit, Refusal, Subject, read};
 use crate::campaign::ledger::{Ledger, Writer};
 use crate::campaign::{Campaign, Detected, Failure, Findings, Nondeterminism, Shard, detect};
 use crate::choice::Choices;
+use crate::reached::Tally;
 use crate::replay_file::ReplayFile;
 use crate::replays::kept;
 use crate::story::Telling;
@@ -51,6 +52,7 @@ pub(super) fn explore(
         screen.emit(&Outcome::Failure(FailureResult::of(failure)));
     }
     screen.say(summary(subject.name, &findings, wall_time));
+    tell_reached(&Tally::all(&findings.reached), screen);
     screen.emit(&Outcome::Summary(SummaryResult::of(subject.name, &findings, wall_time)));
     Ok(exit)
 }
@@ -212,6 +214,9 @@ struct SummaryResult {
     wall_seconds: f64,
     turns: u64,
     callbacks: u64,
+    /// What the program says of itself, and how often it came about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    catalogue: Vec<Tally>,
 }
 
 impl SummaryResult {
@@ -225,6 +230,7 @@ impl SummaryResult {
             wall_seconds: wall_time.as_secs_f64(),
             turns: findings.turns,
             callbacks: findings.callbacks,
+            catalogue: Tally::all(&findings.reached),
         }
     }
 }
@@ -236,6 +242,15 @@ pub(crate) fn tell_nondeterminism(name: &str, found: &Nondeterminism, screen: &m
     screen.say(format_args!("  first:  hash {first_hash:032x}, {}", one_line(first)));
     screen.say(format_args!("  second: hash {second_hash:032x}, {}", one_line(second)));
     screen.say("  Something besides the seed decided: a clock, a hash order, a thread, a static variable.\n");
+}
+
+/// Tells how often what the program says of itself came about: first what never did.
+pub(super) fn tell_reached(tallies: &[Tally], screen: &mut Screen<'_>) {
+    let (missing, there): (Vec<&Tally>, Vec<&Tally>) =
+        tallies.iter().partition(|tally| tally.missing().is_some());
+    for tally in missing.into_iter().chain(there) {
+        screen.say(tally);
+    }
 }
 
 fn summary(name: &str, findings: &Findings, wall_time: Duration) -> String {

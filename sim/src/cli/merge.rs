@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use indicatif::HumanCount;
 
-use super::explore::seconds;
+use super::explore::{seconds, tell_reached};
 use super::screen::Screen;
 use super::{Exit, Refusal};
 use crate::campaign::ledger::{Differed, Failed, Ledger};
+use crate::reached::Tally;
 
 /// The page, with a place for each part.
 const PAGE: &str = include_str!("page.html");
@@ -97,6 +98,19 @@ impl Sum {
         missing
     }
 
+    /// What the programs of the shards say of themselves, and how often it came about.
+    fn tallies(&self) -> Vec<Tally> {
+        let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+        for ledger in &self.ledgers {
+            for item in &ledger.catalogue {
+                let new = || Tally { item: item.clone(), count: 0 };
+                let count = ledger.counts.reached.get(&item.key()).copied().unwrap_or(0);
+                tallies.entry(item.key()).or_insert_with(new).count += count;
+            }
+        }
+        tallies.into_values().collect()
+    }
+
     /// Failures, those that most seeds have first.
     fn ranked(&self) -> Vec<&Vec<Failed>> {
         let mut ranked: Vec<&Vec<Failed>> = self.failures.values().collect();
@@ -120,6 +134,7 @@ impl Sum {
             let seeds = HumanCount(failed.len() as u64);
             screen.say(format_args!("  {seeds} failed so, the first of them seed {seed}\n    {verdict}"));
         }
+        tell_reached(&self.tallies(), screen);
         let missing = self.missing();
         for range in &missing {
             screen.say(format_args!("  not run: seeds {}..{}", range.start, range.end));
@@ -173,7 +188,31 @@ impl Sum {
         for range in self.missing() {
             let _ = writeln!(html, "<p class=\"bad\">Not run: seeds {}..{}</p>", range.start, range.end);
         }
+        html.push_str(&self.catalogue());
         html
+    }
+
+    /// What the program says of itself as a table: first what never came about.
+    fn catalogue(&self) -> String {
+        let mut tallies = self.tallies();
+        if tallies.is_empty() {
+            return String::new();
+        }
+        tallies.sort_by_key(|tally| tally.missing().is_none());
+        let mut html = String::from(
+            "<h3>What the program says of itself</h3>\n<table>\n<tr><th>times</th><th>kind</th><th>what</th><th>where</th></tr>\n",
+        );
+        for tally in &tallies {
+            let times = match tally.missing() {
+                Some(never) => format!("<td class=\"number bad\">{never}</td>"),
+                None => format!("<td class=\"number\">{}</td>", HumanCount(tally.count)),
+            };
+            let (name, place) = (escaped(&tally.item.name), escaped(&tally.item.place));
+            let kind = &tally.item.kind;
+            let _ =
+                writeln!(html, "<tr>{times}<td>{kind}</td><td>{name}</td><td><code>{place}</code></td></tr>");
+        }
+        html + "</table>\n"
     }
 
     /// The shards as parts of a bar: how far each came, and where seeds failed.

@@ -1,6 +1,8 @@
 //! What only a simulated world can show.
 
+mod assertions;
 mod attribute;
+mod buggify;
 mod datagrams;
 mod determinism;
 mod disks;
