@@ -119,10 +119,15 @@ impl Record {
 
     /// What a program says of itself.
     pub(crate) fn note(&mut self, at: Moment, host: usize, name: &str, text: &str) {
-        if let Some(coverage) = &mut self.coverage {
-            coverage.said(host, text);
-        }
+        self.cover(host, text);
         self.tell(at, name, LineKind::Note, || text.to_owned());
+    }
+
+    /// Counts what a program says, or reaches, for who looks for what is new.
+    pub(crate) fn cover(&mut self, host: usize, what: &str) {
+        if let Some(coverage) = &mut self.coverage {
+            coverage.said(host, what);
+        }
     }
 
     pub(crate) fn is_probed(&self) -> bool {

@@ -296,6 +296,22 @@ fn every_file_says_what_lives_in_it() {
     pass(silent.map(|(file, _)| format!("{file}: the first line says what lives here: //! ...")).collect());
 }
 
+/// A line that is lost in a merge takes all cases of a file with it, and nothing else notices.
+#[test]
+fn every_file_of_tests_is_mounted() {
+    let files = sources("tests/it");
+    let is_mounted = |file: &str| {
+        let path = file.strip_suffix(".rs").expect("sources are Rust");
+        let name =
+            path.strip_suffix("/mod").unwrap_or(path).rsplit('/').next().expect("a path has a last part");
+        let line = format!("mod {name};");
+        files.iter().any(|(_, text)| text.lines().any(|mount| mount.trim().ends_with(&line)))
+    };
+    let lost =
+        files.iter().map(|(file, _)| file).filter(|file| !file.ends_with("it/main.rs") && !is_mounted(file));
+    pass(lost.map(|file| format!("{file}: no `mod` mounts it")).collect());
+}
+
 #[test]
 fn every_file_is_on_the_map() {
     let map = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("there is an ARCHITECTURE.md");

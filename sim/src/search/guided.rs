@@ -1,7 +1,7 @@
 //! Runs that go on from where something new happened.
 //!
 //! A run that did what none before it did is kept: the pairs of adjacent things in its record, how often each was there by powers
-//! of two, the places of its callbacks, and what its programs noted (`coverage.rs`). Later runs repeat a part of a kept one, mostly
+//! of two, the places of its callbacks, and what its programs noted and which `sometimes!` they came by (`coverage.rs`). Later runs repeat a part of a kept one, mostly
 //! with one fault more at its end, and draw the rest anew. What takes several unlikely things one after the other is reached step by
 //! step, where seeds need all of them at once.
 
@@ -25,7 +25,8 @@ const LATEST: usize = 8;
 /// Makes `runs` runs of the scenario, or fewer if one fails. Equal arguments give equal runs. `seed`: of the search and of its first
 /// runs.
 ///
-/// Programs can show the way: what they [note](twinloop::Handle::note) is something new when it is noted for the first time.
+/// Programs can show the way: what they [note](twinloop::Handle::note), and a [`sometimes!`](twinloop::sometimes) that is true, are
+/// something new for the first time.
 ///
 /// ```
 /// use twinloop_sim::search::guide;

@@ -32,6 +32,7 @@ impl State {
         let may_be_false = assertion.item.kind() == Kind::Sometimes;
         if assertion.holds || !may_be_false {
             self.reached.add(assertion.item);
+            self.record.cover(host, assertion.item.name());
         }
         if !assertion.holds && !may_be_false {
             self.violate(host, assertion);
