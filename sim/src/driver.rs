@@ -196,8 +196,6 @@ impl Driver for SimDriver {
             state.pass_time(timeout);
         }
         let State { now, machines, fabric, chooser, record, .. } = &mut *state;
-        // An event is due to what has raised its edge, and that is kept by its descriptor: what is put off here needs no stamp.
-        let stamp = Stamp::default();
         let Machine { name, kernel, rule, overdue, .. } = &mut machines[self.host];
         let edges = kernel.edges_mut(self.thread);
         if !edges.is_empty() && rule.draw_interruption(chooser) {
@@ -213,6 +211,8 @@ impl Driver for SimDriver {
                 None => events.push(event),
                 Some(late) => {
                     let (host, life) = (self.host, self.life);
+                    let stamp =
+                        record.trail().map_or_else(Stamp::default, |trail| trail.edge(host, event.fd));
                     fabric.schedule(*now + late, stamp, Due::LateEvent { host, life, event });
                 }
             }

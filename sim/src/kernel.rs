@@ -596,9 +596,10 @@ impl Kernel {
         let watched_by = std::mem::take(&mut self.watched_by);
         let files = std::mem::replace(&mut self.files, Files::new()).after_crash();
         let locals = std::mem::take(&mut self.locals).after_crash();
+        let raised = self.raised.take();
         let new = Kernel::new(self.ip);
         let kept = Kernel { next_port, next_connection, opened, sockets, watched_by, files, locals, ..new };
-        *self = Kernel { ephemeral, ..kept };
+        *self = Kernel { ephemeral, raised, ..kept };
     }
 
     // ---- below the calls ----

@@ -228,6 +228,7 @@ impl State {
             self.record.item(item::LATE, self.now, host, &[fd_number(event.fd)]);
             machine.kernel.raise(event.fd, event.readiness);
             machine.overdue.push(event.fd);
+            self.explain_edges(host);
         }
     }
 

@@ -16,6 +16,7 @@ use twinloop::Moment;
 
 use crate::choice::Pick;
 use crate::kernel::Packet;
+use crate::message::MessageKind;
 
 pub(crate) use cause::{Blame, Stamp, Trail};
 pub use export::Export;
@@ -102,6 +103,8 @@ pub struct Passage {
     pub source: SocketAddr,
     /// The address and port that it goes to.
     pub destination: SocketAddr,
+    /// What it is.
+    pub kind: MessageKind,
     /// Whether it goes on; false where it ends here.
     pub arrives: bool,
 }
@@ -109,7 +112,8 @@ pub struct Passage {
 impl Passage {
     pub(crate) fn new(from: &str, to: &str, packet: &Packet, arrives: bool) -> Passage {
         let (source, destination) = (packet.source, packet.destination);
-        Passage { from: from.to_owned(), to: to.to_owned(), source, destination, arrives }
+        let kind = packet.kind();
+        Passage { from: from.to_owned(), to: to.to_owned(), source, destination, kind, arrives }
     }
 }
 
@@ -129,7 +133,8 @@ impl Line {
     }
 
     pub(crate) fn add_causes(&mut self, lines: &[usize]) {
-        self.causes.extend_from_slice(lines);
+        // A callback may look at what it has raised itself.
+        self.causes.extend(lines.iter().filter(|cause| **cause != self.number));
         self.causes.sort_unstable();
         self.causes.dedup();
     }
@@ -207,12 +212,16 @@ impl WithCauses<'_> {
     }
 }
 
-/// `line`, with its end replaced by `…` if it has more than `width` characters.
+/// `line`, with a part of it replaced by `…` if it has more than `width` characters. What is wrong stands at the end of most
+/// lines, so that is kept.
 fn clipped(line: &str, width: usize) -> Cow<'_, str> {
-    if line.chars().count() <= width {
+    let count = line.chars().count();
+    if count <= width {
         return Cow::Borrowed(line);
     }
-    Cow::Owned(line.chars().take(width.saturating_sub(1)).chain(['…']).collect())
+    let end = width / 3;
+    let begin = width.saturating_sub(end + 1);
+    Cow::Owned(line.chars().take(begin).chain(['…']).chain(line.chars().skip(count - end)).collect())
 }
 
 /// A line, in a table whose hosts' names have at most so many characters.
@@ -240,6 +249,7 @@ mod tests {
     #[test]
     fn long_lines_are_clipped_at_a_character() {
         assert_eq!(clipped("größer", 6), "größer");
-        assert_eq!(clipped("größer", 5), "größ…");
+        assert_eq!(clipped("größer", 5), "grö…r");
+        assert_eq!(clipped("to b: SYN WIN 65536: lost", 16), "to b: SYN … lost");
     }
 }

@@ -22,7 +22,7 @@ use crate::replay_file::ReplayFile;
 use crate::replays::kept;
 use crate::shrink::Limits;
 use crate::small::run_world;
-use crate::story::Telling;
+use crate::story::{Story, Telling};
 use crate::verdict::one_line;
 use crate::{Scenario, Sim};
 
@@ -43,7 +43,7 @@ const STORY_LINES: usize = 20;
 /// 2. the seeds.
 ///
 /// A failure is shrunk and its replay is written into that folder. The test panics with what failed, the seed, the picks
-/// that it takes, the story around the last fault, and the line that runs it again.
+/// that it takes, the few lines of its story that led to it, and the line that runs it again.
 ///
 /// The environment can say what to run instead:
 ///
@@ -198,7 +198,7 @@ impl Test {
         if let Some(path) = &wishes.replay {
             let file = cli::read(path).map_err(|refusal| refusal.text)?;
             return if file.scenario == self.name {
-                replay(&subject, path, &file, usize::MAX)
+                replay(&subject, path, &file, |story| story.with_causes().to_string())
             } else {
                 Ok(())
             };
@@ -210,7 +210,7 @@ impl Test {
         if wishes.seeds.is_none() {
             for path in kept(&folder, self.name)? {
                 let file = cli::read(&path).map_err(|refusal| refusal.text)?;
-                replay(&subject, &path, &file, STORY_LINES)?;
+                replay(&subject, &path, &file, |story| story.heart(STORY_LINES).with_causes().to_string())?;
             }
         }
         self.explore(&subject, wishes, &folder)
@@ -295,8 +295,13 @@ fn on_a_screen(tell: impl FnOnce(&mut Screen<'_>)) -> String {
     String::from_utf8(out).expect("a screen is given text")
 }
 
-/// Runs a file. What it keeps was a failure once, and has to pass. `lines`: how many of the story are told if it does not.
-fn replay(subject: &Subject<'_>, path: &Path, file: &ReplayFile, lines: usize) -> Result<(), String> {
+/// Runs a file. What it keeps was a failure once, and has to pass. `told`: what is told of its story if it does not.
+fn replay(
+    subject: &Subject<'_>,
+    path: &Path,
+    file: &ReplayFile,
+    told: impl FnOnce(&Story) -> String,
+) -> Result<(), String> {
     let report = (subject.run)(&file.choices(), Telling::Events);
     let path = path.display();
     if report.verdict.is_passed() {
@@ -307,7 +312,7 @@ fn replay(subject: &Subject<'_>, path: &Path, file: &ReplayFile, lines: usize) -
         return Ok(());
     }
     let again = if file.keeps(&report.verdict) { "still fails" } else { "fails in another way now" };
-    let story = report.story.unwrap_or_default().tail(lines);
+    let story = told(&report.story.unwrap_or_default());
     let verdict = one_line(&report.verdict.to_string());
     let line = subject.called.again_from(&path.to_string());
     Err(format!("{path} {again} (seed {}): {verdict}\n\n{story}\n  To see it again:\n\n{line}", file.seed))

@@ -38,9 +38,17 @@ pub(super) fn show(
             Some(_) => part.clone(),
         };
         write(*export, &story, path)?;
-        screen.say(format_args!("  written to {}", path.display()));
+        screen.say(format_args!("  written to {}{}", path.display(), shortened(&story, *export)));
     }
     Ok(exit_of(&report))
+}
+
+/// Says what is not in the file.
+fn shortened(story: &Story, export: Export) -> String {
+    match story.left_out(export) {
+        0 => String::new(),
+        count => format!(", without the first {count} lines; --why, --host and --connection make it shorter"),
+    }
 }
 
 /// What a part's words mean in this story.

@@ -29,8 +29,7 @@ pub(crate) struct Stamp(u32);
 pub(crate) enum Blame {
     /// What is done now.
     Now,
-    /// All that has happened: the last thing on each host, and the faults that have led to nothing. What was lost is what is
-    /// waited for.
+    /// All that has happened: the last thing on each host.
     Everything,
 }
 
@@ -135,20 +134,20 @@ impl Trail {
     }
 
     /// The run has failed after these lines.
+    ///
+    /// Besides, it is due to every fault that has led to nothing: what is waited for in vain may be what was lost.
     pub(crate) fn blame(&mut self, blame: Blame, lines: &[Line]) {
-        if blame == Blame::Now {
-            return;
-        }
         let caused: BTreeSet<usize> = lines.iter().flat_map(|line| &line.causes).copied().collect();
-        let mut last_of = BTreeMap::new();
-        let mut all = BTreeSet::new();
-        for line in lines {
-            last_of.insert(line.host.as_str(), line.number);
-            if line.kind == LineKind::Fault && !caused.contains(&line.number) {
-                all.insert(line.number);
+        let is_end = |line: &&Line| line.kind == LineKind::Fault && !caused.contains(&line.number);
+        let mut all: BTreeSet<usize> = lines.iter().filter(is_end).map(|line| line.number).collect();
+        match blame {
+            Blame::Now => all.extend(&self.now.0),
+            Blame::Everything => {
+                let last_of: BTreeMap<&str, usize> =
+                    lines.iter().map(|line| (line.host.as_str(), line.number)).collect();
+                all.extend(last_of.into_values());
             }
         }
-        all.extend(last_of.into_values());
         self.now = Causes(all.into_iter().collect());
     }
 
@@ -210,6 +209,15 @@ impl Trail {
     /// What is done now has raised an edge.
     pub(crate) fn raised(&mut self, host: HostIndex, fd: Fd) {
         self.edges.entry((host, fd)).or_default().join(&self.now);
+    }
+
+    /// Names what has raised an edge that is told later.
+    pub(crate) fn edge(&mut self, host: HostIndex, fd: Fd) -> Stamp {
+        let raised = self.edges.get(&(host, fd)).cloned().unwrap_or_default();
+        let now = std::mem::replace(&mut self.now, raised);
+        let stamp = self.stamp();
+        self.now = now;
+        stamp
     }
 
     /// The callback that runs looks at a descriptor: what has come to it has led to what it does. Gives the line of the callback,

@@ -14,8 +14,8 @@ pub enum Export {
     Perfetto,
     /// A log with vector clocks, for ShiViz.
     Shiviz,
-    /// A sequence diagram as mermaid has it: at most [`MERMAID_LINES_MAX`](super::MERMAID_LINES_MAX) lines of the story, the last
-    /// ones, and a note of how many were left out.
+    /// A sequence diagram as mermaid has it, without callbacks and lone acknowledgements: at most
+    /// [`MERMAID_LINES_MAX`](super::MERMAID_LINES_MAX) lines, the last ones, and a note of how many were left out.
     Mermaid,
 }
 
@@ -38,6 +38,14 @@ impl Story {
             Export::Perfetto => perfetto::export(self),
             Export::Shiviz => shiviz::export(self),
             Export::Mermaid => mermaid::export(self),
+        }
+    }
+
+    /// How many lines are left out of the text in this format because it would be too long.
+    pub(crate) fn left_out(&self, format: Export) -> usize {
+        match format {
+            Export::Mermaid => mermaid::left_out(self),
+            Export::Perfetto | Export::Shiviz => 0,
         }
     }
 }

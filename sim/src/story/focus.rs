@@ -18,9 +18,9 @@ pub enum Focus {
     /// What is said between two addresses, in both directions, and what that leads to at once: one connection of TCP, or the
     /// datagrams between two sockets.
     Connection(SocketAddr, SocketAddr),
-    /// What led to the failure: of all that it is due to, the faults and what came of them; and whatever else programs said
-    /// because of these faults, since what a program keeps in mind is seen by no one. Where no fault had a part in it, all that it
-    /// is due to. Nothing of a run that has passed.
+    /// What led to the failure: of all that it is due to, the faults and what came of them. With it, what programs said because
+    /// of these faults, since what a program keeps in mind is seen by no one; and what the one that fails said since, for what
+    /// does not come wakes nobody. Where no fault had a part in it, all that it is due to. Nothing of a run that has passed.
     Failure,
 }
 
@@ -29,21 +29,21 @@ impl Story {
     /// to be due to what that one is due to.
     ///
     /// ```
-    /// use twinloop::{StreamTransport, listen};
+    /// use twinloop::{StreamServer, connect};
     /// use twinloop_sim::choice::Choices;
     /// use twinloop_sim::story::{Focus, LineKind, Telling};
     /// use twinloop_sim::run_world;
     ///
     /// let report = run_world(&Choices::Seeded(1), Telling::Events, |sim| {
-    ///     sim.host("server", || async {
-    ///         let server = listen("0.0.0.0:7")?;
-    ///         let (mut stream, _) = server.accept().await?;
-    ///         stream.write_all(b"nonsense").await?;
+    ///     let address = sim.host("server", 7, |address| async move {
+    ///         let server = StreamServer::listen(address)?;
+    ///         server.accept().await?.write(b"nonsense").await?;
     ///         Ok(())
     ///     });
-    ///     sim.client("client", || async {
-    ///         let mut stream = StreamTransport::connect("server:7").await?;
-    ///         Err(format!("{:?} is no greeting", stream.read_some(20).await?).into())
+    ///     sim.client("client", move || async move {
+    ///         let stream = connect(address).await?;
+    ///         stream.read(&mut [0; 20]).await?;
+    ///         Err("that is no greeting".into())
     ///     });
     /// });
     /// let story = report.story.expect("a story was asked for");
@@ -180,6 +180,15 @@ impl Story {
                     kept.insert(line.number);
                 }
             }
+        }
+        if let Some(&first) = kept.first() {
+            // Nothing leads from what did not come to what a program does without it, but for that it says so.
+            let says_so = |line: &&Line| {
+                line.kind == LineKind::Note && line.host == failure.host && ancestry.contains(&line.number)
+            };
+            kept.extend(
+                self.lines.iter().filter(says_so).map(|line| line.number).filter(|note| *note > first),
+            );
         }
         let kept = if kept.is_empty() { ancestry } else { kept };
         let mut story = self.keep(|line| kept.contains(&line.number) && line.kind != LineKind::Callback);

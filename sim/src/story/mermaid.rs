@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::{Line, LineKind, Story};
+use crate::message::MessageKind;
 
 /// How many lines of a story a diagram has: a reader sees no more at once, and browsers draw long ones for minutes.
 pub const MERMAID_LINES_MAX: usize = 200;
 
 pub(super) fn export(story: &Story) -> String {
-    // A callback's line says nothing that an arrow or a note does not.
-    let told = story.keep(|line| line.kind != LineKind::Callback);
+    let told = story.keep(is_drawn);
     let shown = told.tail(MERMAID_LINES_MAX);
-    let participants = Participants::of(&shown);
+    let participants = Participants::of(&told);
     let mut text = "sequenceDiagram\n".to_owned();
     for (name, number) in &participants.in_order {
         text += &format!("    participant h{number} as {}\n", plain(name));
     }
-    let left_out = told.lines.len() - shown.lines.len();
+    let left_out = left_out(story);
     if left_out > 0 {
         text += &format!("    Note over {}: {left_out} lines before are left out\n", participants.all());
     }
@@ -24,6 +24,17 @@ pub(super) fn export(story: &Story) -> String {
         text += &format!("    {}\n", statement(line, &participants));
     }
     text
+}
+
+/// How many lines of the story are too many for a diagram.
+pub(super) fn left_out(story: &Story) -> usize {
+    story.lines.iter().filter(|line| is_drawn(line)).count().saturating_sub(MERMAID_LINES_MAX)
+}
+
+/// Callbacks say nothing that an arrow or a note does not; acknowledgements are as many as all else together.
+fn is_drawn(line: &Line) -> bool {
+    let is_ack = line.passage.as_ref().is_some_and(|passage| passage.kind == MessageKind::Ack);
+    line.kind != LineKind::Callback && !(is_ack && line.kind == LineKind::Message)
 }
 
 fn statement(line: &Line, participants: &Participants<'_>) -> String {

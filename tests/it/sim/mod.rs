@@ -22,5 +22,6 @@ mod order;
 mod replays;
 mod serving;
 mod stores;
+mod story;
 mod threads;
 mod verdicts;
