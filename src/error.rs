@@ -20,7 +20,8 @@ struct Failure {
     /// A name that was looked up or opened, where there is no address.
     name: Option<Box<str>>,
     kind: ErrorKind,
-    code: Option<i32>,
+    /// What the system said, where it did.
+    system: Option<OsError>,
 }
 
 /// What was being done.
@@ -81,7 +82,7 @@ pub enum ErrorKind {
 
 impl TransportError {
     pub(crate) fn new(operation: Operation, address: Option<Address>, kind: ErrorKind) -> TransportError {
-        TransportError(Box::new(Failure { operation, address, name: None, kind, code: None }))
+        TransportError(Box::new(Failure { operation, address, name: None, kind, system: None }))
     }
 
     /// What the system said; exhaustion has a kind of its own.
@@ -90,7 +91,7 @@ impl TransportError {
             io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory => ErrorKind::TooManyOpen,
             kind => ErrorKind::Os(kind),
         };
-        TransportError(Box::new(Failure { operation, address, name: None, kind, code: error.code() }))
+        TransportError(Box::new(Failure { operation, address, name: None, kind, system: Some(error) }))
     }
 
     /// What the system said of something that has a name and no address.
@@ -122,7 +123,7 @@ impl TransportError {
 
     /// The system's number, where the system said why.
     pub fn code(&self) -> Option<i32> {
-        self.0.code
+        self.0.system.and_then(OsError::code)
     }
 }
 
@@ -153,6 +154,9 @@ impl fmt::Display for TransportError {
             (None, Some(name)) => write!(f, " {name}")?,
             (None, None) => {}
         }
+        if let Some(error) = self.0.system {
+            return write!(f, ": {error}");
+        }
         match self.kind() {
             ErrorKind::Os(kind) => write!(f, ": {kind}"),
             ErrorKind::Incomplete => f.write_str(": the stream ended first"),
@@ -161,10 +165,6 @@ impl fmt::Display for TransportError {
             ErrorKind::ShutDown => f.write_str(": writing was shut down before"),
             ErrorKind::Busy => f.write_str(": another read is pending"),
             ErrorKind::TooManyOpen => f.write_str(": no descriptor or memory is left for one more"),
-        }?;
-        match self.code() {
-            Some(code) => write!(f, " (os error {code})"),
-            None => Ok(()),
         }
     }
 }

@@ -251,7 +251,13 @@ pub(crate) fn thread_error(error: io::Error) -> OsError {
         return os_error(error);
     }
     let exhausted = ErrorKind::OutOfMemory;
-    error.raw_os_error().map_or(OsError::without_code(exhausted), |code| OsError::new(exhausted, code))
+    let code = error.raw_os_error();
+    code.map_or(OsError::without_code(exhausted), |code| OsError::new(exhausted, code).with_text(text))
+}
+
+/// What this system calls an error.
+fn text(code: i32) -> String {
+    io::Error::from_raw_os_error(code).to_string()
 }
 
 /// `error` with the kinds that the seam promises for exhaustion, for which std has none. What the driver itself has said goes
@@ -260,10 +266,11 @@ pub(crate) fn os_error(error: io::Error) -> OsError {
     if let Some(own) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
         return *own;
     }
-    match error.raw_os_error().and_then(|code| Some((exhaustion(code)?, code))) {
+    let told = match error.raw_os_error().and_then(|code| Some((exhaustion(code)?, code))) {
         Some((kind, code)) => OsError::new(kind, code),
         None => OsError::from(error),
-    }
+    };
+    told.with_text(text)
 }
 
 #[cfg(unix)]

@@ -19,13 +19,13 @@ use twinloop::{Address, Moment};
 
 use crate::fabric::{Due, HostIndex};
 use crate::fault::Call;
-use crate::kernel::{Kernel, ThreadIndex};
+use crate::kernel::{Kernel, ThreadIndex, linux};
 use crate::record::{fd_number, item};
 use crate::state::{Machine, State};
 use crate::story::{LineKind, Stamp};
 
 /// The limit of open files is reached.
-const EMFILE: OsError = OsError::new(ErrorKind::QuotaExceeded, 24);
+const EMFILE: OsError = linux(ErrorKind::QuotaExceeded, 24);
 
 /// The driver of one thread in one life of a host. After a crash it answers [`OsError::BAD_DESCRIPTOR`] to everything: what
 /// the programs of that life still do in their destructors reaches nobody.

@@ -39,6 +39,7 @@ use twinloop::driver::{
 use twinloop::table::{Key, Table};
 use twinloop::{Address, Moment};
 
+pub(crate) use errno::linux;
 use errno::{EADDRNOTAVAIL, EINVAL, ENETUNREACH, ENOTCONN, EOPNOTSUPP, UNSUPPORTED};
 pub(crate) use files::{Access, DiskFault, Doubtful, Left, SECTOR, sectors};
 use files::{Files, OpenFile, Operation};

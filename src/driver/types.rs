@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::ops::{BitOr, BitOrAssign};
 use std::panic::Location;
@@ -172,11 +173,13 @@ pub enum Half {
 /// What the system said instead of an answer: a kind to match on, and the number it gave.
 ///
 /// It is `Copy`, so that an error can be told to everyone whom it concerns, again and again. The simulator gives the
-/// numbers of Linux.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// numbers of Linux, and shows them in Linux' words.
+#[derive(Clone, Copy)]
 pub struct OsError {
     kind: io::ErrorKind,
     code: Option<i32>,
+    /// The words are looked for when somebody reads them: most errors are matched on, and never shown.
+    text: Option<fn(i32) -> String>,
 }
 
 impl OsError {
@@ -187,12 +190,30 @@ impl OsError {
 
     /// The error of `kind` that the system told as `code`.
     pub const fn new(kind: io::ErrorKind, code: i32) -> OsError {
-        OsError { kind, code: Some(code) }
+        OsError { kind, code: Some(code), text: None }
     }
 
     /// An error that has no number.
     pub const fn without_code(kind: io::ErrorKind) -> OsError {
-        OsError { kind, code: None }
+        OsError { kind, code: None, text: None }
+    }
+
+    /// This error, shown as `text` says that the system calls its number. That is for drivers, which know the system; two
+    /// errors are the same whatever they are called.
+    ///
+    /// ```
+    /// use std::io;
+    /// use twinloop::driver::OsError;
+    ///
+    /// let refused = OsError::new(io::ErrorKind::ConnectionRefused, 111);
+    /// let named = refused.with_text(|code| format!("Connection refused (os error {code})"));
+    /// assert_eq!(named.to_string(), "Connection refused (os error 111)");
+    /// assert_eq!((named, refused.to_string().as_str()), (refused, "connection refused (os error 111)"));
+    /// ```
+    #[must_use]
+    pub const fn with_text(mut self, text: fn(i32) -> String) -> OsError {
+        self.text = Some(text);
+        self
     }
 
     /// What to match on.
@@ -213,7 +234,7 @@ impl OsError {
 
 impl From<io::Error> for OsError {
     fn from(error: io::Error) -> Self {
-        OsError { kind: nameable(error.kind()), code: error.raw_os_error() }
+        OsError { kind: nameable(error.kind()), code: error.raw_os_error(), text: None }
     }
 }
 
@@ -232,12 +253,29 @@ impl From<OsError> for io::Error {
 
 impl std::error::Error for OsError {}
 
+impl PartialEq for OsError {
+    fn eq(&self, other: &OsError) -> bool {
+        (self.kind, self.code) == (other.kind, other.code)
+    }
+}
+
+impl Eq for OsError {}
+
+impl Hash for OsError {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.kind, self.code).hash(state);
+    }
+}
+
 impl fmt::Display for OsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (*self, self.code) {
-            (OsError::BAD_DESCRIPTOR, _) => f.write_str("bad descriptor (os error 9)"),
-            (_, Some(code)) => write!(f, "{} (os error {code})", self.kind),
-            (_, None) => write!(f, "{}", self.kind),
+        match (self.code, self.text) {
+            (Some(code), Some(text)) => f.write_str(&text(code)),
+            (Some(code), None) if *self == OsError::BAD_DESCRIPTOR => {
+                write!(f, "Bad file descriptor (os error {code})")
+            }
+            (Some(code), None) => write!(f, "{} (os error {code})", self.kind),
+            (None, _) => write!(f, "{}", self.kind),
         }
     }
 }

@@ -15,6 +15,7 @@ mod datagram_handler;
 mod datagram_send;
 mod deadline;
 mod descriptors;
+mod error_texts;
 mod event;
 mod eyeballs;
 mod fairness;

@@ -10,13 +10,14 @@ use twinloop::driver::OsError;
 use super::{HostFaults, HostRule};
 use crate::choice::{Chooser, Site};
 use crate::fault::checked;
+use crate::kernel::linux;
 
 /// The machine's table of open files is full.
-const ENFILE: OsError = OsError::new(ErrorKind::QuotaExceeded, 23);
+const ENFILE: OsError = linux(ErrorKind::QuotaExceeded, 23);
 /// A connection was given up by its peer before it was accepted.
-const ECONNABORTED: OsError = OsError::new(ErrorKind::ConnectionAborted, 103);
+const ECONNABORTED: OsError = linux(ErrorKind::ConnectionAborted, 103);
 /// The kernel has no memory for one more buffer.
-const ENOBUFS: OsError = OsError::new(ErrorKind::OutOfMemory, 105);
+const ENOBUFS: OsError = linux(ErrorKind::OutOfMemory, 105);
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ErrorFaults {
