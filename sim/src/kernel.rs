@@ -46,7 +46,7 @@ use files::{Files, OpenFile, Operation};
 use local::{Local, Locals};
 use lookup::Lookup;
 use options::Options;
-use packet::{Content, Segment};
+use packet::{Content, Segment, is_for_many};
 pub(crate) use packet::{Packet, Route};
 use signals::Listening;
 use tcp::{Connection, Out, State};
@@ -263,6 +263,9 @@ impl Kernel {
         }
         let bound = options.local.as_ref().map(ports::ip_of).transpose()?;
         let remote = self.reachable(remote, bound.map(|bound| bound.ip()))?;
+        if is_for_many(remote.ip()) {
+            return Err(ENETUNREACH);
+        }
         let own = self.source_for(remote.ip());
         let socket = Options::of_stream(options, remote.ip(), bound.map(|bound| bound.ip()))?;
         if !socket.is_on_the_way_to(own) {

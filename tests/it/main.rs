@@ -13,6 +13,8 @@ mod foreign;
 mod interleavings;
 mod large_transfer;
 mod leaks;
+#[cfg(target_os = "linux")]
+mod linux_answers;
 mod on_real;
 mod on_real_threads;
 mod on_sim;

@@ -27,6 +27,8 @@ use super::local::Local;
 use super::{Kernel, Socket};
 use contents::{Contents, Space};
 pub(crate) use contents::{Doubtful, Left, SECTOR, sectors};
+use performing::check_area;
+pub(super) use performing::check_path;
 pub(crate) use performing::{Access, DiskFault};
 use tree::{Node, Tree};
 
@@ -199,6 +201,7 @@ impl Kernel {
             return self.recv(fd, buffer);
         }
         let contents = self.file_of(fd)?.to_read()?.borrow();
+        check_area(offset, buffer.len())?;
         let part = contents.read(offset, buffer.len())?;
         buffer[..part.len()].copy_from_slice(part);
         Ok(part.len())
@@ -211,6 +214,7 @@ impl Kernel {
         const REFUSED: OsError = OsError::without_code(ErrorKind::Unsupported);
         let file = self.file_of(fd).map_err(|_| REFUSED)?;
         let contents = file.to_read().ok().filter(|_| file.sendable).ok_or(REFUSED)?.borrow();
+        check_area(offset, count).map_err(|_| REFUSED)?;
         let part = contents.read(offset, count.min(SENT_AT_A_TIME)).map_err(|_| REFUSED)?;
         Ok(part.to_vec())
     }

@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::errno::{EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH, UNSUPPORTED};
 use super::options::Options;
+use super::packet::is_for_many;
 use super::tcp::Connection;
 use super::{Kernel, Listener};
 
@@ -19,7 +20,12 @@ pub(crate) const EPHEMERAL: RangeInclusive<u16> = 32768..=60999;
 impl Kernel {
     /// Where a socket that asks for `address` is bound (bind(2)).
     pub(super) fn bind(&mut self, address: SocketAddr, options: &Options) -> Result<SocketAddr, OsError> {
-        if !self.is_own(address.ip()) && !address.ip().is_unspecified() {
+        let ip = address.ip();
+        if needs_scope(ip) || ip.is_ipv6() && ip.is_multicast() {
+            return Err(EINVAL);
+        }
+        // IPv4 has streams bound to groups too, although none ever gets there (`inet_bind`).
+        if !self.is_own(ip) && !ip.is_unspecified() && !is_for_many(ip) {
             return Err(EADDRNOTAVAIL);
         }
         if address.port() == 0 {
@@ -168,6 +174,15 @@ pub(super) fn of_family(local: SocketAddr, remote: SocketAddr) -> Result<SocketA
         // An IPv4 address is too short for such a socket.
         (SocketAddr::V4(_), SocketAddr::V6(_)) => Err(EINVAL),
         _ => Ok(local),
+    }
+}
+
+/// Whether an address says nothing without a device: an address here names none (`__ipv6_addr_needs_scope_id`).
+pub(super) fn needs_scope(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V6(ip) if ip.is_multicast() => matches!(ip.octets()[1] & 0xf, 1 | 2),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        IpAddr::V4(_) => false,
     }
 }
 

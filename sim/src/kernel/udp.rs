@@ -235,6 +235,9 @@ impl Kernel {
         if is_for_many(remote.ip()) && !remote.ip().is_multicast() && !udp.options.broadcast {
             return Err(EACCES);
         }
+        if purpose == Use::Connect && ports::needs_scope(remote.ip()) {
+            return Err(EINVAL);
+        }
         self.reachable(&Address::Ip(remote), Some(local).filter(|local| !is_for_many(*local)))
     }
 

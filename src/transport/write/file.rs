@@ -227,7 +227,8 @@ impl FileSend {
 
     /// So much was taken from the file.
     fn took(&mut self, count: usize) {
-        self.offset += count as u64;
+        // Where there are no places in a file, this counts nothing.
+        self.offset = self.offset.saturating_add(count as u64);
         if let Some(left) = &mut self.left {
             *left = left.checked_sub(count as u64).expect("no more is taken from a file than is wanted");
         }

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
@@ -180,6 +181,7 @@ impl Kernel {
         on: &On,
         fault: Option<DiskFault>,
     ) -> Result<Operation, OsError> {
+        check_paths(&asked)?;
         match fault {
             Some(DiskFault::NoDescriptor) => return Err(EMFILE),
             Some(DiskFault::TableFull) => return Err(ENFILE),
@@ -348,7 +350,8 @@ impl Files {
                 self.write(file, offset, &bytes, fault)?;
             }
             FileOperation::SetLength { length, .. } => {
-                let length = to_offset(length)?;
+                // No call is made with what is no offset.
+                to_offset(length).map_err(|_| OsError::without_code(ErrorKind::InvalidInput))?;
                 let contents = file.to_write(EINVAL)?;
                 self.may_change()?;
                 self.make_room(contents, length);
@@ -369,6 +372,7 @@ impl Files {
     ) -> Result<(), OsError> {
         let offset = to_offset(offset)?;
         let contents = file.to_write(OsError::BAD_DESCRIPTOR)?;
+        check_area(offset, bytes.len())?;
         if fault == Some(DiskFault::ReadOnly) {
             self.read_only = true;
         }
@@ -422,6 +426,7 @@ impl Files {
 fn read(file: &OpenFile, offset: u64, buffer: &mut [u8], fault: Option<DiskFault>) -> Result<usize, OsError> {
     let (mut offset, mut most) = (to_offset(offset)?, buffer.len());
     let mut contents = file.to_read()?.borrow_mut();
+    check_area(offset, most)?;
     match fault {
         Some(DiskFault::Refused) => return Err(EIO),
         Some(DiskFault::Short(length)) => most = length,
@@ -442,6 +447,32 @@ fn read(file: &OpenFile, offset: u64, buffer: &mut [u8], fault: Option<DiskFault
 /// Offsets have a sign.
 fn to_offset(offset: u64) -> Result<u64, OsError> {
     if i64::try_from(offset).is_ok() { Ok(offset) } else { Err(EINVAL) }
+}
+
+/// What is read or written ends at an offset too (`rw_verify_area`).
+pub(super) fn check_area(offset: u64, length: usize) -> Result<(), OsError> {
+    offset.checked_add(length as u64).map_or(Err(EINVAL), to_offset).map(drop)
+}
+
+/// No call is made with a path that has a NUL byte: it would end there.
+fn check_paths(asked: &FileOperation) -> Result<(), OsError> {
+    let paths = match asked {
+        FileOperation::Open { path, .. }
+        | FileOperation::Metadata { path }
+        | FileOperation::ReadDirectory { path }
+        | FileOperation::SyncDirectory { path }
+        | FileOperation::RemoveFile { path }
+        | FileOperation::CreateDirectory { path }
+        | FileOperation::RemoveDirectory { path } => [Some(path), None],
+        FileOperation::Rename { from, to } | FileOperation::HardLink { from, to } => [Some(from), Some(to)],
+        _ => [None, None],
+    };
+    paths.into_iter().flatten().try_for_each(|path| check_path(path))
+}
+
+pub(in crate::kernel) fn check_path(path: &Path) -> Result<(), OsError> {
+    let has_nul = path.as_os_str().as_encoded_bytes().contains(&0);
+    if has_nul { Err(OsError::without_code(ErrorKind::InvalidInput)) } else { Ok(()) }
 }
 
 fn known_of(node: &super::tree::Inode) -> Metadata {

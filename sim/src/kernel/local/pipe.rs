@@ -10,7 +10,7 @@ use super::Local;
 use super::channel::Channel;
 use super::names::Node;
 use crate::kernel::errno::{EINVAL, ENOENT, ENOTSOCK, ENXIO, EPIPE};
-use crate::kernel::files::absolute;
+use crate::kernel::files::{absolute, check_path};
 use crate::kernel::{Kernel, Socket};
 
 /// A pipe is there for as long as one of its ends is open.
@@ -37,6 +37,7 @@ impl Kernel {
     }
 
     pub(crate) fn open_fifo(&mut self, path: &Path, end: Half, create: bool) -> Result<Fd, OsError> {
+        check_path(path)?;
         let path = absolute(path);
         let known = match self.locals.names.node(&path) {
             Some(Node::Fifo(pipe)) => pipe.filter(|pipe| self.locals.pipes.get(*pipe).is_some()),

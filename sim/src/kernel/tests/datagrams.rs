@@ -329,7 +329,7 @@ fn what_can_not_be_joined_is_refused() {
         (membership(GROUP.into(), Interface::Any), Err(EADDRINUSE)),
         (membership(GROUP.into(), elsewhere), Err(ENODEV)),
         (membership(Ipv4Addr::LOCALHOST.into(), Interface::Any), Err(EINVAL)),
-        (membership([0xff02, 0, 0, 0, 0, 0, 0, 1].into(), Interface::Any), Err(ENODEV)),
+        (membership([0xff02, 0, 0, 0, 0, 0, 0, 1].into(), Interface::Any), Err(ENOPROTOOPT)),
     ] {
         assert_eq!(pair.kernels[A].join_multicast(fd, &membership), expected, "{membership:?}");
     }

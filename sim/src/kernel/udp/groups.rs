@@ -1,5 +1,6 @@
 //! Multicast groups of datagram sockets (ip(7)), and the options that concern them.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 
 use twinloop::driver::{Fd, Interface, Membership, OptionName, OsError, SocketOption};
@@ -11,14 +12,15 @@ use crate::kernel::options::Device;
 
 impl Kernel {
     pub(crate) fn join_multicast(&mut self, fd: Fd, membership: &Membership) -> Result<(), OsError> {
-        self.udp(fd)?;
+        self.udp(fd)?.check_family(membership)?;
         let group = self.group_of(membership)?;
         if self.udp_mut(fd)?.groups.insert(group) { Ok(()) } else { Err(EADDRINUSE) }
     }
 
     pub(crate) fn leave_multicast(&mut self, fd: Fd, membership: &Membership) -> Result<(), OsError> {
-        self.udp(fd)?;
-        let group = self.group_of(membership)?;
+        self.udp(fd)?.check_family(membership)?;
+        // What can not be joined was not joined (`ip_mc_leave_group`).
+        let group = self.group_of(membership).map_err(|_| EADDRNOTAVAIL)?;
         if self.udp_mut(fd)?.groups.remove(&group) { Ok(()) } else { Err(EADDRNOTAVAIL) }
     }
 
@@ -33,7 +35,7 @@ impl Kernel {
     /// Every host has two devices, `lo` and `eth0`.
     pub(super) fn device_of(&self, interface: Interface) -> Result<Device, OsError> {
         match interface {
-            Interface::Any | Interface::Index(2) => Ok(Device::Ethernet),
+            Interface::Any | Interface::Index(0 | 2) => Ok(Device::Ethernet),
             Interface::Index(1) => Ok(Device::Loopback),
             Interface::Address(ip) if IpAddr::V4(ip) == self.ip => Ok(Device::Ethernet),
             Interface::Address(ip) if ip.is_loopback() => Ok(Device::Loopback),
@@ -82,6 +84,15 @@ impl Kernel {
 }
 
 impl Udp {
+    /// A group of IPv6 is joined by a device's number, and by a socket of its family.
+    fn check_family(&self, membership: &Membership) -> Result<(), OsError> {
+        match (membership.group, membership.interface) {
+            (IpAddr::V6(_), Interface::Address(_)) => Err(OsError::without_code(ErrorKind::InvalidInput)),
+            (IpAddr::V6(_), _) if self.local.is_ipv4() => Err(ENOPROTOOPT),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether it hears what is sent over `device` to `ip`: a group that it has joined, or all.
     pub(super) fn is_in(&self, ip: IpAddr, device: Device) -> bool {
         match ip {

@@ -6,10 +6,10 @@ use twinloop::driver::OsError;
 use twinloop::table::Key;
 
 use super::Udp;
-use crate::kernel::errno::{EADDRINUSE, EADDRNOTAVAIL};
+use crate::kernel::errno::{EADDRINUSE, EADDRNOTAVAIL, EINVAL};
 use crate::kernel::options::{Device, Options};
 use crate::kernel::packet::is_for_many;
-use crate::kernel::ports::{hash_of, overlap};
+use crate::kernel::ports::{hash_of, needs_scope, overlap};
 use crate::kernel::{Kernel, Socket};
 
 impl Kernel {
@@ -20,6 +20,9 @@ impl Kernel {
         options: &Options,
     ) -> Result<SocketAddr, OsError> {
         let ip = address.ip();
+        if needs_scope(ip) {
+            return Err(EINVAL);
+        }
         if !self.is_own(ip) && !ip.is_unspecified() && !is_for_many(ip) {
             return Err(EADDRNOTAVAIL);
         }
