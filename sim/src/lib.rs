@@ -58,6 +58,7 @@ mod state;
 pub mod story;
 #[cfg(feature = "proptest")]
 pub mod strategy;
+mod swarm;
 mod testing;
 mod units;
 mod verdict;
@@ -78,6 +79,7 @@ pub use scenario::Scenario;
 pub use script::At;
 pub use sim::Sim;
 pub use small::{run, run_pair, run_world};
+pub use swarm::{Strength, Swarm};
 pub use testing::{Outcome, Test};
 pub use twinloop_sim_macros::test;
 pub use units::Units;

@@ -246,6 +246,7 @@ pub(crate) mod item {
     pub(crate) const INTERRUPTED: u8 = 137;
     pub(crate) const BUGGIFIED: u8 = 152;
     pub(crate) const VIOLATED: u8 = 153;
+    pub(crate) const SWARM: u8 = 154;
 }
 
 /// A descriptor as a number for the hash, the same on systems of any word size.

@@ -25,6 +25,7 @@ use crate::record::Record;
 use crate::script::{At, Step};
 use crate::state::{FilterKey, FilterKind, Link, Machine, Predicate, State};
 use crate::story::{Blame, Telling};
+use crate::swarm::Swarm;
 use crate::verdict::{Probe, Report, Verdict};
 use crate::world::{Budget, World, contain};
 use crate::zones::Zones;
@@ -66,7 +67,7 @@ type Check = Box<dyn FnOnce() -> Result<(), String>>;
 /// assert!(report.virtual_time >= 90.ms());
 /// ```
 pub struct Sim {
-    chooser: Chooser,
+    pub(crate) chooser: Chooser,
     telling: Telling,
     hosts: Vec<(String, Program)>,
     host_faults: HostFaults,
@@ -77,6 +78,7 @@ pub struct Sim {
     link_faults: LinkFaults,
     own_link_faults: Vec<OwnLinkFaults>,
     buggify: BuggifyFaults,
+    pub(crate) swarm: Option<Swarm>,
     filters: Vec<(FilterKey, FilterKind, Predicate)>,
     pub(crate) reach: Reach,
     files: Vec<(HostIndex, PathBuf, Vec<u8>)>,
@@ -105,6 +107,7 @@ impl Sim {
             link_faults: LinkFaults::default(),
             own_link_faults: Vec::new(),
             buggify: BuggifyFaults::default(),
+            swarm: None,
             filters: Vec::new(),
             reach: Reach::default(),
             files: Vec::new(),
@@ -599,13 +602,24 @@ impl Sim {
     /// Runs the world to its end, and looks at what it leaves.
     pub(crate) fn run(mut self) -> Report {
         let (script, checks) = (std::mem::take(&mut self.script), std::mem::take(&mut self.checks));
+        let swarm = self.draw_swarm();
+        swarm.on_sites(&mut self.buggify);
+        let link_faults_between = |from, to| {
+            let mut faults = self.faults_between(from, to).clone();
+            swarm.on_link(from, to, &mut faults);
+            faults
+        };
         let link_faults: Vec<Vec<LinkFaults>> = (0..self.hosts.len())
-            .map(|from| (0..self.hosts.len()).map(|to| self.faults_between(from, to).clone()).collect())
+            .map(|from| (0..self.hosts.len()).map(|to| link_faults_between(from, to)).collect())
             .collect();
-        let host_faults: Vec<HostFaults> =
+        let mut host_faults: Vec<HostFaults> =
             (0..self.hosts.len()).map(|host| self.faults_of(host).clone()).collect();
-        let disk_faults: Vec<DiskFaults> =
+        let mut disk_faults: Vec<DiskFaults> =
             (0..self.hosts.len()).map(|host| self.disk_faults_of(host).clone()).collect();
+        for host in 0..self.hosts.len() {
+            swarm.on_host(host, &mut host_faults[host]);
+            swarm.on_disk(host, &mut disk_faults[host]);
+        }
         let Sim { mut chooser, hosts, budget, copies, disks, .. } = self;
         let names: Vec<String> = hosts.iter().map(|(name, _)| name.clone()).collect();
         let mut outputs = vec![Output::default(); names.len()];
@@ -644,8 +658,10 @@ impl Sim {
         for (name, answer) in self.names {
             table.set(&name, answer);
         }
-        let zones = self.zones.into_rules(&mut chooser);
-        let mut state = State::new(chooser, Record::new(self.telling), machines, links, table);
+        let zones = self.zones.into_rules(&mut chooser, &swarm);
+        let mut record = Record::new(self.telling);
+        swarm.note(&mut record);
+        let mut state = State::new(chooser, record, machines, links, table);
         state.zones = zones;
         state.copies = copies;
         state.buggify = BuggifyRule::new(self.buggify);

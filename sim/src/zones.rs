@@ -5,6 +5,7 @@ use crate::choice::Chooser;
 use crate::fabric::HostIndex;
 use crate::fault::{CutWays, LinkFaults, ZoneFaults, ZoneRule};
 use crate::script::Act;
+use crate::swarm::Drawn;
 use crate::{At, Sim};
 
 /// The zones of a world that is being put together.
@@ -16,12 +17,18 @@ pub(crate) struct Zones {
 
 impl Zones {
     /// What draws for them; nothing, without a site, where zones do not fail.
-    pub(crate) fn into_rules(self, chooser: &mut Chooser) -> Vec<ZoneRule> {
-        if !self.faults.draws_by_period() {
-            return Vec::new();
-        }
-        let rule = |(name, hosts): (String, _)| ZoneRule::new(chooser, &name, hosts, self.faults.clone());
-        self.named.into_iter().map(rule).collect()
+    pub(crate) fn into_rules(self, chooser: &mut Chooser, swarm: &Drawn) -> Vec<ZoneRule> {
+        let rule = |(name, hosts): (String, Vec<HostIndex>)| {
+            let mut faults = self.faults.clone();
+            swarm.on_zone(&hosts, &mut faults);
+            faults.draws_by_period().then(|| ZoneRule::new(chooser, &name, hosts, faults))
+        };
+        self.named.into_iter().filter_map(rule).collect()
+    }
+
+    /// Whether no zone was named.
+    pub(crate) fn are_unnamed(&self) -> bool {
+        self.named.is_empty()
     }
 
     fn hosts(&self, name: &str) -> &[HostIndex] {

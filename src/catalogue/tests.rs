@@ -1,3 +1,5 @@
+//! Names of sites, and what the macros do where nobody is simulated.
+
 use super::*;
 
 #[test]

@@ -74,7 +74,16 @@ fn the_core_and_the_simulator_have_no_unsafe() {
 
 #[test]
 fn the_core_and_the_simulator_know_no_platform() {
-    let words = ["cfg(unix", "cfg(windows", "target_os", "target_family", "cfg!(", "target_env", "std::os::"];
+    let words = [
+        "cfg(unix",
+        "cfg(windows",
+        "target_os",
+        "target_family",
+        "target_env",
+        "cfg!(unix",
+        "cfg!(windows",
+        "std::os::",
+    ];
     pass(refuse(&core(), &words, "a difference that the core must know is a field of Capabilities"));
 }
 

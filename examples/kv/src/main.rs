@@ -16,6 +16,7 @@ fn cli() -> Cli {
     Cli::new("kv", "a key-value server that speaks the Redis protocol, on either driver of twinloop")
         .scenario(kv::scenario::kv())
         .scenario(kv::scenario::kv_forgetful())
+        .scenario(kv::scenario::kv_swarm())
         .real(on_real::scenario)
         .command("serve", "serve [ADDRESS] on the real driver (127.0.0.1:6379)", on_real::serve)
         .command("tour", "all of it: explore, find a planted bug, replay, serve", tour::run)

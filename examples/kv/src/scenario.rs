@@ -25,6 +25,16 @@ pub fn kv_forgetful() -> Scenario {
     Scenario::new("kv-forgetful", about, |sim| build(sim, Options { forgets: true, ..Options::default() }))
 }
 
+/// The server as it should be, where each seed has other kinds of faults.
+pub fn kv_swarm() -> Scenario {
+    let about = "the same, where each seed draws which kinds of faults there are";
+    Scenario::new("kv-swarm", about, |sim| {
+        build(sim, Options::default());
+        // The server keeps everything in memory, and the protocol has no checksums.
+        sim.swarm().without(["disk", "link: corrupt unseen", "link: mtu"]).safe(["server"]);
+    })
+}
+
 fn build(sim: &mut Sim, options: Options) {
     let address = sim.host("server", PORT, move |address| {
         let options = options.clone();

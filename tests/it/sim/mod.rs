@@ -23,5 +23,6 @@ mod replays;
 mod serving;
 mod stores;
 mod story;
+mod swarm;
 mod threads;
 mod verdicts;
