@@ -35,7 +35,7 @@ impl Handle {
     /// let accepted = loop {
     ///     handle.readable(listener).await?;
     ///     match handle.accept(listener) {
-    ///         Err(OsError::WOULD_BLOCK) => {}
+    ///         Err(error) if error.is_would_block() => {}
     ///         accepted => break accepted?,
     ///     }
     /// };

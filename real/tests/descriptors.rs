@@ -27,7 +27,9 @@ fn at(name: &str) -> Address {
 fn outcome(driver: &mut RealDriver, operation: Fd) -> Result<FileOutcome, OsError> {
     loop {
         match driver.file_outcome(operation) {
-            Err(OsError::WOULD_BLOCK) => driver.poll(Some(Duration::from_secs(20)), &mut Vec::new())?,
+            Err(error) if error.is_would_block() => {
+                driver.poll(Some(Duration::from_secs(20)), &mut Vec::new())?
+            }
             outcome => return outcome,
         }
     }

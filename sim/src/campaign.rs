@@ -6,6 +6,7 @@ mod shard;
 #[cfg(test)]
 pub(crate) mod toy;
 
+pub use crate::determinism::Nondeterminism;
 pub use shard::Shard;
 pub(crate) use shard::{Detected, detect};
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use std::{iter, thread};
 
 use crate::choice::Choices;
+use crate::determinism::{compare, run_twice};
 use crate::reached::Reached;
 use crate::scenario::Scenario;
 use crate::story::Telling;
@@ -80,29 +82,6 @@ pub struct Failure {
     pub seeds: u64,
 }
 
-/// A seed whose two runs were not the same. Something besides the seed decided: a clock, a hash order, a thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Nondeterminism {
-    /// The seed.
-    pub seed: u64,
-    /// The verdict and the hash of its first run.
-    pub first: (String, u128),
-    /// The verdict and the hash of its second run.
-    pub second: (String, u128),
-}
-
-impl Nondeterminism {
-    /// The difference between two runs of `seed`, if there is one.
-    pub(crate) fn between(seed: u64, first: &Report, second: &Report) -> Option<Nondeterminism> {
-        if first.hash == second.hash && first.verdict == second.verdict {
-            return None;
-        }
-        let of = |report: &Report| (report.verdict.to_string(), report.hash);
-        Some(Nondeterminism { seed, first: of(first), second: of(second) })
-    }
-}
-
 impl Campaign {
     /// The campaign over `seeds` that ends at the first failure, on as many threads as the machine runs at once.
     pub fn new(seeds: Range<u64>) -> Campaign {
@@ -147,10 +126,15 @@ impl Campaign {
             None => Choices::Seeded(seed),
             Some(changes) => Choices::Prioritised { seed, changes },
         };
-        let mut report = run(&choices, Telling::Silent);
-        let twice = self.check || seed == self.seeds.start || !report.verdict.is_passed();
-        let second = twice.then(|| run(&choices, Telling::Silent));
-        let nondeterminism = second.and_then(|second| Nondeterminism::between(seed, &report, &second));
+        // What the first run of all leaves behind in the process can be seen in that run alone: it is watched.
+        let (mut report, nondeterminism) = if seed == self.seeds.start {
+            run_twice(run, &choices)
+        } else {
+            let report = run(&choices, Telling::Silent);
+            let twice = self.check || !report.verdict.is_passed();
+            let found = if twice { compare(run, &choices, &report) } else { None };
+            (report, found)
+        };
         if report.verdict.is_passed() {
             // Thousands of picks which nobody will ask for, while the seed waits for slower ones before it.
             report.unusual = Vec::new();
@@ -369,9 +353,9 @@ mod tests {
             report
         };
         let findings = Campaign { check: true, ..campaign(0..100, 1) }.explore_with(&leaky, &|_| {});
-        let expected =
-            Nondeterminism { seed: 5, first: ("passed".to_owned(), 10), second: ("passed".to_owned(), 11) };
-        assert_eq!(findings.nondeterminism, Some(expected));
+        let found = findings.nondeterminism.as_ref().expect("seed 5 is run twice");
+        let outcomes = [("passed".to_owned(), 10), ("passed".to_owned(), 11)];
+        assert_eq!((found.seed, [&found.first, &found.second]), (5, outcomes.each_ref()));
         assert_eq!((findings.seeds(), findings.failures.len()), (6, 0));
     }
 

@@ -11,6 +11,8 @@ pub use bytes::RawPicks;
 use priorities::Priorities;
 use random::Stream;
 
+use crate::determinism::trail;
+
 /// How the names of sites begin at which a scenario chooses for itself.
 pub(crate) const INPUT: &str = "scenario: ";
 
@@ -158,6 +160,7 @@ pub struct Chooser {
     unclaimed: BTreeMap<String, BTreeMap<u32, u32>>,
     log: Vec<Logged>,
     stale: Vec<Pick>,
+    is_watched: bool,
 }
 
 /// Where answers come from.
@@ -243,6 +246,7 @@ impl Chooser {
             unclaimed,
             log: Vec::new(),
             stale: Vec::new(),
+            is_watched: trail::is_watched(),
         }
     }
 
@@ -303,6 +307,10 @@ impl Chooser {
     /// replay gives the same bytes.
     pub fn entropy(&mut self, site: Site, buffer: &mut [u8]) {
         let state = &mut self.sites[site.0 as usize];
+        if self.is_watched {
+            let length = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+            trail::see(|trail| trail.draw(&state.name, 0, 0, length));
+        }
         if let (Source::Branched { .. }, 0) = (&self.source, state.occurrence) {
             // What programs ask for is not branched.
             state.stream = Stream::new(self.seed, &state.name);
@@ -349,6 +357,10 @@ impl Chooser {
     }
 
     fn log(&mut self, site: Site, occurrence: u32, value: u32, n: u32) -> u32 {
+        if self.is_watched {
+            let name = &self.sites[site.0 as usize].name;
+            trail::see(|trail| trail.draw(name, occurrence, n, value));
+        }
         if let Some(draws) = &mut self.draws {
             draws.push(Draw { site: site.0, occurrence, value, alternatives: n });
         }

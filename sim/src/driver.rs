@@ -17,6 +17,7 @@ use twinloop::driver::{
 };
 use twinloop::{Address, Moment};
 
+use crate::determinism::trail;
 use crate::fabric::{Due, HostIndex};
 use crate::fault::Call;
 use crate::kernel::{Kernel, ThreadIndex, linux};
@@ -43,7 +44,7 @@ impl SimDriver {
     pub(crate) fn new(state: Rc<RefCell<State>>, host: HostIndex, thread: ThreadIndex) -> SimDriver {
         catalogue::watch();
         let life = state.borrow().machines[host].life;
-        SimDriver { state, host, life, thread, wake: Arc::default(), is_alone: false }
+        SimDriver { state, host, life, thread, wake: Arc::new(Wake::new()), is_alone: false }
     }
 
     /// The only driver of a world that nobody else runs.
@@ -192,6 +193,9 @@ impl Driver for SimDriver {
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> Result<(), OsError> {
         let was_woken = self.wake.is_due.swap(false, Ordering::Relaxed);
         let Ok(mut state) = self.state() else { return Ok(()) };
+        if state.record.is_watched() && self.wake.was_foreign() {
+            trail::see(|trail| trail.intruded(state.now, &state.machines[self.host].name));
+        }
         if self.is_alone && !was_woken {
             state.pass_time(timeout);
         }
@@ -441,13 +445,20 @@ impl Driver for SimDriver {
 
 /// No driver of a simulation waits. What another thread of the simulation asks for is seen by the world, which turns the
 /// one that was woken.
-#[derive(Default)]
 pub(crate) struct Wake {
     is_due: AtomicBool,
     count: AtomicUsize,
+    /// A thread that runs no simulation has woken this one. Looked for in watched runs.
+    is_foreign: AtomicBool,
+    is_watched: bool,
 }
 
 impl Wake {
+    fn new() -> Wake {
+        let (is_due, is_foreign) = (AtomicBool::new(false), AtomicBool::new(false));
+        Wake { is_due, count: AtomicUsize::new(0), is_foreign, is_watched: trail::is_watched() }
+    }
+
     pub(crate) fn is_due(&self) -> bool {
         self.is_due.load(Ordering::Relaxed)
     }
@@ -456,10 +467,18 @@ impl Wake {
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
+
+    /// Whether a thread of the system has woken this one since this was asked last.
+    pub(crate) fn was_foreign(&self) -> bool {
+        self.is_foreign.swap(false, Ordering::Relaxed)
+    }
 }
 
 impl Unpark for Wake {
     fn unpark(&self) {
+        if self.is_watched && !trail::is_watched() {
+            self.is_foreign.store(true, Ordering::Relaxed);
+        }
         self.is_due.store(true, Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
     }

@@ -30,6 +30,7 @@ mod clock;
 mod condition;
 mod console;
 mod coverage;
+pub mod determinism;
 mod disk;
 mod driver;
 mod fabric;

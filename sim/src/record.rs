@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::choice::Pick;
 use crate::coverage::{Coverage, Feature};
+use crate::determinism::trail;
 use crate::kernel::ThreadIndex;
 use crate::story::{Blame, Line, LineKind, Passage, Stamp, Story, Telling, Trail};
 use crate::verdict::{Verdict, one_line};
@@ -25,6 +26,7 @@ pub(crate) struct Record {
     coverage: Option<Box<Coverage>>,
     /// Where a story is told: why each of its lines is there.
     trail: Option<Box<Trail>>,
+    is_watched: bool,
     pub(crate) callbacks: u64,
 }
 
@@ -37,12 +39,16 @@ impl Record {
             story: Story::default(),
             coverage: (telling == Telling::Probed).then(|| Box::new(Coverage::new())),
             trail: matches!(telling, Telling::Events | Telling::Everything).then(Box::default),
+            is_watched: trail::is_watched(),
             callbacks: 0,
         }
     }
 
     /// Takes an item into the hash: what happened, when, at which host, and a few numbers about it.
     pub(crate) fn item(&mut self, kind: u8, at: Moment, host: usize, numbers: &[u64]) {
+        if self.is_watched && kind >= item::FIRST {
+            trail::see(|trail| trail.item(kind, at, host, numbers));
+        }
         if let Some(coverage) = &mut self.coverage {
             coverage.happened(kind, host);
         }
@@ -57,6 +63,9 @@ impl Record {
 
     /// Takes bytes into the hash that belong to the item before.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        if self.is_watched {
+            trail::see(|trail| trail.bytes(bytes));
+        }
         self.page.extend_from_slice(bytes);
         self.turn_page();
     }
@@ -78,6 +87,9 @@ impl Record {
         callback: &ObservedCallback,
     ) {
         self.callbacks += 1;
+        if self.is_watched {
+            trail::see(|trail| trail.callback(now, name, callback));
+        }
         // The first thread is not named: most hosts have no other.
         let further = [thread as u64];
         let numbers = if thread == 0 { &[] } else { &further[..] };
@@ -94,8 +106,14 @@ impl Record {
         }
     }
 
+    /// Whether the run is told or watched, so that lines have a listener.
     pub(crate) fn tells(&self) -> bool {
-        self.trail.is_some()
+        self.trail.is_some() || self.is_watched
+    }
+
+    /// Whether the steps of the run are looked at: for what is no item of the record.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.is_watched
     }
 
     /// Where a story is told: what leads to what is done.
@@ -112,8 +130,15 @@ impl Record {
 
     /// Adds a line to the story. `text` is asked only where a story is kept.
     pub(crate) fn tell(&mut self, at: Moment, host: &str, kind: LineKind, text: impl FnOnce() -> String) {
-        if self.tells() {
-            self.push(Line::new(at, host, kind, text()));
+        if !self.tells() {
+            return;
+        }
+        let text = text();
+        if self.is_watched {
+            trail::see(|trail| trail.told(at, host, kind, &text));
+        }
+        if self.trail.is_some() {
+            self.push(Line::new(at, host, kind, text));
         }
     }
 
@@ -247,6 +272,55 @@ pub(crate) mod item {
     pub(crate) const BUGGIFIED: u8 = 152;
     pub(crate) const VIOLATED: u8 = 153;
     pub(crate) const SWARM: u8 = 154;
+
+    /// The first kind that is not one of callbacks.
+    pub(crate) const FIRST: u8 = DELIVERED;
+
+    /// The kind in words.
+    pub(crate) fn name(kind: u8) -> &'static str {
+        match kind {
+            DELIVERED => "delivered",
+            LOST => "lost",
+            RESET => "reset",
+            CUT => "link cut",
+            HEALED => "link healed",
+            CRASHED => "host crashed",
+            STARTED => "host started",
+            SHORT => "cut short",
+            SPURIOUS => "spurious event",
+            LATE => "late event",
+            RESOLVED => "name answered",
+            NAMED => "name changed",
+            CHANGED => "faults changed",
+            WRITTEN => "written",
+            KILLED => "process killed",
+            STOPPED => "process asked to stop",
+            SIGNALLED => "signalled",
+            HALTED => "halted",
+            RESUMED => "resumed",
+            CLOCK => "clock changed",
+            FOREIGN => "foreign descriptors",
+            FILE => "file operation",
+            DISK_FAULT => "disk fault",
+            DISK_LOSS => "unsynced writes lost",
+            HELD => "held",
+            RELEASED => "released",
+            CLOGGED => "clogged",
+            UNCLOGGED => "unclogged",
+            DUPLICATED => "duplicated",
+            CORRUPTED => "corrupted",
+            OVERTAKEN => "overtaken",
+            REFUSED => "refused",
+            UNREACHABLE => "unreachable",
+            BENT => "answer bent",
+            CALL_FAILED => "call failed",
+            INTERRUPTED => "poll interrupted",
+            BUGGIFIED => "buggify",
+            VIOLATED => "violated",
+            SWARM => "faults drawn",
+            _ => "event",
+        }
+    }
 }
 
 /// A descriptor as a number for the hash, the same on systems of any word size.

@@ -12,6 +12,7 @@ use twinloop::{Address, Moment};
 use crate::choice::{Chooser, INPUT};
 use crate::condition::Condition;
 use crate::console::Output;
+use crate::determinism::trail;
 use crate::disk::{Copies, Disk};
 use crate::fabric::{HostIndex, host_ip};
 use crate::fault::{
@@ -622,6 +623,7 @@ impl Sim {
         }
         let Sim { mut chooser, hosts, budget, copies, disks, .. } = self;
         let names: Vec<String> = hosts.iter().map(|(name, _)| name.clone()).collect();
+        trail::see(|trail| trail.begin(&names));
         let mut outputs = vec![Output::default(); names.len()];
         for (host, output) in self.outputs {
             outputs[host] = output;

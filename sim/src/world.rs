@@ -17,6 +17,7 @@ use std::time::Duration;
 use twinloop::{Moment, panic_text};
 
 use crate::choice::Site;
+use crate::determinism::trail;
 use crate::fabric::{Due, HostIndex};
 use crate::fault::FAULT_PERIOD;
 use crate::kernel::ThreadIndex;
@@ -52,6 +53,7 @@ pub(crate) struct World {
     plan: Vec<Planned>,
     /// When cuts and crashes are drawn next; `None` in a world that has none.
     next_faults_at: Option<Moment>,
+    is_watched: bool,
     pub(crate) turns: u64,
 }
 
@@ -88,6 +90,7 @@ impl World {
             host_order,
             plan: Vec::new(),
             next_faults_at: draws_faults.then_some(Moment::ORIGIN + FAULT_PERIOD),
+            is_watched: trail::is_watched(),
             turns: 0,
         }
     }
@@ -296,10 +299,21 @@ impl World {
         thread.turns_in_a_row = if now == thread.free_at { thread.turns_in_a_row + 1 } else { 1 };
         thread.free_at = if thread.turns_in_a_row > FREE_TURNS { now + TURN_COST } else { now };
         thread.woken_at = None;
+        if self.is_watched {
+            trail::see(|trail| {
+                trail.turn(now, &thread.name);
+                if thread.wake.was_foreign() {
+                    trail.intruded(now, &thread.name);
+                }
+            });
+        }
         let callbacks_before = self.state.borrow().record.callbacks;
         // Nothing pending is no error here: the world knows of others that may bring something.
         let turned = contain(|| thread.dispatcher.poll());
         turned.map_err(|message| Verdict::Panicked { host: thread.name.clone(), message })?.ok();
+        if self.is_watched {
+            trail::see(|trail| trail.waits(now, &thread.name, thread.dispatcher.next_work()));
+        }
         let mut state = self.state.borrow_mut();
         if let Some(cost) = state.draw_callback_cost(host) {
             let callbacks = state.record.callbacks - callbacks_before;

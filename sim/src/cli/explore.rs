@@ -235,13 +235,9 @@ impl SummaryResult {
     }
 }
 
-/// Says that two runs of a seed differ, and in what.
+/// Says that two runs of a seed differ, where they part, and why that may be.
 pub(crate) fn tell_nondeterminism(name: &str, found: &Nondeterminism, screen: &mut Screen<'_>) {
-    let Nondeterminism { seed, first: (first, first_hash), second: (second, second_hash) } = found;
-    screen.say(format_args!("{name}: two runs of seed {seed} differ; mend this before anything else"));
-    screen.say(format_args!("  first:  hash {first_hash:032x}, {}", one_line(first)));
-    screen.say(format_args!("  second: hash {second_hash:032x}, {}", one_line(second)));
-    screen.say("  Something besides the seed decided: a clock, a hash order, a thread, a static variable.\n");
+    screen.say(format_args!("{name}: {found}"));
 }
 
 /// Tells how often what the program says of itself came about: first what never did.

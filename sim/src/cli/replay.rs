@@ -8,8 +8,9 @@ use super::explore::{seconds, tell_nondeterminism};
 use super::failure::{Pursuit, pursue, tell_picks};
 use super::screen::Screen;
 use super::{Exit, Subject};
-use crate::campaign::{Failure, Nondeterminism};
+use crate::campaign::Failure;
 use crate::choice::Choices;
+use crate::determinism::run_twice;
 use crate::replay_file::ReplayFile;
 use crate::shrink::Limits;
 use crate::story::Telling;
@@ -49,10 +50,9 @@ impl Source {
 /// Runs it twice and says what it came to.
 pub(super) fn replay(subject: &Subject<'_>, source: &Source, screen: &mut Screen<'_>) -> Exit {
     let choices = source.choices();
-    let report = (subject.run)(&choices, Telling::Silent);
-    let second = (subject.run)(&choices, Telling::Silent);
+    let (report, found) = run_twice(subject.run, &choices);
     screen.say(source.title(subject.name));
-    if let Some(found) = Nondeterminism::between(choices.seed(), &report, &second) {
+    if let Some(found) = found {
         tell_nondeterminism(subject.name, &found, screen);
         return Exit::Nondeterminism;
     }

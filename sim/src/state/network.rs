@@ -8,6 +8,7 @@ use twinloop::Moment;
 use super::filters::FilterKind;
 use super::link::Clog;
 use super::{LOOPBACK_LATENCY, State};
+use crate::determinism::trail;
 use crate::fabric::{Due, HostIndex, host_of};
 use crate::fault::{Admission, CutWays, LinkFaults, PacketVerdict};
 use crate::kernel::{Packet, Route};
@@ -20,6 +21,9 @@ impl State {
     // ---- the way of a packet ----
 
     pub(super) fn send(&mut self, from: HostIndex, mut packet: Packet) {
+        if self.record.is_watched() {
+            trail::see(|trail| trail.sent(self.now, from, &packet));
+        }
         let drawn = self.chooser.drawn();
         let Some(trail) = self.record.trail() else { return self.route(from, packet) };
         let ends = (packet.source, packet.destination);

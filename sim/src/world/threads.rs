@@ -44,7 +44,7 @@ pub(super) struct Thread {
     alarm: Option<Moment>,
     alarm_late: Option<Duration>,
     /// What other threads wake it by, and when it notices that one has.
-    wake: Arc<Wake>,
+    pub(super) wake: Arc<Wake>,
     pub(super) woken_at: Option<Moment>,
 }
 
