@@ -18,6 +18,7 @@ mod errno;
 mod files;
 mod local;
 mod lookup;
+mod netstat;
 mod options;
 mod packet;
 mod ports;

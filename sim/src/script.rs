@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::Sim;
 use crate::fabric::HostIndex;
 use crate::fault::{CutWays, DiskFaults, HostFaults, LinkFaults};
+use crate::liveness::Core;
 use crate::names::{Answer, NameFailure};
 
 pub(crate) use hosts::HostFault;
@@ -26,6 +27,9 @@ pub(crate) enum Act {
     Restart { host: HostIndex },
     Cut { from: HostIndex, to: HostIndex, ways: CutWays },
     Heal { a: HostIndex, b: HostIndex },
+    HealOneWay { from: HostIndex, to: HostIndex },
+    MakeWhole(Core),
+    Judge(Core),
     Reset { host: HostIndex },
     Name { name: String, answer: Answer },
     Links(LinkAct),

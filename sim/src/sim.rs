@@ -12,6 +12,7 @@ use twinloop::{Address, Moment};
 use crate::choice::{Chooser, INPUT};
 use crate::condition::Condition;
 use crate::console::Output;
+use crate::controls::Controls;
 use crate::determinism::trail;
 use crate::disk::{Copies, Disk};
 use crate::fabric::{HostIndex, host_ip};
@@ -82,6 +83,7 @@ pub struct Sim {
     pub(crate) swarm: Option<Swarm>,
     filters: Vec<(FilterKey, FilterKind, Predicate)>,
     pub(crate) reach: Reach,
+    pub(crate) controls: Controls,
     files: Vec<(HostIndex, PathBuf, Vec<u8>)>,
     disks: Vec<(HostIndex, Disk)>,
     inputs: Vec<(HostIndex, Vec<u8>)>,
@@ -96,6 +98,7 @@ pub struct Sim {
 impl Sim {
     /// A world with nothing in it.
     pub(crate) fn new(chooser: Chooser, telling: Telling) -> Sim {
+        let reach = Reach::default();
         Sim {
             chooser,
             telling,
@@ -110,7 +113,8 @@ impl Sim {
             buggify: BuggifyFaults::default(),
             swarm: None,
             filters: Vec::new(),
-            reach: Reach::default(),
+            controls: Controls::new(reach.clone()),
+            reach,
             files: Vec::new(),
             disks: Vec::new(),
             inputs: Vec::new(),
@@ -672,6 +676,7 @@ impl Sim {
         }
         let mut world = World::new(state, hosts, script, budget);
         world.be_reached_by(&self.reach);
+        self.controls.know(names.clone());
         let mut verdict = world.run();
         if let (true, Err(panicked)) = (verdict.is_passed(), world.close()) {
             verdict = panicked;

@@ -24,6 +24,7 @@ use crate::message::MessageKind;
 use crate::names::{Answer, NameFailure, Names};
 use crate::reached::Reached;
 use crate::record::{Record, fd_number, item};
+use crate::script::Act;
 use crate::story::{LineKind, Passage, Stamp};
 use crate::verdict::Verdict;
 
@@ -57,6 +58,8 @@ pub(crate) struct State {
     pub(crate) ended: Vec<HostIndex>,
     packets: Vec<Packet>,
     next_filter: u64,
+    /// What programs have asked for in the turn that is under way.
+    pub(crate) asked: Vec<Act>,
 }
 
 /// A host's hardware and kernel.
@@ -118,6 +121,7 @@ impl State {
             ended: Vec::new(),
             packets: Vec::new(),
             next_filter: 0,
+            asked: Vec::new(),
         }
     }
 

@@ -42,6 +42,13 @@ pub enum Verdict {
         /// Who waits: hosts and the places of their tasks.
         message: String,
     },
+    /// Hosts that were made whole have not come to what they had to ([`Sim::converges`](crate::Sim::converges)).
+    NotLive {
+        /// How long they had, in virtual time.
+        within: Duration,
+        /// What is missing, and who waits for what.
+        message: String,
+    },
     /// The budget of turns ran out: something spins.
     TurnBudget {
         /// The budget, in turns.
@@ -72,6 +79,7 @@ impl Verdict {
             Verdict::Panicked { .. } => "panicked",
             Verdict::Violated { .. } => "violated",
             Verdict::Deadlock { .. } => "deadlock",
+            Verdict::NotLive { .. } => "not-live",
             Verdict::TurnBudget { .. } => "turn-budget",
             Verdict::TimeBudget { .. } => "time-budget",
         }
@@ -114,6 +122,9 @@ impl fmt::Display for Verdict {
             Verdict::Panicked { host, message } => write!(f, ": {host}: {message}"),
             Verdict::Violated { property, host, message } => write!(f, ": {property}: {host}: {message}"),
             Verdict::Deadlock { message } => write!(f, ": {message}"),
+            Verdict::NotLive { within, message } => {
+                write!(f, ": {within:?} after it was made whole: {message}")
+            }
             Verdict::TurnBudget { turns, message } => write!(f, ": {turns} turns: {message}"),
             Verdict::TimeBudget { limit, message } => write!(f, ": {limit:?} of virtual time: {message}"),
         }

@@ -117,7 +117,7 @@ impl World {
             if let Some(verdict) = self.verdict() {
                 return verdict;
             }
-            if let Err(verdict) = self.step() {
+            if let Err(verdict) = self.step().and_then(|()| self.perform_asked()) {
                 return verdict;
             }
         }

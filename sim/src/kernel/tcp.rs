@@ -32,6 +32,7 @@ use twinloop::driver::{Half, OsError, Readiness};
 
 use super::errno::{ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENOTCONN, EPIPE, ETIMEDOUT};
 use super::packet::Segment;
+use crate::netstat::SocketState;
 use probing::{Due, Probing};
 use receiving::Receiving;
 use sending::{Ack, Chunk, Sending};
@@ -134,6 +135,33 @@ impl Connection {
 
     pub(super) fn state(&self) -> State {
         self.state
+    }
+
+    /// By the names of RFC 9293, section 3.3.2.
+    pub(super) fn named_state(&self) -> SocketState {
+        match self.state {
+            State::SynSent => return SocketState::SynSent,
+            State::SynReceived => return SocketState::SynReceived,
+            State::Dead => return SocketState::Closed,
+            State::Ended if self.is_closed() => return SocketState::Closed,
+            State::Ended if self.ended_first => return SocketState::TimeWait,
+            State::Open | State::Ended => {}
+        }
+        match (self.send.is_ended(), self.send.is_fin_acked(), self.receive.is_ended()) {
+            (false, _, false) => SocketState::Established,
+            (false, _, true) => SocketState::CloseWait,
+            (true, false, false) => SocketState::FinWait1,
+            (true, false, true) if self.ended_first => SocketState::Closing,
+            (true, false, true) => SocketState::LastAck,
+            (true, true, false) => SocketState::FinWait2,
+            (true, true, true) if self.ended_first => SocketState::TimeWait,
+            (true, true, true) => SocketState::Closed,
+        }
+    }
+
+    /// Bytes that the program has written and the peer has not acknowledged.
+    pub(super) fn unacknowledged(&self) -> usize {
+        self.send.queued()
     }
 
     pub(super) fn receivable(&self) -> usize {

@@ -260,6 +260,11 @@ impl Kernel {
 }
 
 impl Udp {
+    /// Bytes that have come and that nobody has received.
+    pub(super) fn unread(&self) -> usize {
+        self.queue.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
+
     /// The next datagram, as much of it as fits.
     pub(super) fn take(&mut self, buffer: &mut [u8]) -> Option<Received> {
         let (source, bytes) = self.queue.pop_front()?;

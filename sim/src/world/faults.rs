@@ -2,10 +2,11 @@
 
 use twinloop::Moment;
 
-use super::World;
+use super::{World, contain};
 use crate::fabric::HostIndex;
-use crate::fault::{FAULT_PERIOD, ProcessFault};
-use crate::script::Act;
+use crate::fault::{DiskFaults, FAULT_PERIOD, HostFaults, LinkFaults, ProcessFault};
+use crate::liveness::Core;
+use crate::script::{Act, HostFault};
 use crate::state::State;
 use crate::verdict::Verdict;
 
@@ -77,6 +78,54 @@ impl World {
         }
     }
 
+    /// Does what programs have asked for in the turn that is over, in the order of asking.
+    pub(super) fn perform_asked(&mut self) -> Result<(), Verdict> {
+        if self.state.borrow().asked.is_empty() {
+            return Ok(());
+        }
+        let asked = std::mem::take(&mut self.state.borrow_mut().asked);
+        asked.into_iter().try_for_each(|act| self.perform(act))
+    }
+
+    /// From now on nothing befalls the core, and what had befallen it is over.
+    fn make_whole(&mut self, core: &Core) -> Result<(), Verdict> {
+        for &host in &core.hosts {
+            let mut state = self.state.borrow_mut();
+            for &other in core.hosts.iter().filter(|other| **other != host) {
+                state.heal_entirely(host, other);
+                let latency = state.links[host][other].rule.least_latency();
+                let mut kind = LinkFaults::default();
+                kind.latency(latency);
+                state.change_link(host, other, kind);
+            }
+            state.change_host(host, HostFaults::default());
+            state.machines[host].disk.change(DiskFaults::default());
+            drop(state);
+            self.befall(host, HostFault::Resume)?;
+            // A client that has finished has nothing left to do.
+            if self.hosts[host].exit.borrow().is_none() {
+                self.start(host)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The core has had its time.
+    fn judge(&self, core: &Core) -> Result<(), Verdict> {
+        let waits = |host: &HostIndex| {
+            let host = &self.hosts[*host];
+            host.program.is_client() && host.exit.borrow().is_none()
+        };
+        let goal = contain(|| (core.goal)()).and_then(|met| met);
+        let message = match goal {
+            Err(missed) => format!("{missed}; {}", self.unfinished()),
+            Ok(()) if core.hosts.iter().any(waits) => self.unfinished(),
+            Ok(()) => return Ok(()),
+        };
+        let message = message.trim_end_matches("; ").to_owned();
+        Err(Verdict::NotLive { within: core.within, message })
+    }
+
     /// Does what a scenario asks for.
     pub(super) fn perform(&mut self, act: Act) -> Result<(), Verdict> {
         match act {
@@ -88,6 +137,9 @@ impl World {
                 state.heal(a, b);
                 state.heal(b, a);
             }
+            Act::HealOneWay { from, to } => self.state.borrow_mut().heal(from, to),
+            Act::MakeWhole(core) => self.make_whole(&core)?,
+            Act::Judge(core) => return self.judge(&core),
             Act::Reset { host } => self.state.borrow_mut().reset_connections(host),
             Act::Name { name, answer } => self.state.borrow_mut().rename(&name, answer),
             Act::Links(act) => self.state.borrow_mut().act_on_links(act),

@@ -9,7 +9,9 @@ use twinloop::{AsyncCallback, Handle, WatchError, spawn};
 async fn receive(fd: Fd, buffer: &mut [u8]) -> Result<usize, OsError> {
     loop {
         match Handle::current().recv(fd, buffer) {
-            Err(error) if error.is_would_block() => Handle::current().readable(fd).await.expect("nobody else reads"),
+            Err(error) if error.is_would_block() => {
+                Handle::current().readable(fd).await.expect("nobody else reads")
+            }
             received => return received,
         }
     }

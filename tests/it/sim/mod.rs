@@ -3,6 +3,7 @@
 mod assertions;
 mod attribute;
 mod buggify;
+mod controls;
 mod datagrams;
 mod determinism;
 mod disks;

@@ -51,6 +51,11 @@ pub(super) enum Ack {
 }
 
 impl Sending {
+    /// Bytes that the peer has not acknowledged, sent or not.
+    pub(super) fn queued(&self) -> usize {
+        self.buffer.len()
+    }
+
     pub(super) fn new(capacity: usize) -> Sending {
         Sending {
             buffer: VecDeque::new(),
