@@ -13,10 +13,18 @@
 //!
 //! # What they cost
 //!
-//! With the feature `catalogue` each site costs the look at a flag of the process, two loads and a branch that is never taken, until the
-//! process makes a simulated driver; and at its start the process enters each site into a list. `twinloop-sim` turns the
-//! feature on, so that a program which is linked without it pays nothing at all: [`is_watched`] is a constant, and what depends on it is
-//! not compiled.
+//! With the feature `catalogue` each site costs the look at a flag of the process until that makes a simulated driver: four
+//! instructions in a release build for x86-64 (two loads, a test and a branch that is never taken), counted by callgrind. An `always!` whose
+//! detail has arguments took seven, since it keeps them in memory. At its start the process enters each site into a list.
+//!
+//! `twinloop-sim` turns the feature on. A release build that is linked without it pays nothing at all: [`is_watched`] is a
+//! constant, and the counts of instructions with and without the macros were the same.
+//!
+//! # What is linked
+//!
+//! The list is made of what the linker keeps: in libraries too, in functions that nobody calls and in generic ones that nobody
+//! uses, on Linux and on Windows as tried, on every system that the crate `inventory` knows. A library of which a program uses
+//! nothing is not linked, and so not listed.
 //!
 //! # Names
 //!

@@ -160,3 +160,42 @@ impl fmt::Display for Tally {
         write!(f, "{count:>13}  {} ({})", self.item.key(), self.item.place)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_tells_what_is_missing() {
+        let tally = |kind: &str, count| {
+            let item = Listed {
+                kind: kind.to_owned(),
+                name: "the queue is full".to_owned(),
+                place: "src/queue.rs:12".to_owned(),
+            };
+            Tally { item, count }
+        };
+        let told = tally("sometimes", 1204).to_string();
+        assert_eq!(told, "        1,204  sometimes: the queue is full (src/queue.rs:12)");
+        let missing = ["always", "sometimes", "reachable", "unreachable", "buggify"]
+            .map(|kind| tally(kind, 0).missing());
+        assert_eq!(
+            missing,
+            [Some("never checked"), Some("never true"), Some("never reached"), None, Some("never fired")]
+        );
+        assert_eq!(
+            serde_json::to_string(&tally("buggify", 0)).expect("a tally is JSON"),
+            r#"{"kind":"buggify","name":"the queue is full","place":"src/queue.rs:12","count":0}"#
+        );
+    }
+
+    #[test]
+    fn runs_add_up_whoever_was_first() {
+        let counts = |counts: &[u64]| Reached { counts: counts.to_vec() };
+        let mut sum = Reached::default();
+        for run in [counts(&[]), counts(&[1, 0, 2]), counts(&[]), counts(&[0, 0, 3])] {
+            sum.and(&run);
+        }
+        assert_eq!(sum, counts(&[1, 0, 5]));
+    }
+}

@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use twinloop::{Address, Moment, StreamServer, StreamTransport, TransportError, always, connect, now, spawn};
 use twinloop_sim::choice::{Choices, Pick};
+use twinloop_sim::shrink::{Limits, shrink};
 use twinloop_sim::story::Telling;
 use twinloop_sim::{Report, Sim, Swarm, Units, run_world};
 
@@ -345,12 +347,35 @@ fn a_swarm_finds_what_everything_at_once_hides() {
     });
     assert_eq!(everything, [0; 0], "with all kinds on, no connection gets old");
 
-    let swarm = finders(|sim| {
-        let links = ["link: latency", "link: jitter", "link: loss", "link: reset", "link: reorder"];
-        let hosts = ["short read", "short write", "spurious", "late event", "event order"];
-        let hosts = hosts.map(|kind| format!("host: {kind}"));
-        let kinds = links.into_iter().chain(hosts.iter().map(String::as_str));
-        sim.swarm().only(kinds).at_most("link: reset", 0.8);
-    });
+    let swarm = finders(draw_the_same);
     assert!((5..50).contains(&swarm.len()), "{swarm:?}");
+}
+
+/// The kinds that are all on at once above.
+fn draw_the_same(sim: &mut Sim) {
+    let links = ["link: latency", "link: jitter", "link: loss", "link: reset", "link: reorder"];
+    let hosts = ["short read", "short write", "spurious", "late event", "event order"];
+    let hosts = hosts.map(|kind| format!("host: {kind}"));
+    let kinds = links.into_iter().chain(hosts.iter().map(String::as_str));
+    sim.swarm().only(kinds).at_most("link: reset", 0.8);
+}
+
+/// What is left of a failure says which kinds it needs: the switches come first, and one that is off draws nothing.
+#[test]
+fn a_shrunk_failure_names_the_kinds_that_matter() {
+    let run = |choices: &Choices| {
+        run_world(choices, Telling::Silent, |sim| {
+            with_planted_bug(sim);
+            draw_the_same(sim);
+        })
+    };
+    let seed = *finders(draw_the_same).first().expect("some seed finds it");
+    let failing = run(&Choices::Seeded(seed));
+    let limits = Limits::runs(2000);
+    let shrunk =
+        shrink(&mut |choices| run(choices), &failing, seed, limits, &mut |_| ControlFlow::Continue(()));
+    let picks: Vec<String> =
+        shrunk.expect("a failure repeats").picks.iter().map(|pick| pick.site.clone()).collect();
+    assert_eq!(picks[0], "swarm: host: short read");
+    assert!(picks[1..].iter().all(|site| site == "client: short read"), "{picks:?}");
 }
