@@ -131,7 +131,7 @@ impl Swarm {
         let density = DENSITIES[chooser.pick(site, DENSITIES.len())];
         let mut on = Vec::new();
         for kind in KINDS {
-            let is_there = has_zones || kind.effect.family() != "zone";
+            let is_there = has_zones || !matches!(kind.effect, Effect::Zone(_));
             if !is_there || self.excluded.contains(&kind.name) {
                 continue;
             }

@@ -9,7 +9,7 @@ use crate::choice::{Chooser, Site};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BuggifyFaults {
     /// Of sites that are not named below.
-    pub(crate) activation: f64,
+    activation: f64,
     own: Vec<(&'static Item, f64)>,
 }
 
