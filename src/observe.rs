@@ -48,6 +48,43 @@ pub trait Observer {
     ///
     /// Callbacks run in the order in which they were queued. So an observer that keeps a queue of reasons, makes it as long as
     /// `progress` says each time, and takes the first one when a callback begins, knows why each callback runs.
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    /// use std::rc::Rc;
+    /// use std::time::Duration;
+    /// use twinloop::observe::{Observer, Progress, Reason};
+    /// use twinloop::{Handle, sleep};
+    ///
+    /// #[derive(Default)]
+    /// struct Timers {
+    ///     queued: usize,
+    ///     fired: Rc<RefCell<Vec<u64>>>,
+    /// }
+    ///
+    /// impl Observer for Timers {
+    ///     fn wants_reasons(&self) -> bool {
+    ///         true
+    ///     }
+    ///
+    ///     fn progress(&mut self, progress: Progress, reason: Reason) {
+    ///         if let (true, Reason::Timer(number)) = (progress.queued > self.queued, reason) {
+    ///             self.fired.borrow_mut().push(number);
+    ///         }
+    ///         self.queued = progress.queued;
+    ///     }
+    /// }
+    ///
+    /// # twinloop_sim::run(async {
+    /// let timers = Timers::default();
+    /// let fired = Rc::clone(&timers.fired);
+    /// Handle::current().observe(Box::new(timers));
+    /// for _ in 0..3 {
+    ///     sleep(Duration::from_millis(1)).await;
+    /// }
+    /// assert_eq!(fired.borrow().len(), 3);
+    /// # Ok(()) });
+    /// ```
     fn progress(&mut self, progress: Progress, reason: Reason) {
         let _ = (progress, reason);
     }

@@ -1,4 +1,10 @@
-//! A run as text: who did what when, in the order in which it happened. It decides nothing.
+//! A run as text: who did what when and why, in the order in which it happened. It decides nothing.
+//!
+//! Each line has a number, and the numbers of the lines that it is due to: a message is due to the callback that has sent it, the
+//! callback that it wakes to its arrival, a timer to who has set it, a fault to the message that it strikes and to the oracle's
+//! picks. Following them back from the last line of a run that has failed gives the story of the failure: [`Focus::Failure`].
+//!
+//! What a program keeps in mind is not seen: that one task has left a value where another one found it leads to nothing here.
 
 mod cause;
 mod export;
@@ -7,6 +13,8 @@ mod heart;
 mod mermaid;
 mod perfetto;
 mod shiviz;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -239,17 +247,5 @@ impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.host_width();
         self.lines.iter().try_for_each(|line| writeln!(f, "{}", Row(line, width)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_lines_are_clipped_at_a_character() {
-        assert_eq!(clipped("größer", 6), "größer");
-        assert_eq!(clipped("größer", 5), "grö…r");
-        assert_eq!(clipped("to b: SYN WIN 65536: lost", 16), "to b: SYN … lost");
     }
 }

@@ -421,6 +421,15 @@ mod tests {
     }
 
     #[test]
+    fn show_tells_a_part_and_writes_files() {
+        let line = "show --connection a:1-b 5 --export perfetto t.json --export mermaid t.mmd";
+        let exports = vec![(Export::Perfetto, "t.json".into()), (Export::Mermaid, "t.mmd".into())];
+        let part = Some(Part::Connection("a:1-b".to_owned()));
+        let options = ShowOptions { telling: Telling::Events, part, exports };
+        assert_eq!(parse_line(line), Ok(Request::Show { target: Target::Seed(5), scenario: None, options }));
+    }
+
+    #[test]
     fn what_the_program_answers_is_passed_on_unread() {
         let args = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert_eq!(
