@@ -159,6 +159,15 @@ impl State {
         }
     }
 
+    /// Does something that nothing which follows is due to.
+    fn aside(&mut self, act: impl FnOnce(&mut State)) {
+        let before = self.record.trail().map(|trail| trail.now().clone());
+        act(self);
+        if let (Some(trail), Some(before)) = (self.record.trail(), before) {
+            trail.restore(before);
+        }
+    }
+
     /// The edges that a kernel has raised are due to what is done now.
     #[inline]
     pub(crate) fn explain_edges(&mut self, host: HostIndex) {
@@ -209,10 +218,9 @@ impl State {
                 (Passage::new(sender, receiver, &packet, true), packet.to_string())
             });
         }
-        if packet.kind() != MessageKind::Ack {
-            if let Some(trail) = self.record.trail() {
-                trail.note_arrival(packet.source, packet.destination);
-            }
+        // What a program reads is never in an acknowledgement alone.
+        if let Some(trail) = self.record.trail().filter(|_| packet.kind() != MessageKind::Ack) {
+            trail.note_arrival(packet.source, packet.destination);
         }
         let machine = &mut self.machines[to];
         machine.kernel.deliver(self.now, packet);

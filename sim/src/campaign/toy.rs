@@ -33,7 +33,7 @@ pub(crate) fn run(choices: &Choices, telling: Telling, play: impl FnOnce(&mut Ch
         turns: 10,
         callbacks: 100,
         stale: chooser.stale(),
-        story: (telling != Telling::Silent).then(|| Story { lines }),
+        story: (telling != Telling::Silent).then_some(Story { lines }),
         unusual,
         reached: Reached::default(),
         verdict,

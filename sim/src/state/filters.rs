@@ -124,16 +124,16 @@ impl State {
     /// A message that was held goes on, as one that is sent now and that nothing befalls.
     fn let_go(&mut self, key: FilterKey, message: Message) {
         let FilterKey { from, to, .. } = key;
-        let before = self.record.trail().map(|trail| trail.now().clone());
+        self.aside(|state| state.release_message(from, to, message));
+    }
+
+    fn release_message(&mut self, from: HostIndex, to: HostIndex, message: Message) {
         if let Some(trail) = self.record.trail() {
             trail.merge(message.packet.stamp);
         }
         self.note_packet_fault(item::RELEASED, from, to, &message.packet, || "released".to_owned());
         let latency = self.links[from][to].rule.least_latency();
         self.carry(from, to, latency, message.packet);
-        if let (Some(trail), Some(before)) = (self.record.trail(), before) {
-            trail.restore(before);
-        }
     }
 
     fn take_held(&mut self, key: FilterKey, which: usize) -> Option<Message> {

@@ -107,11 +107,7 @@ impl State {
         }
         self.note_host_fault(host, item::RESUMED, &[], || "goes on".to_owned());
         for (from, packet) in self.machines[host].condition.go_on(self.now) {
-            let before = self.record.trail().map(|trail| trail.now().clone());
-            self.deliver(from, host, packet);
-            if let (Some(trail), Some(before)) = (self.record.trail(), before) {
-                trail.restore(before);
-            }
+            self.aside(|state| state.deliver(from, host, packet));
         }
     }
 

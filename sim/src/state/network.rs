@@ -20,24 +20,30 @@ use crate::story::{LineKind, Passage};
 impl State {
     // ---- the way of a packet ----
 
-    pub(super) fn send(&mut self, from: HostIndex, mut packet: Packet) {
+    pub(super) fn send(&mut self, from: HostIndex, packet: Packet) {
         if self.record.is_watched() {
             trail::see(|trail| trail.sent(self.now, from, &packet));
         }
-        let drawn = self.chooser.drawn();
-        let Some(trail) = self.record.trail() else { return self.route(from, packet) };
-        let ends = (packet.source, packet.destination);
-        let says_much = packet.kind() != MessageKind::Ack;
-        let before = trail.now().clone();
-        trail.send(ends.0, ends.1);
-        trail.expect_picks(drawn);
-        packet.stamp = trail.stamp();
-        self.route(from, packet);
-        let trail = self.record.trail().expect("a story that is told is told to its end");
-        if says_much {
-            trail.note_flow(ends.0, ends.1);
+        if self.record.tells() {
+            self.aside(|state| state.send_and_tell(from, packet));
+        } else {
+            self.route(from, packet);
         }
-        trail.restore(before);
+    }
+
+    /// As [`State::send`], with what it is due to.
+    fn send_and_tell(&mut self, from: HostIndex, mut packet: Packet) {
+        let (source, destination, kind) = (packet.source, packet.destination, packet.kind());
+        let drawn = self.chooser.drawn();
+        if let Some(trail) = self.record.trail() {
+            trail.send(source, destination, drawn);
+            packet.stamp = trail.stamp();
+        }
+        self.route(from, packet);
+        // What is sent again is never an acknowledgement alone.
+        if let Some(trail) = self.record.trail().filter(|_| kind != MessageKind::Ack) {
+            trail.note_flow(source, destination);
+        }
     }
 
     fn route(&mut self, from: HostIndex, packet: Packet) {

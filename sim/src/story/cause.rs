@@ -162,11 +162,6 @@ impl Trail {
 
     // ---- chance ----
 
-    /// What is drawn from now on may be what the next fault is due to.
-    pub(crate) fn expect_picks(&mut self, drawn: usize) {
-        self.drawn = drawn;
-    }
-
     /// The line tells of what was drawn since, if anything was.
     pub(crate) fn claim_picks(&mut self, line: usize, drawn: usize) {
         let since = std::mem::replace(&mut self.drawn, drawn);
@@ -182,8 +177,10 @@ impl Trail {
 
     // ---- packets and events ----
 
-    /// A kernel sends something. What it sends by itself is due to what became of the same direction before.
-    pub(crate) fn send(&mut self, source: SocketAddr, destination: SocketAddr) {
+    /// A kernel sends something. What it sends by itself is due to what became of the same direction before. What is drawn from now
+    /// on is drawn for it; `drawn`: how many picks were unusual before.
+    pub(crate) fn send(&mut self, source: SocketAddr, destination: SocketAddr, drawn: usize) {
+        self.drawn = drawn;
         if self.now.0.is_empty() {
             self.now = self.flows.get(&(source, destination)).cloned().unwrap_or_default();
         }
