@@ -5,14 +5,10 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use twinloop::{
-    Address, ErrorKind, StreamServer, StreamTransport, TransportError, connect, connect_to, join, sleep,
-};
+use twinloop::transport::copy_bidirectional;
+use twinloop::{Address, StreamServer, StreamTransport, TransportError, connect, connect_to, sleep};
 use twinloop_sim::cli::{Cli, Exit};
 use twinloop_sim::{Scenario, Sim};
-
-/// All that the proxy keeps of a direction: what it has read and not written yet.
-const PART: usize = 16 * 1024;
 
 type Ended = Result<(), Box<dyn Error>>;
 
@@ -28,33 +24,11 @@ async fn serve_all(server: StreamServer, target: String) -> Ended {
     Ok(serving.await?)
 }
 
-/// Connects a client to the target, until both directions have ended or one has failed.
+/// Connects a client to the target, until both directions have ended or one has failed. What the proxy keeps of a direction
+/// is what it has received and not written yet: a side that does not read stops the other.
 async fn forward(client: &StreamTransport, target: &str) -> Result<(), TransportError> {
     let upstream = connect_to(target).await?;
-    let direction = async |from: &StreamTransport, to: &StreamTransport| {
-        let copied = copy(from, to).await;
-        if copied.is_err() {
-            // The other direction is of no use to anyone: it ends here too.
-            let _both = (from.close(), to.close());
-        }
-        copied
-    };
-    match join(direction(client, &upstream), direction(&upstream, client)).await {
-        // It was ended by the other direction, which alone knows why.
-        (Err(error), back) if error.kind() == ErrorKind::Closed => back,
-        (there, back) => there.and(back),
-    }
-}
-
-/// Carries bytes until the end of `from`, and the end too. Each part is written before the next is read.
-async fn copy(from: &StreamTransport, to: &StreamTransport) -> Result<(), TransportError> {
-    let mut part = vec![0; PART];
-    loop {
-        match from.read(&mut part).await? {
-            0 => return to.shutdown().await,
-            count => to.write(&part[..count]).await?,
-        };
-    }
+    copy_bidirectional(client, &upstream).await.map(drop)
 }
 
 /// A client has much to say to a server that listens late, and that answers when all was said.

@@ -21,8 +21,8 @@ use crate::catalogue::{Assertion, Item};
 pub use address::{Address, AddressError, UnixAddress};
 pub use files::{DirectoryEntry, FileKind, FileOperation, FileOutcome, Metadata};
 pub use options::{
-    ConnectOptions, DatagramOptions, FileOptions, Interface, KeepAlive, ListenOptions, Membership,
-    OptionName, Outgoing, Received, SocketOption, Standard,
+    ConnectOptions, Credentials, DatagramOptions, FileOptions, Interface, KeepAlive, ListenOptions,
+    Membership, OptionName, Outgoing, Received, SocketOption, Standard,
 };
 pub use signal::Signal;
 pub use types::{Capabilities, Event, Fd, Half, OsError, Readiness, ThreadMain, Unpark};
@@ -152,6 +152,17 @@ pub trait Driver {
         Err(OsError::without_code(ErrorKind::Unsupported))
     }
 
+    /// Two datagram sockets that are connected to each other and to nobody else (socketpair(2)).
+    fn datagram_pair(&mut self) -> Result<(Fd, Fd), OsError> {
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// Who is at the other end of a Unix stream.
+    fn peer_credentials(&mut self, fd: Fd) -> Result<Credentials, OsError> {
+        let _ = fd;
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
     /// A datagram socket, bound to `local` and connected to the peer of the options, if they have one.
     ///
     /// For IP, port 0 picks a free one. For Unix sockets, [`Address::UNNAMED`] binds nothing.
@@ -163,6 +174,12 @@ pub trait Driver {
     /// The next datagram, as much of it as fits. An error that a datagram sent before has caused is told here, or by the
     /// next send, once (R154).
     fn recv_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
+        let _ = (fd, buffer);
+        Err(OsError::without_code(ErrorKind::Unsupported))
+    }
+
+    /// As [`recv_from`](Driver::recv_from), but the datagram stays where it is, to be received.
+    fn peek_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
         let _ = (fd, buffer);
         Err(OsError::without_code(ErrorKind::Unsupported))
     }

@@ -6,6 +6,7 @@
 mod budget;
 mod buffer;
 mod connect;
+mod copy;
 mod datagram;
 mod ecosystem;
 mod fallback;
@@ -21,6 +22,7 @@ mod stream;
 mod write;
 
 pub use connect::{Connect, connect, connect_with};
+pub use copy::{copy, copy_bidirectional};
 pub use datagram::{
     Datagram, DatagramBatch, DatagramTransport, Receive, ReceiveMany, SendDatagram, SendMany,
 };

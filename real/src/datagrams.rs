@@ -20,6 +20,13 @@ pub(crate) struct DatagramSocket {
     is_v6: bool,
 }
 
+/// Whether a datagram that was received is taken, or stays to be received again.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Taking {
+    One,
+    Nothing,
+}
+
 impl DatagramSocket {
     /// A socket that is bound, and connected if the options name a peer.
     pub(crate) fn bind(local: &Address, options: &DatagramOptions) -> io::Result<DatagramSocket> {
@@ -36,9 +43,9 @@ impl DatagramSocket {
     }
 
     /// The next datagram, as much of it as fits.
-    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+    pub(crate) fn receive(&self, buffer: &mut [u8], taking: Taking) -> io::Result<Received> {
         let (length, truncated, source) =
-            self.socket.try_io(|| platform::receive_datagram(&self.socket, buffer))?;
+            self.socket.try_io(|| platform::receive_datagram(&self.socket, buffer, taking))?;
         Ok(Received { source: canonical(source).into(), length, truncated })
     }
 

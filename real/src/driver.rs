@@ -9,15 +9,15 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use twinloop::driver::{
-    Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOperation, FileOutcome, Half,
-    ListenOptions, Membership, OptionName, OsError, Outgoing, Readiness, Received, Signal, SocketOption,
-    Standard, ThreadMain, Unpark,
+    Capabilities, ConnectOptions, Credentials, DatagramOptions, Driver, Event, Fd, FileOperation,
+    FileOutcome, Half, ListenOptions, Membership, OptionName, OsError, Outgoing, Readiness, Received, Signal,
+    SocketOption, Standard, ThreadMain, Unpark,
 };
 use twinloop::table::Table;
 use twinloop::{Address, Dispatcher, Moment};
 
 use crate::clock::{self, Clock};
-use crate::datagrams::DatagramSocket;
+use crate::datagrams::{DatagramSocket, Taking};
 use crate::files::{Done, FileJob, OpenFile};
 use crate::foreign::Foreign;
 use crate::helpers::Helpers;
@@ -384,6 +384,17 @@ impl Driver for RealDriver {
         self.take_in_both(Local::stream_pair().map_err(os_error)?)
     }
 
+    fn datagram_pair(&mut self) -> Result<(Fd, Fd), OsError> {
+        self.take_in_both(Local::datagram_pair().map_err(os_error)?)
+    }
+
+    fn peer_credentials(&mut self, fd: Fd) -> Result<Credentials, OsError> {
+        match self.endpoint(fd)? {
+            Endpoint::Local(local) => local.peer_credentials().map_err(os_error),
+            Endpoint::Socket(_) => Err(OsError::without_code(ErrorKind::Unsupported)),
+        }
+    }
+
     fn bind_datagram(&mut self, local: &Address, options: &DatagramOptions) -> Result<Fd, OsError> {
         let socket = match local {
             Address::Unix(local) => Local::bind_datagram(local, options).map(Descriptor::Local),
@@ -397,7 +408,17 @@ impl Driver for RealDriver {
             Endpoint::Local(local) => uninterrupted(|| local.recv_from(buffer)),
             Endpoint::Socket(socket) => {
                 let socket = socket.as_datagram()?;
-                uninterrupted(|| socket.receive(buffer))
+                uninterrupted(|| socket.receive(buffer, Taking::One))
+            }
+        }
+    }
+
+    fn peek_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
+        match self.endpoint(fd)? {
+            Endpoint::Local(local) => uninterrupted(|| local.peek_from(buffer)),
+            Endpoint::Socket(socket) => {
+                let socket = socket.as_datagram()?;
+                uninterrupted(|| socket.receive(buffer, Taking::Nothing))
             }
         }
     }

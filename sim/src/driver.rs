@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use twinloop::catalogue::{self, Assertion, Item};
 use twinloop::driver::{
-    Capabilities, ConnectOptions, DatagramOptions, Driver, Event, Fd, FileOperation, FileOutcome, Half,
-    ListenOptions, Membership, OptionName, OsError, Readiness, Received, Signal, SocketOption, Standard,
-    ThreadMain, Unpark,
+    Capabilities, ConnectOptions, Credentials, DatagramOptions, Driver, Event, Fd, FileOperation,
+    FileOutcome, Half, ListenOptions, Membership, OptionName, OsError, Readiness, Received, Signal,
+    SocketOption, Standard, ThreadMain, Unpark,
 };
 use twinloop::{Address, Moment};
 
@@ -329,6 +329,18 @@ impl Driver for SimDriver {
 
     fn stream_pair(&mut self) -> Result<(Fd, Fd), OsError> {
         self.open_socket(2, |kernel, _| Ok(kernel.stream_pair()))
+    }
+
+    fn datagram_pair(&mut self) -> Result<(Fd, Fd), OsError> {
+        self.open_socket(2, |kernel, _| Ok(kernel.datagram_pair()))
+    }
+
+    fn peer_credentials(&mut self, fd: Fd) -> Result<Credentials, OsError> {
+        self.call(|kernel, _| kernel.peer_credentials(fd))
+    }
+
+    fn peek_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
+        self.call(|kernel, _| kernel.peek_from(fd, buffer))
     }
 
     fn bind_datagram(&mut self, local: &Address, options: &DatagramOptions) -> Result<Fd, OsError> {

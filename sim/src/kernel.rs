@@ -360,6 +360,13 @@ impl Kernel {
         }
     }
 
+    pub(crate) fn peek_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
+        match self.socket(fd)? {
+            Socket::Local(_) => self.peek_unix_from(fd, buffer),
+            _ => self.peek_udp_from(fd, buffer),
+        }
+    }
+
     pub(crate) fn recv_many(
         &mut self,
         fd: Fd,

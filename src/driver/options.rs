@@ -480,6 +480,17 @@ pub struct Membership {
     pub interface: Interface,
 }
 
+/// Who is at the other end of a Unix stream, as the system knew it when the connection was made (`SO_PEERCRED`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The number of the user.
+    pub user: u32,
+    /// The number of the user's group.
+    pub group: u32,
+    /// The number of the process. It may have ended since, and another one have its number.
+    pub process: u32,
+}
+
 /// A stream that every process begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standard {

@@ -168,6 +168,35 @@ impl DatagramTransport {
             .map_err(|error| TransportError::from_os(Operation::Connect, Some(remote), error))
     }
 
+    /// Two sockets that are connected to each other and to nobody else (socketpair(2)). Neither has a name:
+    /// [`Address::UNNAMED`]. Nothing is lost between them: who sends to a full queue waits.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooManyOpen`], or what else the system says; Windows has none:
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a dispatcher's scope.
+    ///
+    /// ```
+    /// # twinloop_sim::run(async {
+    /// use twinloop::DatagramTransport;
+    ///
+    /// let (near, far) = DatagramTransport::pair()?;
+    /// near.send(b"ping").await?;
+    /// assert_eq!(far.recv(&mut [0; 16]).await?.length, 4);
+    /// # Ok(()) });
+    /// ```
+    pub fn pair() -> Result<(DatagramTransport, DatagramTransport), TransportError> {
+        let handle = Handle::current();
+        let pair = handle.core().datagram_pair();
+        let (near, far) = pair.map_err(|error| TransportError::of_name(Operation::Open, "a pair", error))?;
+        let transport = |fd| DatagramTransport::of(handle, fd, Address::UNNAMED, Some(Address::UNNAMED));
+        Ok((transport(near), transport(far)))
+    }
+
     fn open(local: &Address, options: &DatagramOptions) -> Result<DatagramTransport, OsError> {
         let handle = Handle::current();
         let core = handle.core();
@@ -177,6 +206,11 @@ impl DatagramTransport {
             Ok((local, peer))
         });
         let (local, peer) = addresses.inspect_err(|_| core.close_fd(fd))?;
+        Ok(DatagramTransport::of(handle, fd, local, peer))
+    }
+
+    /// The transport of a bound descriptor, which it owns from now on.
+    fn of(handle: Handle, fd: Fd, local: Address, peer: Option<Address>) -> DatagramTransport {
         let socket = Socket {
             fd,
             local,
@@ -187,7 +221,7 @@ impl DatagramTransport {
             receivers: WaitQueue::default(),
             send: RefCell::default(),
         };
-        Ok(DatagramTransport { handle, key: core.insert_object(Rc::new(socket)) })
+        DatagramTransport { handle, key: handle.core().insert_object(Rc::new(socket)) }
     }
 
     /// The dispatcher that the transport lives on.

@@ -11,7 +11,7 @@ use super::peer::Peer;
 use super::read::ReadSide;
 use super::write::{WriteSide, tell};
 use crate::dispatcher::{Core, Interest, WaitQueue};
-use crate::driver::{Fd, Half, OsError};
+use crate::driver::{Credentials, Fd, Half, OsError};
 use crate::table::Key;
 use crate::task::{YieldNow, yield_now};
 use crate::{Address, ErrorKind, Handle, Operation, TransportError};
@@ -103,6 +103,25 @@ impl StreamTransport {
         let (core, stream) = self.resolve();
         let address = core.driver.borrow_mut().local_address(stream.fd);
         address.map_err(|error| stream.os_error(Operation::Option, error))
+    }
+
+    /// Who is at the other end of a Unix stream: the user and the process that connected, or listened.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported) where the system does not tell, which only Linux does, or if the stream
+    /// is of another kind. [`ErrorKind::Closed`].
+    ///
+    /// ```
+    /// # twinloop_sim::run(async {
+    /// let (near, far) = twinloop::StreamTransport::pair()?;
+    /// assert_eq!(near.peer_credentials()?, far.peer_credentials()?, "both are this process");
+    /// # Ok(()) });
+    /// ```
+    pub fn peer_credentials(&self) -> Result<Credentials, TransportError> {
+        let (core, stream) = self.resolve();
+        let credentials = core.driver.borrow_mut().peer_credentials(stream.fd);
+        credentials.map_err(|error| stream.os_error(Operation::Option, error))
     }
 
     /// Whether the transport was closed.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use twinloop::driver::{Half, Interface};
 use twinloop::fs::{create_dir, remove_file};
@@ -193,6 +194,23 @@ fn what_a_file_is_open_for_comes_before_the_place() {
         remove_file(&path).await?;
         assert_eq!(code(file.write_at(i64::MAX as u64, b"four").await), EBADF);
         assert_eq!(code(file.write_at(u64::MAX, b"four").await), EINVAL);
+        Ok(())
+    });
+}
+
+/// The system tells who is at the other end of a Unix stream. In a simulation all are one.
+#[test]
+fn the_peer_of_a_unix_stream_is_a_process_and_its_user() {
+    on_real::run(|| async {
+        let (near, _far) = StreamTransport::pair()?;
+        let peer = near.peer_credentials()?;
+        let own = std::fs::metadata("/proc/self")?;
+        assert_eq!((peer.process, peer.user, peer.group), (std::process::id(), own.uid(), own.gid()));
+        Ok(())
+    });
+    on_sim::run(|| async {
+        let (near, far) = StreamTransport::pair()?;
+        assert_eq!(near.peer_credentials()?, far.peer_credentials()?);
         Ok(())
     });
 }

@@ -87,6 +87,16 @@ fn the_core_and_the_simulator_know_no_platform() {
     pass(refuse(&core(), &words, "a difference that the core must know is a field of Capabilities"));
 }
 
+/// Someone reads an example whole, before anything else of the project.
+#[test]
+fn examples_are_short() {
+    const LINES_MAX: usize = 119;
+    let mut files = sources("examples");
+    files.retain(|(file, _)| !file.starts_with("examples/kv/"));
+    let long = files.iter().filter(|(_, text)| text.lines().count() > LINES_MAX);
+    pass(long.map(|(file, _)| format!("{file}: has more than {LINES_MAX} lines: show less")).collect());
+}
+
 #[test]
 fn the_core_and_the_simulator_make_no_system_calls() {
     let words = [

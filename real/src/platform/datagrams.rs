@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::datagrams::Taking;
+
 #[cfg(any(target_os = "android", target_os = "linux"))]
 mod many;
 #[cfg(windows)]
@@ -32,11 +34,13 @@ pub(crate) fn datagram_socket(domain: Domain) -> io::Result<Socket> {
 pub(crate) fn receive_datagram(
     socket: &UdpSocket,
     buffer: &mut [u8],
+    taking: Taking,
 ) -> io::Result<(usize, bool, SocketAddr)> {
     use rustix::net::{RecvFlags, recvfrom};
 
     let room = buffer.len();
-    let (_, length, source) = recvfrom(socket, buffer, RecvFlags::TRUNC)?;
+    let peek = if taking == Taking::Nothing { RecvFlags::PEEK } else { RecvFlags::empty() };
+    let (_, length, source) = recvfrom(socket, buffer, RecvFlags::TRUNC | peek)?;
     let source = source.and_then(|source| SocketAddr::try_from(source).ok());
     Ok((length.min(room), length > room, source.ok_or(io::ErrorKind::InvalidData)?))
 }
@@ -46,11 +50,13 @@ pub(crate) fn receive_datagram(
 pub(crate) fn receive_datagram(
     socket: &UdpSocket,
     buffer: &mut [u8],
+    taking: Taking,
 ) -> io::Result<(usize, bool, SocketAddr)> {
     use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, recvmsg};
 
     let mut buffers = [io::IoSliceMut::new(buffer)];
-    let received = recvmsg(socket, &mut buffers, &mut RecvAncillaryBuffer::default(), RecvFlags::empty())?;
+    let flags = if taking == Taking::Nothing { RecvFlags::PEEK } else { RecvFlags::empty() };
+    let received = recvmsg(socket, &mut buffers, &mut RecvAncillaryBuffer::default(), flags)?;
     let source = received.address.and_then(|source| SocketAddr::try_from(source).ok());
     let source = source.ok_or(io::ErrorKind::InvalidData)?;
     Ok((received.bytes, received.flags.contains(ReturnFlags::TRUNC), source))
@@ -68,7 +74,7 @@ mod one_by_one {
         mut tell: impl FnMut(usize, bool, SocketAddr),
     ) -> io::Result<()> {
         let slot = slots.next().expect("the caller has room for one datagram");
-        let (length, truncated, source) = super::receive_datagram(socket, slot)?;
+        let (length, truncated, source) = super::receive_datagram(socket, slot, Taking::One)?;
         tell(length, truncated, source);
         Ok(())
     }

@@ -12,8 +12,8 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 
 use twinloop::driver::{
-    ConnectOptions, DatagramOptions, Fd, Half, ListenOptions, OptionName, Received, SocketOption, Standard,
-    UnixAddress,
+    ConnectOptions, Credentials, DatagramOptions, Fd, Half, ListenOptions, OptionName, Received,
+    SocketOption, Standard, UnixAddress,
 };
 
 use crate::poller::Poller;
@@ -47,6 +47,11 @@ impl Local {
     pub(crate) fn stream_pair() -> io::Result<(Local, Local)> {
         let (first, second) = Stream::pair()?;
         Ok((Local::Stream(first), Local::Stream(second)))
+    }
+
+    pub(crate) fn datagram_pair() -> io::Result<(Local, Local)> {
+        let (first, second) = Datagrams::pair()?;
+        Ok((Local::Datagrams(first), Local::Datagrams(second)))
     }
 
     /// The end that is read from, and the one that is written to.
@@ -131,6 +136,20 @@ impl Local {
         match self {
             Local::Datagrams(socket) => socket.recv_from(buffer),
             _ => Err(system(libc::ENOTSOCK)),
+        }
+    }
+
+    pub(crate) fn peek_from(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        match self {
+            Local::Datagrams(socket) => socket.peek_from(buffer),
+            _ => Err(system(libc::ENOTSOCK)),
+        }
+    }
+
+    pub(crate) fn peer_credentials(&self) -> io::Result<Credentials> {
+        match self {
+            Local::Stream(stream) => stream.peer_credentials(),
+            _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

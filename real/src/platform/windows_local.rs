@@ -16,8 +16,8 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 
 use twinloop::driver::{
-    ConnectOptions, DatagramOptions, Fd, Half, ListenOptions, OptionName, OsError, Received, SocketOption,
-    Standard, UnixAddress,
+    ConnectOptions, Credentials, DatagramOptions, Fd, Half, ListenOptions, OptionName, OsError, Received,
+    SocketOption, Standard, UnixAddress,
 };
 
 use crate::poller::Poller;
@@ -44,6 +44,10 @@ impl Local {
     }
 
     pub(crate) fn bind_datagram(_: &UnixAddress, _: &DatagramOptions) -> io::Result<Local> {
+        unsupported()
+    }
+
+    pub(crate) fn datagram_pair() -> io::Result<(Local, Local)> {
         unsupported()
     }
 
@@ -110,6 +114,14 @@ impl Local {
     }
 
     pub(crate) fn recv_from(&self, _: &mut [u8]) -> io::Result<Received> {
+        unsupported()
+    }
+
+    pub(crate) fn peek_from(&self, _: &mut [u8]) -> io::Result<Received> {
+        unsupported()
+    }
+
+    pub(crate) fn peer_credentials(&self) -> io::Result<Credentials> {
         unsupported()
     }
 

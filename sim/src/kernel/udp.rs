@@ -90,6 +90,14 @@ impl Kernel {
         }
     }
 
+    pub(super) fn peek_udp_from(&mut self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
+        let udp = self.udp_mut(fd)?;
+        match udp.error.take() {
+            Some(error) => Err(error),
+            None => udp.peek(buffer).ok_or(OsError::WOULD_BLOCK),
+        }
+    }
+
     pub(super) fn send_udp_to(
         &mut self,
         fd: Fd,
@@ -267,11 +275,18 @@ impl Udp {
 
     /// The next datagram, as much of it as fits.
     pub(super) fn take(&mut self, buffer: &mut [u8]) -> Option<Received> {
-        let (source, bytes) = self.queue.pop_front()?;
+        let received = self.peek(buffer)?;
+        let (_, bytes) = self.queue.pop_front().expect("it was seen there");
         self.queued -= bytes.len() + OVERHEAD;
+        Some(received)
+    }
+
+    /// As [`take`](Udp::take), but it stays.
+    fn peek(&self, buffer: &mut [u8]) -> Option<Received> {
+        let (source, bytes) = self.queue.front()?;
         let length = bytes.len().min(buffer.len());
         buffer[..length].copy_from_slice(&bytes[..length]);
-        Some(Received { source: Address::Ip(source), length, truncated: length < bytes.len() })
+        Some(Received { source: Address::Ip(*source), length, truncated: length < bytes.len() })
     }
 
     /// The packets that a datagram to `to` becomes: each with whether it stays on this host.

@@ -16,6 +16,10 @@ impl Core {
         self.exchange(fd, Interest::Read, |driver| driver.recv_from(fd, buffer))
     }
 
+    pub(crate) fn peek_from(&self, fd: Fd, buffer: &mut [u8]) -> Result<Received, OsError> {
+        self.exchange(fd, Interest::Read, |driver| driver.peek_from(fd, buffer))
+    }
+
     pub(crate) fn recv_many(
         &self,
         fd: Fd,

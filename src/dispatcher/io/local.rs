@@ -29,6 +29,11 @@ impl Core {
         Ok(fd)
     }
 
+    pub(crate) fn datagram_pair(&self) -> Result<(Fd, Fd), OsError> {
+        let pair = self.driver.borrow_mut().datagram_pair()?;
+        self.open_both(pair)
+    }
+
     fn open_both(&self, (first, second): (Fd, Fd)) -> Result<(Fd, Fd), OsError> {
         let mut sources = self.sources.borrow_mut();
         sources.open(first);

@@ -53,7 +53,7 @@ impl DatagramTransport {
     /// ```
     #[track_caller]
     pub fn recv_from<'a>(&'a self, buffer: &'a mut [u8]) -> Receive<'a> {
-        Receive { turn: Turn::new(self), buffer, from_peer: false }
+        Receive { turn: Turn::new(self), buffer, from_peer: false, peeks: false }
     }
 
     /// As [`recv_from`](Self::recv_from), for a connected transport: the source is its peer.
@@ -63,30 +63,57 @@ impl DatagramTransport {
     /// As [`recv_from`](Self::recv_from), and [`NotConnected`](io::ErrorKind::NotConnected) without a peer.
     #[track_caller]
     pub fn recv<'a>(&'a self, buffer: &'a mut [u8]) -> Receive<'a> {
-        Receive { turn: Turn::new(self), buffer, from_peer: true }
+        Receive { turn: Turn::new(self), buffer, from_peer: true, peeks: false }
+    }
+
+    /// As [`recv_from`](Self::recv_from), but the datagram stays: whoever receives next, or looks again, finds it.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_from`](Self::recv_from).
+    ///
+    /// ```
+    /// # twinloop_sim::run(async {
+    /// use twinloop::{Address, DatagramTransport};
+    ///
+    /// let receiver = DatagramTransport::bind(Address::loopback(0))?;
+    /// let sender = DatagramTransport::bind(Address::loopback(0))?;
+    /// sender.send_to(b"hello", receiver.local_address()).await?;
+    ///
+    /// let mut first = [0];
+    /// assert!(receiver.peek_from(&mut first).await?.truncated);
+    /// assert_eq!((&first, receiver.recv_from(&mut [0; 8]).await?.length), (b"h", 5));
+    /// # Ok(()) });
+    /// ```
+    #[track_caller]
+    pub fn peek_from<'a>(&'a self, buffer: &'a mut [u8]) -> Receive<'a> {
+        Receive { turn: Turn::new(self), buffer, from_peer: false, peeks: true }
     }
 }
 
-/// The future of [`DatagramTransport::recv_from`] and [`DatagramTransport::recv`].
+/// The future of [`DatagramTransport::recv_from`], [`DatagramTransport::recv`] and [`DatagramTransport::peek_from`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct Receive<'a> {
     turn: Turn<'a>,
     buffer: &'a mut [u8],
     from_peer: bool,
+    /// The datagram stays.
+    peeks: bool,
 }
 
 impl Future for Receive<'_> {
     type Output = Result<Received, TransportError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Receive { turn, buffer, from_peer } = &mut *self;
+        let Receive { turn, buffer, from_peer, peeks } = &mut *self;
         if *from_peer {
             let (_, socket) = turn.transport.resolve();
             if socket.peer.is_none() {
                 return Poll::Ready(Err(socket.receive_error(NOT_CONNECTED)));
             }
         }
-        turn.poll(context, |core, fd| core.recv_from(fd, buffer), |_| 1)
+        let receive = if *peeks { Core::peek_from } else { Core::recv_from };
+        turn.poll(context, |core, fd| receive(core, fd, buffer), |_| 1)
     }
 }
 

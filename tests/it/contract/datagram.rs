@@ -315,3 +315,26 @@ fn errors_name_the_operation_and_the_address() {
         Ok(())
     });
 }
+
+/// Who looks at a datagram leaves it where it is, for whoever looks or receives next, in their order.
+#[test]
+fn a_datagram_that_was_looked_at_is_still_received() {
+    run(|| async {
+        let receiver = DatagramTransport::bind(Address::loopback(0))?;
+        let sender = DatagramTransport::connect(receiver.local_address())?;
+        let mut buffer = [0; 3];
+        let mut early = [0; 16];
+        let mut looking = receiver.peek_from(&mut early);
+        assert!(poll_once(&mut looking).await.is_pending(), "nothing was sent yet");
+        sender.send(b"hello").await?;
+        let seen = looking.await?;
+        assert_eq!((seen.length, seen.source), (5, sender.local_address()));
+        for _ in 0..2 {
+            let seen = receiver.peek_from(&mut buffer).await?;
+            assert_eq!((&buffer, seen.truncated), (b"hel", true));
+        }
+        assert_eq!(receiver.recv_from(&mut early).await?.length, 5);
+        assert!(poll_once(&mut receiver.peek_from(&mut buffer)).await.is_pending(), "it was received");
+        Ok(())
+    });
+}

@@ -8,6 +8,7 @@ mod close;
 mod combine;
 mod completion;
 mod connect;
+mod copy;
 mod datagram;
 mod datagram_batch;
 mod datagram_groups;

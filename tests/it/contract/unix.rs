@@ -379,3 +379,39 @@ fn a_datagram_to_a_full_queue_waits_for_room() {
         Ok(())
     });
 }
+
+/// The two of a pair hear each other alone, and a datagram can be looked at.
+#[test]
+fn a_pair_of_datagram_sockets_needs_no_name() {
+    run(|| async {
+        let (near, far) = DatagramTransport::pair()?;
+        assert_eq!((near.local_address(), near.remote_address()), (Address::UNNAMED, Some(Address::UNNAMED)));
+        near.send(b"one").await?;
+        near.send(b"three").await?;
+        let mut buffer = [0; 16];
+        assert_eq!(far.peek_from(&mut buffer).await?.length, 3);
+        assert_eq!(far.recv(&mut buffer).await?.length, 3);
+        assert_eq!(far.recv(&mut buffer).await?.length, 5);
+        far.send(b"back").await?;
+        assert_eq!(near.recv(&mut buffer).await?.length, 4);
+        far.close().await;
+        assert_eq!(kind(near.send(b"x").await), ErrorKind::Os(io::ErrorKind::ConnectionRefused));
+        Ok(())
+    });
+}
+
+/// Both ends of a pair are of one process. Only a Unix stream knows its peer, and only where the system tells.
+#[test]
+fn a_unix_stream_knows_who_is_at_its_other_end() {
+    run(|| async {
+        let (near, far) = StreamTransport::pair()?;
+        assert_eq!(near.peer_credentials().ok(), far.peer_credentials().ok());
+        let server = StreamServer::listen(Address::loopback(0))?;
+        let stream = connect(server.local_address()).await?;
+        let refused = stream.peer_credentials();
+        assert_eq!(kind(refused), ErrorKind::Os(io::ErrorKind::Unsupported), "it is no Unix stream");
+        near.close().await;
+        assert_eq!(kind(near.peer_credentials()), ErrorKind::Closed);
+        Ok(())
+    });
+}

@@ -9,7 +9,9 @@ use mio::net::{UnixDatagram, UnixListener, UnixStream};
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendFlags};
 use socket2::{Domain, SockRef, Socket, Type};
 use twinloop::Address;
-use twinloop::driver::{ConnectOptions, DatagramOptions, Fd, Half, ListenOptions, Received, UnixAddress};
+use twinloop::driver::{
+    ConnectOptions, Credentials, DatagramOptions, Fd, Half, ListenOptions, Received, UnixAddress,
+};
 
 use super::name::{self, BoundPath};
 use super::system;
@@ -162,6 +164,23 @@ impl Stream {
         })
     }
 
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    pub(super) fn peer_credentials(&self) -> io::Result<Credentials> {
+        let peer = rustix::net::sockopt::socket_peercred(&self.socket)?;
+        let process = u32::try_from(peer.pid.as_raw_nonzero().get());
+        Ok(Credentials {
+            user: peer.uid.as_raw(),
+            group: peer.gid.as_raw(),
+            process: process.expect("the number of a process is above 0"),
+        })
+    }
+
+    /// The others have calls that tell less, each its own.
+    #[cfg(not(any(target_os = "android", target_os = "linux")))]
+    pub(super) fn peer_credentials(&self) -> io::Result<Credentials> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub(super) fn watch(&mut self, poller: &Poller, fd: Fd) -> io::Result<()> {
         poller.watch(&mut self.socket, Interest::READABLE | Interest::WRITABLE, fd)
     }
@@ -197,13 +216,25 @@ impl Datagrams {
         Ok(Datagrams { _path: path, socket: UnixDatagram::from_std(socket.into()) })
     }
 
+    pub(super) fn pair() -> io::Result<(Datagrams, Datagrams)> {
+        let (first, second) = UnixDatagram::pair()?;
+        Ok((Datagrams { _path: None, socket: first }, Datagrams { _path: None, socket: second }))
+    }
+
     pub(super) fn recv_from(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        self.receive(buffer, RecvFlags::empty())
+    }
+
+    pub(super) fn peek_from(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        self.receive(buffer, RecvFlags::PEEK)
+    }
+
+    fn receive(&self, buffer: &mut [u8], flags: RecvFlags) -> io::Result<Received> {
         self.socket.try_io(|| {
             let room = buffer.len();
             let mut no_descriptors = RecvAncillaryBuffer::default();
             let parts = &mut [IoSliceMut::new(buffer)];
-            let received =
-                rustix::net::recvmsg(&self.socket, parts, &mut no_descriptors, RecvFlags::empty())?;
+            let received = rustix::net::recvmsg(&self.socket, parts, &mut no_descriptors, flags)?;
             Ok(Received {
                 source: Address::Unix(received.address.map_or(UnixAddress::UNNAMED, name::from_system)),
                 length: received.bytes.min(room),

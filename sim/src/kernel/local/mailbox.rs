@@ -38,7 +38,27 @@ struct Letter {
     sender: Key,
 }
 
+impl Letter {
+    /// As much of it as fits.
+    fn read(&self, buffer: &mut [u8]) -> Received {
+        let length = self.bytes.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&self.bytes[..length]);
+        Received { source: Address::Unix(self.source), length, truncated: length < self.bytes.len() }
+    }
+}
+
 impl Mailbox {
+    fn new(local: UnixAddress) -> Mailbox {
+        Mailbox {
+            local,
+            peer: None,
+            peer_address: UnixAddress::UNNAMED,
+            queue: VecDeque::new(),
+            under_way: 0,
+            waiting: Vec::new(),
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.queue.len() > QUEUE_MAX
     }
@@ -65,15 +85,7 @@ impl Kernel {
         if !local.is_unnamed() {
             self.claim_name(local, options.replace_stale)?;
         }
-        let mailbox = Mailbox {
-            local: *local,
-            peer: None,
-            peer_address: UnixAddress::UNNAMED,
-            queue: VecDeque::new(),
-            under_way: 0,
-            waiting: Vec::new(),
-        };
-        let fd = self.open(Socket::Local(Local::Mailbox(mailbox)));
+        let fd = self.open(Socket::Local(Local::Mailbox(Mailbox::new(*local))));
         self.name(fd, local);
         if let Err(error) = self.connect_mailbox(fd, options.remote.as_ref()) {
             self.take_out(fd);
@@ -107,14 +119,35 @@ impl Kernel {
         let mailbox = self.mailbox_mut(fd)?;
         let letter = mailbox.queue.pop_front().ok_or(OsError::WOULD_BLOCK)?;
         let waiting = std::mem::take(&mut mailbox.waiting);
-        let length = letter.bytes.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&letter.bytes[..length]);
+        let received = letter.read(buffer);
         for key in waiting {
             self.raise(Fd::from_key(key), Readiness::WRITABLE);
         }
         self.arrived(&letter);
-        let truncated = length < letter.bytes.len();
-        Ok(Received { source: Address::Unix(letter.source), length, truncated })
+        Ok(received)
+    }
+
+    pub(in crate::kernel) fn peek_unix_from(
+        &mut self,
+        fd: Fd,
+        buffer: &mut [u8],
+    ) -> Result<Received, OsError> {
+        let next = self.mailbox_mut(fd)?.queue.front();
+        next.map(|letter| letter.read(buffer)).ok_or(OsError::WOULD_BLOCK)
+    }
+
+    /// Two that hear each other alone.
+    pub(crate) fn datagram_pair(&mut self) -> (Fd, Fd) {
+        let mut unnamed = || {
+            let fd = self.open(Socket::Local(Local::Mailbox(Mailbox::new(UnixAddress::UNNAMED))));
+            self.raise(fd, Readiness::WRITABLE);
+            fd
+        };
+        let (near, far) = (unnamed(), unnamed());
+        for (fd, peer) in [(near, far), (far, near)] {
+            self.mailbox_mut(fd).expect("it was made above").peer = Some(peer.key());
+        }
+        (near, far)
     }
 
     /// As on Linux, a full queue is told to a connected sender once there is room. Another one is only told of the room

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use twinloop::Address;
-use twinloop::driver::{ConnectOptions, Fd, Half, ListenOptions, OsError, Readiness, UnixAddress};
+use twinloop::driver::{
+    ConnectOptions, Credentials, Fd, Half, ListenOptions, OsError, Readiness, UnixAddress,
+};
 use twinloop::table::Key;
 
 use super::Local;
@@ -123,6 +125,14 @@ impl Kernel {
     }
 
     /// Two ends that have each other and no names (socketpair(2)).
+    /// A host has one process, of one user.
+    pub(crate) fn peer_credentials(&self, fd: Fd) -> Result<Credentials, OsError> {
+        match self.socket(fd)? {
+            Socket::Local(Local::Stream(_)) => Ok(Credentials { user: 1000, group: 1000, process: 1 }),
+            _ => Err(UNSUPPORTED),
+        }
+    }
+
     pub(crate) fn stream_pair(&mut self) -> (Fd, Fd) {
         let (near, far) = self.make_ends(UnixAddress::UNNAMED, UnixAddress::UNNAMED);
         (self.open_end(near), self.open_end(far))
