@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use twinloop::driver::{Half, Interface};
+use twinloop::driver::{DatagramOptions, Half, Interface};
 use twinloop::fs::{create_dir, remove_file};
 use twinloop::transport::create_fifo;
 use twinloop::{
@@ -19,6 +19,8 @@ const ENODEV: i32 = 19;
 const EINVAL: i32 = 22;
 const EFBIG: i32 = 27;
 const ENOPROTOOPT: i32 = 92;
+const EOPNOTSUPP: i32 = 95;
+const EADDRINUSE: i32 = 98;
 const EADDRNOTAVAIL: i32 = 99;
 const ENETUNREACH: i32 = 101;
 const ENOTCONN: i32 = 107;
@@ -122,6 +124,20 @@ fn a_fifo_is_sent_from_any_offset() {
 
 fn at(address: &str) -> Address {
     address.parse().expect("it is written as an address")
+}
+
+/// What is an option of IP is none of a Unix stream, and an address that is taken is no matter of rights.
+#[test]
+fn refusals_have_the_numbers_of_linux() {
+    on_both(|| async {
+        let (stream, _peer) = StreamTransport::pair()?;
+        assert_eq!(code(stream.set_no_delay(true)), EOPNOTSUPP);
+        let alone = DatagramTransport::bind(Address::loopback(0))?;
+        assert_eq!(code(DatagramTransport::bind(alone.local_address())), EADDRINUSE);
+        let shared = DatagramOptions::default().reuse_address(true);
+        assert_eq!(code(DatagramTransport::bind_with(alone.local_address(), &shared)), EADDRINUSE);
+        Ok(())
+    });
 }
 
 /// Streams go to one host. They may be bound to a group of IPv4, at which nothing ever comes.

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
+use twinloop::driver::OsError;
 use twinloop::{ErrorKind, TransportError, timeout};
 
 use crate::leaks::nothing_is_left;
@@ -46,10 +47,13 @@ fn drive(case: impl Future<Output = Outcome> + 'static) {
     }
 }
 
-/// A case about Unix sockets or FIFOs ends on Windows where it asks for the first one.
+/// A case about Unix sockets, FIFOs or signals ends on Windows where it asks for the first one.
 fn is_for_other_systems(error: &(dyn Error + 'static)) -> bool {
-    let kind = error.downcast_ref().map(TransportError::kind);
-    cfg!(windows) && kind == Some(ErrorKind::Os(std::io::ErrorKind::Unsupported))
+    const UNSUPPORTED: std::io::ErrorKind = std::io::ErrorKind::Unsupported;
+    let is_refused_transport =
+        error.downcast_ref().map(TransportError::kind) == Some(ErrorKind::Os(UNSUPPORTED));
+    let is_refused = error.downcast_ref::<OsError>().is_some_and(|error| error.kind() == UNSUPPORTED);
+    cfg!(windows) && (is_refused_transport || is_refused)
 }
 
 #[path = "contract/mod.rs"]

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::run;
-use super::support::{clog, drain, kind, pattern, poll_once, queue_write, settle};
+use super::support::{clog, drain, kind, pattern, poll_once, queue_write, refusal, settle};
 use super::unix::fresh_path;
 use twinloop::driver::Half;
 use twinloop::fs::remove_file;
@@ -196,7 +196,7 @@ fn a_fifo_connects_who_knows_its_path() {
 fn a_fifo_without_a_reader_refuses_writers() {
     run(|| async {
         let path = fresh_path("fifo");
-        let refused = create_fifo(&path, Half::Write).expect_err("nobody reads");
+        let refused = refusal(create_fifo(&path, Half::Write))?;
         assert_eq!((refused.operation(), refused.code()), (Operation::Open, NOBODY_READS));
         let nobody = open_fifo(&path, Half::Read)?;
         assert_eq!(drain(&nobody).await?, b"");

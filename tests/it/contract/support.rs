@@ -163,6 +163,16 @@ pub(super) async fn drain(stream: &StreamTransport) -> Result<Vec<u8>, Transport
     stream.read_to_end(usize::MAX).await
 }
 
+/// The error of an operation that had to fail. A case about what this system does not have ends there.
+#[track_caller]
+pub(super) fn refusal<T>(result: Result<T, TransportError>) -> Result<TransportError, TransportError> {
+    match result {
+        Ok(_) => panic!("it succeeded, which it should not have"),
+        Err(error) if error.kind() == ErrorKind::Os(std::io::ErrorKind::Unsupported) => Err(error),
+        Err(error) => Ok(error),
+    }
+}
+
 /// What went wrong, of an operation that had to fail.
 pub(super) fn kind<T>(result: Result<T, TransportError>) -> ErrorKind {
     match result {
