@@ -174,11 +174,17 @@ pub enum Half {
 ///
 /// It is `Copy`, so that an error can be told to everyone whom it concerns, again and again. The simulator gives the
 /// numbers of Linux, and shows them in Linux' words.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OsError {
     kind: io::ErrorKind,
-    code: Option<i32>,
-    /// The words are looked for when somebody reads them: most errors are matched on, and never shown.
+    code: Option<Code>,
+}
+
+/// The system's number, and how its words are found.
+#[derive(Clone, Copy)]
+struct Code {
+    number: i32,
+    /// Called when somebody reads them: most errors are matched on, and never shown.
     text: Option<fn(i32) -> String>,
 }
 
@@ -190,12 +196,12 @@ impl OsError {
 
     /// The error of `kind` that the system told as `code`.
     pub const fn new(kind: io::ErrorKind, code: i32) -> OsError {
-        OsError { kind, code: Some(code), text: None }
+        OsError { kind, code: Some(Code { number: code, text: None }) }
     }
 
     /// An error that has no number.
     pub const fn without_code(kind: io::ErrorKind) -> OsError {
-        OsError { kind, code: None, text: None }
+        OsError { kind, code: None }
     }
 
     /// This error, shown as `text` says that the system calls its number. That is for drivers, which know the system; two
@@ -211,9 +217,13 @@ impl OsError {
     /// assert_eq!((named, refused.to_string().as_str()), (refused, "connection refused (os error 111)"));
     /// ```
     #[must_use]
-    pub const fn with_text(mut self, text: fn(i32) -> String) -> OsError {
-        self.text = Some(text);
-        self
+    pub const fn with_text(self, text: fn(i32) -> String) -> OsError {
+        match self.code {
+            Some(Code { number, .. }) => {
+                OsError { kind: self.kind, code: Some(Code { number, text: Some(text) }) }
+            }
+            None => self,
+        }
     }
 
     /// What to match on.
@@ -223,7 +233,10 @@ impl OsError {
 
     /// The system's number (`errno`, `WSAGetLastError`).
     pub const fn code(self) -> Option<i32> {
-        self.code
+        match self.code {
+            Some(code) => Some(code.number),
+            None => None,
+        }
     }
 
     /// Whether the call would have to wait.
@@ -234,7 +247,8 @@ impl OsError {
 
 impl From<io::Error> for OsError {
     fn from(error: io::Error) -> Self {
-        OsError { kind: nameable(error.kind()), code: error.raw_os_error(), text: None }
+        let kind = nameable(error.kind());
+        error.raw_os_error().map_or(OsError::without_code(kind), |code| OsError::new(kind, code))
     }
 }
 
@@ -253,29 +267,29 @@ impl From<OsError> for io::Error {
 
 impl std::error::Error for OsError {}
 
-impl PartialEq for OsError {
-    fn eq(&self, other: &OsError) -> bool {
-        (self.kind, self.code) == (other.kind, other.code)
+impl PartialEq for Code {
+    fn eq(&self, other: &Code) -> bool {
+        self.number == other.number
     }
 }
 
-impl Eq for OsError {}
+impl Eq for Code {}
 
-impl Hash for OsError {
+impl Hash for Code {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.kind, self.code).hash(state);
+        self.number.hash(state);
     }
 }
 
 impl fmt::Display for OsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.code, self.text) {
-            (Some(code), Some(text)) => f.write_str(&text(code)),
-            (Some(code), None) if *self == OsError::BAD_DESCRIPTOR => {
-                write!(f, "Bad file descriptor (os error {code})")
+        match self.code {
+            Some(Code { number, text: Some(text) }) => f.write_str(&text(number)),
+            Some(Code { number, .. }) if *self == OsError::BAD_DESCRIPTOR => {
+                write!(f, "Bad file descriptor (os error {number})")
             }
-            (Some(code), None) => write!(f, "{} (os error {code})", self.kind),
-            (None, _) => write!(f, "{}", self.kind),
+            Some(Code { number, .. }) => write!(f, "{} (os error {number})", self.kind),
+            None => write!(f, "{}", self.kind),
         }
     }
 }
