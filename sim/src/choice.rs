@@ -10,6 +10,7 @@ use std::fmt;
 pub use bytes::RawPicks;
 use priorities::Priorities;
 use random::Stream;
+use serde::{Deserialize, Serialize};
 
 use crate::determinism::trail;
 
@@ -26,7 +27,7 @@ pub(crate) fn kind_of(site: &str) -> &str {
 pub struct Site(u32);
 
 /// One answer that was not 0: the `occurrence`-th draw at `site` (counted from 0) gave `value`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Pick {
     /// The name of the site.
     pub site: String,
@@ -43,7 +44,7 @@ impl fmt::Display for Pick {
 }
 
 /// What decides a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Choices {
     /// Every pick is drawn from the seed.
     Seeded(u64),

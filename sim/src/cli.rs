@@ -14,6 +14,7 @@ mod show;
 mod tests;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -28,6 +29,7 @@ use replay::Source;
 use screen::Screen;
 
 use crate::campaign::Run;
+use crate::isolation::{self, Again, Conditions, Isolation};
 use crate::replay_file::ReplayFile;
 use crate::scenario::Scenario;
 
@@ -88,6 +90,8 @@ pub struct Cli {
     scenarios: Vec<Scenario>,
     real: Option<Box<RealFn>>,
     commands: Vec<Command>,
+    /// Whether the arguments are those of the process.
+    is_main: Cell<bool>,
 }
 
 type RealFn = dyn Fn(&str, &[String]) -> Result<String, String>;
@@ -103,7 +107,11 @@ struct Command {
 /// What is explored and replayed: a scenario, seen as a name and a function.
 pub(crate) struct Subject<'a> {
     pub(crate) name: &'a str,
+    /// Under the conditions below.
     pub(crate) run: Run<'a>,
+    pub(crate) conditions: &'a Conditions,
+    /// The run as it is, for other conditions.
+    pub(crate) bare: Run<'a>,
     pub(crate) called: Called<'a>,
 }
 
@@ -162,7 +170,14 @@ impl Refusal {
 impl Cli {
     /// The command line of the program `name`, which `about` describes in one line.
     pub fn new(name: &'static str, about: &'static str) -> Cli {
-        Cli { name, about, scenarios: Vec::new(), real: None, commands: Vec::new() }
+        Cli {
+            name,
+            about,
+            scenarios: Vec::new(),
+            real: None,
+            commands: Vec::new(),
+            is_main: Cell::new(false),
+        }
     }
 
     /// Adds a scenario. The first one is meant where a command names none.
@@ -203,6 +218,7 @@ impl Cli {
 
     /// Does what the arguments of the process ask for. To be the last expression of `main`.
     pub fn main(&self) -> ExitCode {
+        self.is_main.set(true);
         self.run(env::args_os().skip(1)).into()
     }
 
@@ -235,27 +251,44 @@ impl Cli {
             Request::Explore { scenario, options } => {
                 let scenario = self.chosen(scenario.as_deref())?;
                 let environment = |name: &str| env::var_os(name)?.into_string().ok();
-                with_subject(scenario, program, |subject| {
+                let conditions = self.conditions(scenario, options.isolation, options.strict)?;
+                with_subject(scenario, program, &conditions, |subject| {
                     explore::explore(subject, &options, &environment, screen)
                 })
             }
             Request::Search { way, scenario, options } => {
                 let scenario = self.chosen(scenario.as_deref())?;
-                Ok(with_subject(scenario, program, |subject| search::search(subject, way, &options, screen)))
+                let conditions = self.conditions(scenario, None, false)?;
+                Ok(with_subject(scenario, program, &conditions, |subject| {
+                    search::search(subject, way, &options, screen)
+                }))
             }
-            Request::Replay { target, scenario } => {
+            Request::Replay { target, scenario, isolation, strict } => {
                 let (scenario, source) = self.source(target, scenario.as_deref())?;
-                Ok(with_subject(scenario, program, |subject| replay::replay(subject, &source, screen)))
+                let conditions = self.conditions(scenario, isolation, strict)?;
+                Ok(with_subject(scenario, program, &conditions, |subject| {
+                    replay::replay(subject, &source, screen)
+                }))
+            }
+            Request::Isolated { scenario } => {
+                let scenario = self.chosen(Some(&scenario))?;
+                let could_not = |text| Refusal { exit: Exit::CouldNotRun, text };
+                isolation::serve(&|choices, telling| scenario.run(choices, telling)).map_err(could_not)?;
+                Ok(Exit::Passed)
             }
             Request::Show { target, scenario, options } => {
                 let (scenario, source) = self.source(target, scenario.as_deref())?;
-                with_subject(scenario, program, |subject| show::show(subject, &source, &options, screen))
+                let conditions = self.conditions(scenario, None, false)?;
+                with_subject(scenario, program, &conditions, |subject| {
+                    show::show(subject, &source, &options, screen)
+                })
             }
             Request::Shrink { path, limits } => {
                 let file = read(&path)?;
                 let about = |refusal: Refusal| refusal.about(&path.display().to_string());
                 let scenario = self.chosen(Some(&file.scenario)).map_err(about)?;
-                Ok(with_subject(scenario, program, |subject| {
+                let conditions = self.conditions(scenario, None, false)?;
+                Ok(with_subject(scenario, program, &conditions, |subject| {
                     replay::shrink_further(subject, &path, &file, limits, screen)
                 }))
             }
@@ -325,6 +358,23 @@ impl Cli {
         }
     }
 
+    /// Under which conditions `scenario` is run. Only a `main` of its own can be called again for one run: a program that
+    /// calls [`Cli::run`] may do other things first.
+    fn conditions(
+        &self,
+        scenario: &Scenario,
+        level: Option<Isolation>,
+        is_strict: bool,
+    ) -> Result<Conditions, Refusal> {
+        let again = self
+            .is_main
+            .get()
+            .then(|| Again { args: vec!["isolated".into(), scenario.name().into()], variable: None });
+        let level = level.unwrap_or_else(Isolation::of_program);
+        let conditions = Conditions { level, is_strict, again };
+        conditions.obstacle().map_or(Ok(conditions.clone()), |obstacle| Err(Refusal::usage(obstacle)))
+    }
+
     fn find(&self, name: &str) -> Option<&Scenario> {
         self.scenarios.iter().find(|scenario| scenario.name() == name)
     }
@@ -384,6 +434,10 @@ Commands:
                             Slurm, Kubernetes, GitLab and the like have set
     --out DIR               keep a ledger in DIR: to go on later, and to merge
     --json                  results as JSON lines, text to standard error
+    --isolation LEVEL       what a run shares with those before: same-thread,
+                            fresh-thread, fork, process
+    --strict                a run fails that makes a call of the system which
+                            nothing controls (with twinloop-interpose)
   search WAY [SCENARIO]   find a failure in other ways than seed by seed:
                             guided      go on from where something was new
                             exhaustive  all runs with few unusual picks
@@ -394,6 +448,7 @@ Commands:
     --replays DIR, --budget N, --any-failure
   replay FILE|SEED [SCENARIO]
                           run it twice; say whether the failure is still there
+    --isolation, --strict   as for explore
   show FILE|SEED [SCENARIO]
                           tell what happens in the run, line by line; behind
                           `←` stands what each line is due to
@@ -420,9 +475,17 @@ Exit codes: 0 passed, 1 failures found, 2 usage, 3 two runs that must be the
 same differ, 75 could not run.
 ";
 
-fn with_subject<T>(scenario: &Scenario, program: &str, act: impl FnOnce(&Subject<'_>) -> T) -> T {
-    let run = |choices: &_, telling| scenario.run(choices, telling);
-    act(&Subject { name: scenario.name(), run: &run, called: Called::Program(&shell_word(program)) })
+fn with_subject<T>(
+    scenario: &Scenario,
+    program: &str,
+    conditions: &Conditions,
+    act: impl FnOnce(&Subject<'_>) -> T,
+) -> T {
+    let bare = |choices: &_, telling| scenario.run(choices, telling);
+    let run = |choices: &_, telling| conditions.run(&bare, choices, telling);
+    let program = shell_word(program);
+    let called = Called::Program(&program);
+    act(&Subject { name: scenario.name(), run: &run, conditions, bare: &bare, called })
 }
 
 pub(crate) fn read(path: &Path) -> Result<ReplayFile, Refusal> {

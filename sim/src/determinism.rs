@@ -11,6 +11,7 @@ pub(crate) mod trail;
 use std::fmt;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
 use twinloop::Moment;
 
 use crate::Scenario;
@@ -99,12 +100,13 @@ pub struct Divergence {
 }
 
 /// One thing that a run did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Step {
     /// What kind of thing.
     pub kind: StepKind,
     /// When, on the world's clock.
+    #[serde(with = "crate::story::nanos")]
     pub at: Moment,
     /// On which host and thread; empty for the world itself.
     pub host: String,
@@ -113,7 +115,7 @@ pub struct Step {
 }
 
 /// What kind of thing a step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StepKind {
     /// A thread of a host begins a turn.

@@ -38,6 +38,7 @@ mod fabric;
 mod fault;
 mod fault_plan;
 mod held;
+pub mod isolation;
 mod kernel;
 pub mod linearize;
 mod liveness;

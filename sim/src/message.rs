@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
 use twinloop::Moment;
 
 use crate::kernel::Packet;
@@ -41,7 +42,7 @@ pub struct Message {
 }
 
 /// What a [`Message`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum MessageKind {
     /// Asks for a connection.

@@ -31,7 +31,7 @@ use twinloop::observe::Place;
 /// let never: Vec<&str> = report.reached.never().map(|item| item.name()).collect();
 /// assert_eq!(never, ["it is the 32nd"]);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reached {
     /// By the number of the item; empty while nothing was.
     counts: Vec<u64>,

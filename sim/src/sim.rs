@@ -19,6 +19,7 @@ use crate::fabric::{HostIndex, host_ip};
 use crate::fault::{
     BuggifyFaults, BuggifyRule, DiskFaults, DiskRule, HostFaults, HostRule, LinkFaults, LinkRule,
 };
+use crate::isolation::Isolation;
 use crate::kernel::Kernel;
 use crate::names::{Answer, NameFailure, Names};
 use crate::program::{Program, ProgramResult};
@@ -743,5 +744,7 @@ fn report(state: State, verdict: Verdict, turns: u64) -> Report {
         stale: chooser.stale(),
         story,
         probe,
+        isolation: Isolation::SameThread,
+        system_calls: Vec::new(),
     }
 }

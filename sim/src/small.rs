@@ -7,6 +7,7 @@ use twinloop::{Address, StreamServer, StreamTransport, connect};
 
 use crate::Sim;
 use crate::choice::{Choices, Chooser};
+use crate::isolation::interposer::Interposed;
 use crate::program::ProgramResult;
 use crate::story::Telling;
 use crate::verdict::Report;
@@ -71,11 +72,14 @@ where
 /// Runs the world that `build` builds, once, under `choices`. What a [`Scenario`](crate::Scenario) does, for a world that
 /// needs no name.
 pub fn run_world(choices: &Choices, telling: Telling, build: impl FnOnce(&mut Sim)) -> Report {
+    let interposed = Interposed::begin(choices.seed());
     let mut chooser = Chooser::new(choices);
     if telling == Telling::Probed {
         chooser.list_draws();
     }
     let mut sim = Sim::new(chooser, telling);
     build(&mut sim);
-    sim.run()
+    let mut report = sim.run();
+    report.system_calls = interposed.end();
+    report
 }

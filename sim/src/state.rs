@@ -19,6 +19,7 @@ use crate::console::Output;
 use crate::disk::Copies;
 use crate::fabric::{Due, Fabric, HostIndex};
 use crate::fault::{BuggifyRule, DiskRule, HostFaults, HostRule, ZoneRule};
+use crate::isolation::Interposer;
 use crate::kernel::{Kernel, Packet};
 use crate::message::MessageKind;
 use crate::names::{Answer, NameFailure, Names};
@@ -349,6 +350,13 @@ impl State {
         if boots {
             self.set_clocks(host);
         }
+    }
+
+    /// Has the system's clocks show what this host's do, as far as `interposer` can.
+    #[cold]
+    pub(crate) fn show_time(&self, host: HostIndex, interposer: &dyn Interposer) {
+        let clock = &self.machines[host].condition.clock;
+        interposer.set_time(clock.monotonic(self.now) - Moment::ORIGIN, clock.wall(self.now));
     }
 
     /// Resets every connection of a host, as an operator's tool or a middlebox may.

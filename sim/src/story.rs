@@ -20,6 +20,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
 use twinloop::Moment;
 
 use crate::choice::Pick;
@@ -35,7 +36,7 @@ pub use mermaid::MERMAID_LINES_MAX;
 const CAUSES_TOLD: usize = 4;
 
 /// Whether a run keeps its story.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Telling {
     /// No: only the hash is kept.
     Silent,
@@ -48,7 +49,7 @@ pub enum Telling {
 }
 
 /// What kind of thing a line tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum LineKind {
     /// A callback ran.
@@ -77,10 +78,11 @@ impl LineKind {
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Line {
     /// When, on the world's clock.
+    #[serde(with = "nanos")]
     pub at: Moment,
     /// On which host; empty for the world itself.
     pub host: String,
@@ -100,7 +102,7 @@ pub struct Line {
 }
 
 /// A message between two hosts, as a line is about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Passage {
     /// The name of the host that sent it.
@@ -149,7 +151,7 @@ impl Line {
 }
 
 /// A run as lines, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Story {
     /// The lines.
     pub lines: Vec<Line>,
@@ -247,5 +249,19 @@ impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.host_width();
         self.lines.iter().try_for_each(|line| writeln!(f, "{}", Row(line, width)))
+    }
+}
+
+/// A moment on its way to another process: its nanoseconds.
+pub(crate) mod nanos {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use twinloop::Moment;
+
+    pub(crate) fn serialize<S: Serializer>(moment: &Moment, to: S) -> Result<S::Ok, S::Error> {
+        moment.as_nanos().serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Moment, D::Error> {
+        u64::deserialize(from).map(Moment::from_nanos)
     }
 }

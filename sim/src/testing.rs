@@ -17,6 +17,7 @@ use crate::cli::explore::tell_nondeterminism;
 use crate::cli::failure::{Pursuit, pursue};
 use crate::cli::screen::Screen;
 use crate::cli::{self, Called, Subject};
+use crate::isolation::{self, Again, Conditions, Isolation};
 use crate::program::ProgramResult;
 use crate::replay_file::ReplayFile;
 use crate::replays::kept;
@@ -26,6 +27,8 @@ use crate::story::{Story, Telling};
 use crate::verdict::one_line;
 use crate::{Scenario, Sim};
 
+/// Tells a process that it is one of its own, for one run of the test of this name.
+const ISOLATED: &str = "TWINLOOP_ISOLATED";
 /// How many seeds a test runs, if nothing is said.
 const SEEDS: u64 = 64;
 /// How many runs shrinking a failure may take.
@@ -55,6 +58,8 @@ const STORY_LINES: usize = 20;
 /// | `TWINLOOP_REPLAY=FILE` | this replay alone; tests that it is not of pass at once |
 /// | `TWINLOOP_JOBS=1` | on so many threads; if nothing is said, on as many as the machine runs at once |
 /// | `TWINLOOP_REPLAYS=FOLDER` | where replays are read and written |
+/// | `TWINLOOP_ISOLATION=process` | what a run shares with those before it: an [`Isolation`] |
+/// | `TWINLOOP_STRICT=1` | a run fails that makes a call of the system which nothing controls; needs `twinloop-interpose` |
 ///
 /// ```
 /// use twinloop::{StreamServer, connect};
@@ -86,6 +91,7 @@ pub struct Test {
     seeds: Range<u64>,
     bytes: Option<Choices>,
     check: bool,
+    isolation: Option<Isolation>,
 }
 
 /// What a test program may end with: nothing, or an error that fails the run.
@@ -109,7 +115,8 @@ impl<E: Into<Box<dyn Error>>> Outcome for Result<(), E> {
 impl Test {
     /// The test `name`. Replays know it by that name, so no two tests of a package should share one.
     pub fn new(name: &'static str) -> Test {
-        Test { name, package: None, program: None, seeds: 0..SEEDS, bytes: None, check: false }
+        let seeds = 0..SEEDS;
+        Test { name, package: None, program: None, seeds, bytes: None, check: false, isolation: None }
     }
 
     /// The package that the test belongs to, and the folder of its manifest: where replays are kept, and what to call again.
@@ -151,6 +158,12 @@ impl Test {
         self
     }
 
+    /// What each run shares with those before it. If nothing is said, the thread; with `twinloop-interpose`, the process.
+    pub fn isolation(mut self, level: Isolation) -> Test {
+        self.isolation = Some(level);
+        self
+    }
+
     /// Runs the test of the worlds that `build` builds, one for each seed.
     ///
     /// # Panics
@@ -185,7 +198,11 @@ impl Test {
 
     #[track_caller]
     fn test(self, run: Run<'_>) {
-        let wishes = Wishes::of(|name| env::var_os(name));
+        if env::var_os(ISOLATED).is_some_and(|name| name == self.name) {
+            isolation::serve(run).unwrap_or_else(|error| panic!("{error}"));
+            return;
+        }
+        let wishes = Wishes::of(|name| env::var_os(name)).map(|wishes| wishes.again_by(self.again()));
         if let Err(told) = wishes.and_then(|wishes| self.attempt(run, &wishes)) {
             panic!("{}\n", told.trim_end());
         }
@@ -193,8 +210,14 @@ impl Test {
 
     fn attempt(&self, run: Run<'_>, wishes: &Wishes) -> Result<(), String> {
         let cargo = self.cargo();
+        let level = wishes.isolation.or(self.isolation).unwrap_or_else(Isolation::of_program);
+        let conditions = Conditions { level, is_strict: wishes.is_strict, again: wishes.again.clone() };
+        if let Some(obstacle) = conditions.obstacle() {
+            return Err(format!("TWINLOOP_ISOLATION={level}, TWINLOOP_STRICT: {obstacle}"));
+        }
+        let isolated = |choices: &Choices, telling| conditions.run(run, choices, telling);
         let called = self.program.map_or(Called::Test(&cargo), Called::Program);
-        let subject = Subject { name: self.name, run, called };
+        let subject = Subject { name: self.name, run: &isolated, conditions: &conditions, bare: run, called };
         if let Some(path) = &wishes.replay {
             let file = cli::read(path).map_err(|refusal| refusal.text)?;
             return if file.scenario == self.name {
@@ -214,6 +237,15 @@ impl Test {
             }
         }
         self.explore(&subject, wishes, &folder)
+    }
+
+    /// What the harness is asked to run this test alone, in a process of its own. A test that has no name of its own in the
+    /// harness is not found there, and then says so.
+    fn again(&self) -> Option<Again> {
+        self.package?;
+        let path = self.name.split_once("::").map_or(self.name, |(_, path)| path);
+        let args = [path, "--exact", "--nocapture", "--include-ignored"].map(OsString::from).to_vec();
+        Some(Again { args, variable: Some((ISOLATED, self.name.to_owned())) })
     }
 
     fn explore(&self, subject: &Subject<'_>, wishes: &Wishes, folder: &Path) -> Result<(), String> {
@@ -326,9 +358,17 @@ struct Wishes {
     replay: Option<PathBuf>,
     jobs: Option<NonZeroUsize>,
     replays: Option<PathBuf>,
+    isolation: Option<Isolation>,
+    is_strict: bool,
+    /// Not a wish of the environment's: how to come to a process of its own.
+    again: Option<Again>,
 }
 
 impl Wishes {
+    fn again_by(self, again: Option<Again>) -> Wishes {
+        Wishes { again, ..self }
+    }
+
     /// The wishes that the variables hold which `read` reads.
     fn of(read: impl Fn(&str) -> Option<OsString>) -> Result<Wishes, String> {
         let text = |name: &str| match read(name) {
@@ -352,6 +392,9 @@ impl Wishes {
             replay: read("TWINLOOP_REPLAY").map(PathBuf::from),
             jobs,
             replays: read("TWINLOOP_REPLAYS").map(PathBuf::from),
+            isolation: parsed(text("TWINLOOP_ISOLATION")?, "TWINLOOP_ISOLATION", str::parse)?,
+            is_strict: read("TWINLOOP_STRICT").is_some_and(|value| value != "0"),
+            again: None,
         })
     }
 }

@@ -3,13 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::choice::{Draws, Pick};
 use crate::coverage::Feature;
+use crate::isolation::{Isolation, SystemCall};
 use crate::reached::Reached;
 use crate::story::Story;
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Verdict {
     /// Every client finished without an error, and every check holds.
@@ -132,12 +135,13 @@ impl fmt::Display for Verdict {
 }
 
 /// What a run leaves behind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
     /// How it ended.
     pub verdict: Verdict,
     /// The hash over the record of callbacks, messages and faults. Equal seeds of one program give equal hashes.
+    #[serde(with = "hash_text")]
     pub hash: u128,
     /// Virtual time that passed.
     pub virtual_time: Duration,
@@ -153,8 +157,13 @@ pub struct Report {
     pub stale: Vec<Pick>,
     /// The run as text; only where it was asked for.
     pub story: Option<Story>,
-    /// What a search goes by; only where it was asked for.
+    /// What a search goes by; only where it was asked for, and the run was made in this process.
+    #[serde(skip)]
     pub(crate) probe: Option<Box<Probe>>,
+    /// What it shared with the runs before it.
+    pub isolation: Isolation,
+    /// The calls of the system that its programs made past the simulation. Known where `twinloop-interpose` is linked.
+    pub system_calls: Vec<SystemCall>,
 }
 
 /// What a search goes by.
@@ -162,4 +171,18 @@ pub struct Report {
 pub(crate) struct Probe {
     pub(crate) draws: Draws,
     pub(crate) features: Vec<Feature>,
+}
+
+/// A hash on its way to another process: JSON's numbers are shorter.
+mod hash_text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(hash: &u128, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{hash:032x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
+        u128::from_str_radix(&String::deserialize(from)?, 16).map_err(D::Error::custom)
+    }
 }

@@ -20,6 +20,7 @@ use crate::choice::Site;
 use crate::determinism::trail;
 use crate::fabric::{Due, HostIndex};
 use crate::fault::FAULT_PERIOD;
+use crate::isolation::{Interposer, interposer};
 use crate::kernel::ThreadIndex;
 use crate::panics;
 use crate::program::{Exit, Program};
@@ -54,6 +55,7 @@ pub(crate) struct World {
     /// When cuts and crashes are drawn next; `None` in a world that has none.
     next_faults_at: Option<Moment>,
     is_watched: bool,
+    interposer: Option<&'static dyn Interposer>,
     pub(crate) turns: u64,
 }
 
@@ -91,6 +93,7 @@ impl World {
             plan: Vec::new(),
             next_faults_at: draws_faults.then_some(Moment::ORIGIN + FAULT_PERIOD),
             is_watched: trail::is_watched(),
+            interposer: interposer(),
             turns: 0,
         }
     }
@@ -306,6 +309,9 @@ impl World {
                     trail.intruded(now, &thread.name);
                 }
             });
+        }
+        if let Some(interposer) = self.interposer {
+            self.state.borrow().show_time(host, interposer);
         }
         let callbacks_before = self.state.borrow().record.callbacks;
         // Nothing pending is no error here: the world knows of others that may bring something.

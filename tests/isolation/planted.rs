@@ -1,4 +1,5 @@
 //! Clients that leak: each lets something decide that is not of the simulated world, three milliseconds into its run.
+#![allow(dead_code, reason = "each program that has them uses some")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "they do what must not be done")]
 
 use std::cell::Cell;
@@ -8,7 +9,6 @@ use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Poll, Waker};
@@ -95,11 +95,15 @@ pub(crate) async fn thread() -> ProgramResult {
     let waker: Arc<Mutex<Option<Waker>>> = Arc::default();
     let (done, wake) = (Arc::clone(&is_done), Arc::clone(&waker));
     let worker = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(2));
+        // Not before somebody waits: what is planted is a wake, and not a flag that is looked at.
+        let waker = loop {
+            thread::sleep(Duration::from_millis(2));
+            if let Some(waker) = wake.lock().expect("nothing panics").take() {
+                break waker;
+            }
+        };
         done.store(true, Ordering::Release);
-        if let Some(waker) = wake.lock().expect("nothing panics").take() {
-            waker.wake();
-        }
+        waker.wake();
     });
     twinloop::spawn(async {
         loop {
@@ -159,8 +163,33 @@ pub(crate) async fn thread_local() -> ProgramResult {
 
 /// A real file that each run makes longer.
 pub(crate) async fn file() -> ProgramResult {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("leaks-{}", std::process::id()));
+    let path = std::env::temp_dir().join("twinloop-leaks-journal");
     OpenOptions::new().create(true).append(true).open(&path)?.write_all(b"a line\n")?;
     let length = fs::metadata(&path)?.len();
+    if length > 10_000 {
+        // One that another run has removed first is gone too.
+        let _ = fs::remove_file(&path);
+    }
     send(1, format!("{length} bytes of journal").as_bytes()).await
+}
+
+/// The environment, which is the same in both runs of one process.
+pub(crate) async fn environment() -> ProgramResult {
+    let path = std::env::var("HOME").unwrap_or_default();
+    send(1, format!("{} bytes of home", path.len()).as_bytes()).await
+}
+
+/// Takes its process along.
+pub(crate) async fn abort() -> ProgramResult {
+    std::process::abort()
+}
+
+/// Fails, always.
+pub(crate) async fn failure() -> ProgramResult {
+    Err("nobody answers".into())
+}
+
+/// Fails where there is a home.
+pub(crate) async fn failure_at_home() -> ProgramResult {
+    if std::env::var_os("HOME").is_some() { Err("somebody is at home".into()) } else { Ok(()) }
 }

@@ -6,6 +6,7 @@ use twinloop::Moment;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::choice::{Choices, Chooser};
+use crate::isolation::Isolation;
 use crate::reached::Reached;
 use crate::story::{Line, LineKind, Story, Telling};
 use crate::verdict::{Probe, Report, Verdict};
@@ -36,6 +37,8 @@ pub(crate) fn run(choices: &Choices, telling: Telling, play: impl FnOnce(&mut Ch
         story: (telling != Telling::Silent).then_some(Story { lines }),
         unusual,
         reached: Reached::default(),
+        isolation: Isolation::SameThread,
+        system_calls: Vec::new(),
         verdict,
         probe: Some(Box::new(Probe { draws: chooser.take_draws(), features: Vec::new() })),
     }

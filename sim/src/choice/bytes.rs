@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// A pick whose site and size are not known yet.
 const RECORD_LEN: usize = 4;
 const SEED_LEN: usize = 8;
 
 /// What the bytes ask for: by the number of a site modulo 256, by the occurrence there, a raw value that is not 0.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawPicks {
     pub(super) seed: u64,
     by_site: BTreeMap<u8, BTreeMap<u32, u32>>,

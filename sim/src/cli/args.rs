@@ -11,12 +11,13 @@ use lexopt::prelude::*;
 use lexopt::{Error, Parser};
 
 use crate::campaign::Shard;
+use crate::isolation::Isolation;
 use crate::shrink::Limits;
 use crate::story::{Export, Telling};
 
 /// The names of the commands that every program has.
-pub(super) const COMMANDS: [&str; 9] =
-    ["explore", "search", "replay", "show", "shrink", "merge", "real", "list", "help"];
+pub(super) const COMMANDS: [&str; 10] =
+    ["explore", "search", "replay", "show", "shrink", "merge", "real", "list", "help", "isolated"];
 
 /// What shrinking a failure may do, if nothing is said.
 const LIMITS: Limits = Limits { runs: 3000, any_failure: false };
@@ -36,6 +37,12 @@ pub(super) enum Request {
     Replay {
         target: Target,
         scenario: Option<String>,
+        isolation: Option<Isolation>,
+        strict: bool,
+    },
+    /// Make the one run that standard input asks for: this process is one of its own.
+    Isolated {
+        scenario: String,
     },
     Show {
         target: Target,
@@ -78,6 +85,8 @@ pub(super) struct ExploreOptions {
     /// Where ledgers are kept.
     pub(super) out: Option<PathBuf>,
     pub(super) json: bool,
+    pub(super) isolation: Option<Isolation>,
+    pub(super) strict: bool,
 }
 
 impl Default for ExploreOptions {
@@ -93,6 +102,8 @@ impl Default for ExploreOptions {
             shard: None,
             out: None,
             json: false,
+            isolation: None,
+            strict: false,
         }
     }
 }
@@ -173,6 +184,7 @@ fn parse_command(command: String, parser: &mut Parser) -> Result<Request, Error>
         "show" => parse_show(parser),
         "shrink" => parse_shrink(parser),
         "merge" => parse_merge(parser),
+        "isolated" => Ok(Request::Isolated { scenario: parser.value()?.string()? }),
         "list" => parse_alone(parser, Request::List),
         // `help COMMAND` shows the same page, which has every command.
         "help" => Ok(Request::Help),
@@ -197,6 +209,8 @@ fn parse_explore(parser: &mut Parser) -> Result<Request, Error> {
             Long("shard") => options.shard = Some(parser.value()?.parse()?),
             Long("out") => options.out = Some(parser.value()?.into()),
             Long("json") => options.json = true,
+            Long("isolation") => options.isolation = Some(parser.value()?.parse()?),
+            Long("strict") => options.strict = true,
             Short('h') | Long("help") => return Ok(Request::Help),
             Value(name) if scenario.is_none() => scenario = Some(name.string()?),
             other => return Err(other.unexpected()),
@@ -239,16 +253,19 @@ fn parse_way(word: &str) -> Result<Way, &'static str> {
 }
 
 fn parse_replay(parser: &mut Parser) -> Result<Request, Error> {
-    let (mut target, mut scenario) = (None, None);
+    let (mut target, mut scenario, mut isolation, mut strict) = (None, None, None, false);
     while let Some(arg) = parser.next()? {
         match arg {
+            Long("isolation") => isolation = Some(parser.value()?.parse()?),
+            Long("strict") => strict = true,
             Short('h') | Long("help") => return Ok(Request::Help),
             Value(word) if target.is_none() => target = Some(parse_target(word)?),
             Value(name) if scenario.is_none() => scenario = Some(name.string()?),
             other => return Err(other.unexpected()),
         }
     }
-    Ok(Request::Replay { target: target.ok_or("replay needs a FILE or a SEED")?, scenario })
+    let target = target.ok_or("replay needs a FILE or a SEED")?;
+    Ok(Request::Replay { target, scenario, isolation, strict })
 }
 
 fn parse_show(parser: &mut Parser) -> Result<Request, Error> {
@@ -359,7 +376,7 @@ mod tests {
     #[test]
     fn explore_takes_every_option_in_any_order() {
         let line = "explore --jobs=3 --check kv --all --seeds 5..18446744073709551615 --replays a/b --budget 7 --any-failure \
-             --time 1.5 --shard 2/3 --out c --json";
+             --time 1.5 --shard 2/3 --out c --json --isolation process --strict";
         let options = ExploreOptions {
             seeds: 5..u64::MAX,
             jobs: NonZeroUsize::new(3).expect("3 is not 0"),
@@ -371,6 +388,8 @@ mod tests {
             shard: Some("2/3".parse().expect("a shard")),
             out: Some(PathBuf::from("c")),
             json: true,
+            isolation: Some(Isolation::Process),
+            strict: true,
         };
         assert_eq!(parse_line(line), Ok(Request::Explore { scenario: Some("kv".to_owned()), options }));
     }
@@ -378,7 +397,7 @@ mod tests {
     #[test]
     fn a_word_of_digits_is_a_seed_and_any_other_a_file() {
         let target = |line| match parse_line(line) {
-            Ok(Request::Replay { target, scenario: None }) => target,
+            Ok(Request::Replay { target, scenario: None, isolation: None, strict: false }) => target,
             other => panic!("{other:?}"),
         };
         assert_eq!(target("replay 42"), Target::Seed(42));

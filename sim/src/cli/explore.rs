@@ -16,6 +16,7 @@ use super::{Exit, Refusal, Subject, read};
 use crate::campaign::ledger::{Ledger, Writer};
 use crate::campaign::{Campaign, Detected, Failure, Findings, Nondeterminism, Shard, detect};
 use crate::choice::Choices;
+use crate::isolation::Isolation;
 use crate::reached::Tally;
 use crate::replay_file::ReplayFile;
 use crate::replays::kept;
@@ -35,11 +36,15 @@ pub(super) fn explore(
     }
     let shard = shard_of(options, environment, screen)?;
     let seeds = shard.part_of(&options.seeds);
+    let seeds_start = seeds.start;
     let mut exit = run_known(subject, &options.replays, screen)?;
     let (findings, wall_time) = run_seeds(subject, options, seeds, shard, screen)?;
     if let Some(found) = &findings.nondeterminism {
         tell_nondeterminism(subject.name, found, screen);
         exit = Exit::Nondeterminism;
+    }
+    if options.check && findings.nondeterminism.is_none() {
+        exit = exit.max(check_strictest(subject, seeds_start, screen));
     }
     for failure in &findings.failures {
         // What its seed does not decide, its picks do not either.
@@ -51,10 +56,33 @@ pub(super) fn explore(
         exit = exit.max(pursue(subject, failure, &pursuit, screen));
         screen.emit(&Outcome::Failure(FailureResult::of(failure)));
     }
-    screen.say(summary(subject.name, &findings, wall_time));
+    screen.say(summary(subject.name, &findings, wall_time, subject.conditions.level));
     tell_reached(&Tally::all(&findings.reached), screen);
     screen.emit(&Outcome::Summary(SummaryResult::of(subject.name, &findings, wall_time)));
     Ok(exit)
+}
+
+/// Runs one seed where nothing is shared with other runs: what is the same in every run of this process may not be there.
+fn check_strictest(subject: &Subject<'_>, seed: u64, screen: &mut Screen<'_>) -> Exit {
+    let Some(conditions) = subject.conditions.strictest() else { return Exit::Passed };
+    let choices = Choices::Seeded(seed);
+    let here = (subject.run)(&choices, Telling::Silent);
+    let there = conditions.run(subject.bare, &choices, Telling::Silent);
+    if (here.hash, &here.verdict) == (there.hash, &there.verdict) {
+        return Exit::Passed;
+    }
+    screen.say(format_args!("{}: in a process of its own, seed {seed} is another run", subject.name));
+    for (level, report) in [(here.isolation, here), (there.isolation, there)] {
+        screen.say(format_args!(
+            "  {level}: hash {:032x}, {}",
+            report.hash,
+            one_line(&report.verdict.to_string())
+        ));
+    }
+    screen.say(
+        "  An environment variable, an address, or what the program did before its first run decided.\n",
+    );
+    Exit::Nondeterminism
 }
 
 fn shard_of(
@@ -249,7 +277,7 @@ pub(super) fn tell_reached(tallies: &[Tally], screen: &mut Screen<'_>) {
     }
 }
 
-fn summary(name: &str, findings: &Findings, wall_time: Duration) -> String {
+fn summary(name: &str, findings: &Findings, wall_time: Duration, level: Isolation) -> String {
     let (passed, failed) = (HumanCount(findings.passed), HumanCount(findings.failed));
     let wall_seconds = wall_time.as_secs_f64();
     // The division of a small campaign's seeds by no time at all would print as infinity.
@@ -258,7 +286,7 @@ fn summary(name: &str, findings: &Findings, wall_time: Duration) -> String {
     let seeds = if findings.passed == 1 { "seed" } else { "seeds" };
     format!(
         "{name}: {passed} {seeds} passed, {failed} failed; \
-         {virtual_time} s of virtual time in {wall_seconds:.2} s, {rate} seeds/s"
+         {virtual_time} s of virtual time in {wall_seconds:.2} s, {rate} seeds/s; isolation: {level}"
     )
 }
 
@@ -278,11 +306,13 @@ mod tests {
     fn the_summary_is_one_line() {
         let findings =
             Findings { passed: 1000, virtual_time: Duration::from_millis(8_412_300), ..Findings::default() };
-        let expected = "kv: 1,000 seeds passed, 0 failed; 8,412 s of virtual time in 0.93 s, 1,075 seeds/s";
-        assert_eq!(summary("kv", &findings, Duration::from_millis(930)), expected);
+        let expected = "kv: 1,000 seeds passed, 0 failed; 8,412 s of virtual time in 0.93 s, 1,075 seeds/s; \
+             isolation: same-thread";
+        assert_eq!(summary("kv", &findings, Duration::from_millis(930), Isolation::SameThread), expected);
 
         let findings = Findings { passed: 1, failed: 1, virtual_time: Duration::from_millis(12), ..findings };
-        let expected = "kv: 1 seed passed, 1 failed; 0.012 s of virtual time in 0.00 s, 2,000,000 seeds/s";
-        assert_eq!(summary("kv", &findings, Duration::ZERO), expected);
+        let expected = "kv: 1 seed passed, 1 failed; 0.012 s of virtual time in 0.00 s, 2,000,000 seeds/s; \
+             isolation: process";
+        assert_eq!(summary("kv", &findings, Duration::ZERO, Isolation::Process), expected);
     }
 }

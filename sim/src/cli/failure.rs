@@ -60,9 +60,25 @@ pub(crate) fn pursue(
     let kept = kept.map(|()| pursuit.path);
     tell_kept(subject, failure.seed, &kept, screen);
     match kept {
-        Ok(_) => Exit::FailuresFound,
+        Ok(_) => confirm(subject, &file, screen),
         Err(error) => error.exit(),
     }
+}
+
+/// Runs what was kept where nothing is shared with the runs before, and says if it comes to something else there.
+fn confirm(subject: &Subject<'_>, file: &ReplayFile, screen: &mut Screen<'_>) -> Exit {
+    let Some(conditions) = subject.conditions.strictest() else { return Exit::FailuresFound };
+    let report = conditions.run(subject.bare, &file.choices(), Telling::Silent);
+    let (verdict, level) = (one_line(&report.verdict.to_string()), conditions.level);
+    if verdict == file.verdict && report.hash == file.hash {
+        screen.say(format_args!(
+            "  Confirmed at the strictest level of isolation, {level}: same verdict, same hash.\n"
+        ));
+        return Exit::FailuresFound;
+    }
+    screen.say(format_args!("  Not so at the strictest level of isolation, {level}: {verdict}"));
+    screen.say("  What runs leave in the process, its addresses or its environment have a part in it.\n");
+    Exit::Nondeterminism
 }
 
 fn shrink_found(

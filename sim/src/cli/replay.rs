@@ -87,6 +87,7 @@ pub(super) fn exit_of(report: &Report) -> Exit {
 
 pub(super) fn tell_report(report: &Report, screen: &mut Screen<'_>) {
     screen.say(format_args!("  {}", one_line(&report.verdict.to_string())));
+    screen.say(format_args!("  isolation: {}", report.isolation));
     let (turns, callbacks) = (HumanCount(report.turns), HumanCount(report.callbacks));
     let virtual_time = seconds(report.virtual_time);
     screen.say(format_args!("  {virtual_time} s of virtual time, {turns} turns, {callbacks} callbacks"));

@@ -38,7 +38,8 @@ pub(super) fn search(
 
 fn search_by(subject: &Subject<'_>, way: Way, options: &SearchOptions) -> Searched {
     let &SearchOptions { runs, seed, picks, values, changes, .. } = options;
-    let mut run = |choices: &_, telling| (subject.run)(choices, telling);
+    // What a search goes by does not come out of a process of its own.
+    let mut run = |choices: &_, telling| (subject.bare)(choices, telling);
     match way {
         Way::Guided => guide_with(&mut run, seed, runs),
         Way::Exhaustive => exhaust_with(&mut run, seed, Bounds { picks, values, runs }),

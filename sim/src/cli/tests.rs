@@ -65,8 +65,9 @@ fn print_line(cli: &Cli, line: &str) -> Printed {
 /// A command on the scenario `toy` of the program `kv`, whose runs are those of `run`.
 fn with_toy(run: Run<'_>, act: impl FnOnce(&Subject<'_>, &mut Screen<'_>) -> Exit) -> Printed {
     print(|mut screen| {
-        let exit =
-            act(&Subject { name: "toy", run, called: Called::Program("target/debug/kv") }, &mut screen);
+        let (conditions, called) = (Conditions::default(), Called::Program("target/debug/kv"));
+        let subject = Subject { name: "toy", run, conditions: &conditions, bare: run, called };
+        let exit = act(&subject, &mut screen);
         screen.finish(exit)
     })
 }
@@ -261,7 +262,9 @@ fn show_tells_the_story_and_the_verdict() {
         )
     );
     assert!(
-        shown.out.contains("\n  passed\n  2.000 s of virtual time, 10 turns, 100 callbacks\n  hash "),
+        shown.out.contains(
+            "\n  passed\n  isolation: same-thread\n  2.000 s of virtual time, 10 turns, 100 callbacks\n  hash "
+        ),
         "{}",
         shown.out
     );

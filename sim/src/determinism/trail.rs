@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
 use twinloop::observe::{ObservedCallback, Place};
 use twinloop::{Moment, NextWork};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -40,8 +41,23 @@ pub(crate) fn see(look: impl FnOnce(&mut Trail)) {
     WATCHED.with_borrow_mut(|watched| watched.as_mut().map(look));
 }
 
+/// The steps that whoever watches this thread wants in words.
+pub(crate) fn window() -> Option<Range<u64>> {
+    WATCHED.with_borrow(|watched| watched.as_ref().map(|trail| trail.window.clone()))
+}
+
+/// The trail of this thread, for another one that goes on with it.
+pub(crate) fn take() -> Option<Trail> {
+    WATCHED.take()
+}
+
+/// This thread is watched from now on by the trail of another one, or no longer.
+pub(crate) fn put(trail: Option<Trail>) {
+    WATCHED.replace(trail);
+}
+
 /// Runs `run` and gives its trail, with the steps of `window` in words.
-pub(super) fn watch<T>(window: Range<u64>, run: impl FnOnce() -> T) -> (T, Trail) {
+pub(crate) fn watch<T>(window: Range<u64>, run: impl FnOnce() -> T) -> (T, Trail) {
     /// A run that panics is watched no longer either.
     struct Unwatch;
     impl Drop for Unwatch {
@@ -52,14 +68,14 @@ pub(super) fn watch<T>(window: Range<u64>, run: impl FnOnce() -> T) -> (T, Trail
     let unwatch = Unwatch;
     WATCHED.replace(Some(Trail::new(window)));
     let answer = run();
-    let mut trail = WATCHED.take().expect("it was put there above, and only the guard takes it");
+    let mut trail = WATCHED.take().expect("it was put there above, and whoever takes it puts it back");
     drop(unwatch);
     trail.close();
     (answer, trail)
 }
 
 /// The steps of one run.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Trail {
     /// The hash over every step so far.
     chain: u64,
@@ -75,6 +91,7 @@ pub(crate) struct Trail {
     raw: Vec<u8>,
     hosts: Vec<String>,
     /// When and where draws are made: those of the latest step.
+    #[serde(with = "crate::story::nanos")]
     at: Moment,
     host: String,
 }

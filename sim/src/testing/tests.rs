@@ -154,6 +154,8 @@ fn wishes_are_read_from_the_environment() {
         ("TWINLOOP_REPLAY", "a.replay"),
         ("TWINLOOP_JOBS", "3"),
         ("TWINLOOP_REPLAYS", "kept"),
+        ("TWINLOOP_ISOLATION", "process"),
+        ("TWINLOOP_STRICT", "1"),
     ]);
     let expected = Wishes {
         seeds: Some(5..9),
@@ -161,6 +163,9 @@ fn wishes_are_read_from_the_environment() {
         replay: Some("a.replay".into()),
         jobs: NonZeroUsize::new(3),
         replays: Some("kept".into()),
+        isolation: Some(Isolation::Process),
+        is_strict: true,
+        again: None,
     };
     assert_eq!(all, Ok(expected));
     let one = wishes_of(&[("TWINLOOP_SEED", "7"), ("TWINLOOP_SEEDS", "5..9")]);
