@@ -32,10 +32,12 @@
 //! outlive edits. A `buggify!` without a name is known by its function's path and its position among the nameless ones of that
 //! function.
 
+mod listening;
 mod macros;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
@@ -43,6 +45,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::Handle;
+use crate::driver::Driver;
+
+pub use listening::{Listening, listen};
 
 /// What an item of the catalogue says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,8 +123,8 @@ pub struct Assertion<'a> {
     pub place: &'static Location<'static>,
     /// Whether it holds. For [`Kind::Reachable`] it does, for [`Kind::Unreachable`] it does not.
     pub holds: bool,
-    /// What the program says of the case; may be empty.
-    pub detail: fmt::Arguments<'a>,
+    /// What the program says of the case, if it does not hold; may be empty.
+    pub detail: &'a str,
 }
 
 /// All that is in the linked program, its libraries included, whether it ever runs or not: by kind and name. Nothing without
@@ -298,27 +303,41 @@ pub fn buggify(entry: &'static Entry, probability: Option<f64>) -> bool {
     );
     let core = Handle::try_current().and_then(|handle| handle.try_core());
     let (Some(core), Some(site)) = (core, entry.item()) else { return false };
-    core.driver.borrow_mut().buggify(site, probability)
+    ask(&core.driver, |driver| driver.buggify(site, probability))
 }
 
-/// Tells the driver of the current dispatcher; where nobody listens, an assertion that does not hold panics if it `is_checked`.
+/// Tells the driver of the current dispatcher, or who [listens](listen) where there is none; where nobody hears it, an assertion that
+/// does not hold panics if it `is_checked`.
 #[doc(hidden)]
 #[cold]
 #[track_caller]
 pub fn assert(entry: &'static Entry, holds: bool, detail: fmt::Arguments<'_>, is_checked: bool) {
-    let core = Handle::try_current().and_then(|handle| handle.try_core());
-    let is_heard = match (core, entry.item()) {
-        (Some(core), Some(item)) => {
-            core.driver.borrow_mut().assertion(&Assertion { item, place: entry.place, holds, detail })
+    // What tells a detail may be the program's own code: it runs before anything is borrowed. Of what holds, nobody asks for one.
+    let detail = if holds { String::new() } else { detail.to_string() };
+    let is_heard = entry.item().is_some_and(|item| {
+        let assertion = Assertion { item, place: entry.place, holds, detail: &detail };
+        match Handle::try_current().and_then(|handle| handle.try_core()) {
+            Some(core) => ask(&core.driver, |driver| driver.assertion(&assertion)),
+            None => listening::tell(&assertion),
         }
-        _ => false,
-    };
+    });
     if is_heard || !is_checked || holds {
         return;
     }
     let name = entry.name();
     match detail.as_str() {
-        Some("") => panic!("{}: {name}", entry.kind.name()),
-        _ => panic!("{}: {name}: {detail}", entry.kind.name()),
+        "" => panic!("{}: {name}", entry.kind.name()),
+        detail => panic!("{}: {name}: {detail}", entry.kind.name()),
     }
+}
+
+/// # Panics
+///
+/// While a call of the driver is under way, which no program's code runs in but predicates of simulated messages.
+#[track_caller]
+fn ask<R>(driver: &RefCell<Box<dyn Driver>>, ask: impl FnOnce(&mut dyn Driver) -> R) -> R {
+    let mut driver = driver.try_borrow_mut().expect(
+        "a predicate of messages asserts nothing and has no buggify!: note what it saw, and assert in a program or a check",
+    );
+    ask(&mut **driver)
 }

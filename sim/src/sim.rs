@@ -1,13 +1,15 @@
 //! `Sim`: how a scenario says what its world is made of. It builds; the world runs.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
-use twinloop::{Address, Moment};
+use twinloop::{Address, Moment, catalogue};
 
 use crate::choice::{Chooser, INPUT};
 use crate::condition::Condition;
@@ -689,7 +691,7 @@ impl Sim {
             disk.fill(state.machines[host].kernel.all_files());
         }
         if verdict.is_passed() {
-            verdict = run_checks(checks);
+            (state, verdict) = run_checks(state, checks);
             state.record.tell_failure(state.now, &verdict, Blame::Everything);
         }
         report(state, verdict, turns)
@@ -716,14 +718,24 @@ impl fmt::Debug for Sim {
     }
 }
 
-fn run_checks(checks: Vec<(&'static str, Check)>) -> Verdict {
-    for (name, check) in checks {
-        // A check may well be an assertion.
-        if let Err(message) = contain(check).and_then(|checked| checked) {
-            return Verdict::Failed { subject: name.to_owned(), message };
-        }
-    }
-    Verdict::Passed
+/// What the checks say of the run, and its state with what they have asserted by the macros.
+fn run_checks(state: State, checks: Vec<(&'static str, Check)>) -> (State, Verdict) {
+    let state = Rc::new(RefCell::new(state));
+    let failed = checks.into_iter().find_map(|(name, check)| run_check(&state, name, check));
+    let state = Rc::into_inner(state).expect("nobody listens any more once a check is done");
+    (state.into_inner(), failed.unwrap_or(Verdict::Passed))
+}
+
+/// How a check fails, if it does.
+fn run_check(state: &Rc<RefCell<State>>, name: &'static str, check: Check) -> Option<Verdict> {
+    let hearing = Rc::clone(state);
+    let listening =
+        catalogue::listen(move |assertion| hearing.borrow_mut().assertion_in_check(name, assertion));
+    // A check may well be an assertion.
+    let checked = contain(check).and_then(|checked| checked);
+    drop(listening);
+    let failed = checked.err().map(|message| Verdict::Failed { subject: name.to_owned(), message });
+    state.borrow().violated.clone().or(failed)
 }
 
 fn report(state: State, verdict: Verdict, turns: u64) -> Report {

@@ -113,7 +113,8 @@ impl Swarm {
         self
     }
 
-    /// Keeps these hosts and their disks as the scenario has them, and the links between two of them, and zones that have any.
+    /// Keeps these hosts and their disks as the scenario has them, and the links between two of them, and zones that have any. Where
+    /// such a host comes by a `buggify!`, it is false, unless the scenario itself has turned that site on.
     /// The run panics if no host is called so.
     pub fn safe<'h>(&mut self, hosts: impl IntoIterator<Item = &'h str>) -> &mut Self {
         self.safe.extend(hosts.into_iter().map(str::to_owned));
@@ -219,7 +220,7 @@ impl Drawn {
     pub(crate) fn on_sites(&self, buggify: &mut BuggifyFaults) {
         for (effect, strength) in self.effects(false) {
             if let (Effect::Buggify(_), Strength::Probability(activation)) = (effect, strength) {
-                buggify.set(activation);
+                buggify.set_by_swarm(activation, self.safe.clone());
             }
         }
     }

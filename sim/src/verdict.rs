@@ -35,7 +35,7 @@ pub enum Verdict {
     Violated {
         /// What it asserts.
         property: String,
-        /// The host on which it did not hold.
+        /// The host on which it did not hold, or the check.
         host: String,
         /// Its place, and what it said of the case.
         message: String,

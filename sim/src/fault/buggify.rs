@@ -1,9 +1,10 @@
-//! Which `buggify!` sites of the program misbehave in this run, and when. It knows no host.
+//! Which `buggify!` sites of the program misbehave in this run, and when.
 
 use twinloop::catalogue::{Item, Kind, items};
 
 use super::checked;
 use crate::choice::{Chooser, Site};
+use crate::fabric::HostIndex;
 
 /// How probable it is that a site is on.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +12,15 @@ pub(crate) struct BuggifyFaults {
     /// Of sites that are not named below.
     activation: f64,
     own: Vec<(&'static Item, f64)>,
+    by_swarm: Option<BySwarm>,
+}
+
+/// What a swarm has drawn for the sites that are not named.
+#[derive(Clone, Debug)]
+struct BySwarm {
+    activation: f64,
+    /// Hosts that have it as the scenario says.
+    safe: Vec<HostIndex>,
 }
 
 impl BuggifyFaults {
@@ -31,9 +41,26 @@ impl BuggifyFaults {
         self.own.push((site, checked(activation)));
     }
 
+    /// A swarm has turned sites on, but for these hosts.
+    pub(crate) fn set_by_swarm(&mut self, activation: f64, safe: Vec<HostIndex>) {
+        self.by_swarm = Some(BySwarm { activation, safe });
+    }
+
+    /// Whether the site may be on where this host comes by: one that is kept safe has no site that the scenario left off.
+    fn may_fire(&self, host: HostIndex, site: &Item) -> bool {
+        let is_safe = self.by_swarm.as_ref().is_some_and(|swarm| swarm.safe.contains(&host));
+        !is_safe || self.own_of(site).unwrap_or(self.activation) > 0.0
+    }
+
+    /// A site is on or off for all hosts at once, so that there is one answer.
     fn activation_of(&self, site: &Item) -> f64 {
+        let of_others = self.by_swarm.as_ref().map_or(self.activation, |swarm| swarm.activation);
+        self.own_of(site).unwrap_or(of_others)
+    }
+
+    fn own_of(&self, site: &Item) -> Option<f64> {
         let own = self.own.iter().rev().find(|(own, _)| own.number() == site.number());
-        own.map_or(self.activation, |(_, activation)| *activation)
+        own.map(|(_, activation)| *activation)
     }
 }
 
@@ -64,7 +91,16 @@ impl BuggifyRule {
         BuggifyRule { faults, sites: Vec::new() }
     }
 
-    pub(crate) fn draw(&mut self, chooser: &mut Chooser, site: &Item, probability: f64) -> Fired {
+    pub(crate) fn draw(
+        &mut self,
+        chooser: &mut Chooser,
+        host: HostIndex,
+        site: &Item,
+        probability: f64,
+    ) -> Fired {
+        if !self.faults.may_fire(host, site) {
+            return Fired { fires: false, is_new: false };
+        }
         if self.sites.is_empty() {
             self.sites.resize(items().len(), Switch::Undrawn);
         }

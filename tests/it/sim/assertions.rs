@@ -1,8 +1,9 @@
 //! What programs assert of themselves: verdicts of what never may be, counts of what has to be in some run.
 
+use std::fmt;
 use std::fs;
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use twinloop::catalogue::{Kind, items};
 use twinloop::{always, reachable, sleep, sometimes, spawn};
@@ -107,6 +108,76 @@ fn what_destructors_find_after_a_crash_counts_for_nothing() {
         });
     });
     assert_eq!(closed.verdict.signature(), "violated: it is dropped in good order: host");
+}
+
+/// What tells a detail is code of the program's: it may ask its dispatcher, and assert.
+#[test]
+fn a_detail_is_told_before_anything_is_borrowed() {
+    struct Told;
+    impl fmt::Display for Told {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            reachable!("a detail is told");
+            let since = twinloop::wall_time().duration_since(SystemTime::UNIX_EPOCH);
+            write!(f, "{} s", since.expect("the simulated date is a late one").as_secs() % 1)
+        }
+    }
+    let report = run(|sim| {
+        sim.client("host", || async {
+            always!(true, "it holds, and no detail is told", "{Told}");
+            always!(false, "the hour is full", "{Told}");
+            Ok(())
+        });
+    });
+    let verdict = report.verdict.to_string();
+    assert!(verdict.starts_with("violated: the hour is full: host: "), "{verdict}");
+    assert!(verdict.ends_with(": 0 s"), "{verdict}");
+    assert_eq!(report.reached.count("a detail is told"), 1);
+}
+
+/// Also in a release build, where an assertion that nobody hears is not even looked at.
+#[test]
+fn checks_assert_as_programs_do() {
+    let check = |broken: bool| {
+        run(move |sim| {
+            sim.client("host", || async { Ok(()) });
+            sim.check("the first", || {
+                sometimes!(true, "a check sees it");
+                Ok(())
+            });
+            sim.check("the second", move || {
+                always!(!broken, "the books are balanced", "by {}", 7);
+                // What comes of a violation is its consequence.
+                if broken { Err("something does not add up".to_owned()) } else { Ok(()) }
+            });
+        })
+    };
+    let (sound, broken) = (check(false), check(true));
+    assert!(sound.verdict.is_passed(), "{}", sound.verdict);
+    assert_eq!(
+        (sound.reached.count("a check sees it"), sound.reached.count("the books are balanced")),
+        (1, 1)
+    );
+    assert_eq!(broken.verdict.signature(), "violated: the books are balanced: the second");
+    assert!(broken.verdict.to_string().ends_with(": by 7"), "{}", broken.verdict);
+    assert_eq!(broken.hash, sound.hash, "what is looked at afterwards is no part of the run");
+}
+
+/// The world is borrowed where they run.
+#[test]
+fn a_predicate_of_messages_that_asserts_is_told_what_to_do_instead() {
+    let report = run(|sim| {
+        sim.client("host", || async { Ok(()) });
+        sim.client("client", || async {
+            _ = twinloop::connect_host("host", 7).await;
+            Ok(())
+        });
+        sim.drop_where("client", "host", |_| {
+            reachable!("a predicate is asked");
+            false
+        });
+    });
+    let verdict = report.verdict.to_string();
+    assert!(verdict.contains("note what it saw, and assert in a program or a check"), "{verdict}");
 }
 
 /// A run in which a seed decides what comes about.

@@ -96,6 +96,39 @@ fn the_story_tells_which_sites_are_on_and_when_they_fire() {
     assert_eq!(told.len(), 1 + answers.iter().filter(|answer| answer.1).count());
 }
 
+/// What a swarm turns on spares hosts that are kept safe; what the scenario itself has turned on does not.
+#[test]
+fn a_safe_host_meets_only_what_its_scenario_asks_for() {
+    let fired = |asks: bool| {
+        let mut fired = [0; 2];
+        for seed in 0..50 {
+            let report = run_world(&Choices::Seeded(seed), Telling::Events, |sim| {
+                for host in ["judge", "other"] {
+                    sim.client(host, || async {
+                        for _ in 0..20 {
+                            let _is_lucky = buggify!("luck", 0.5);
+                        }
+                        Ok(())
+                    });
+                }
+                if asks {
+                    sim.buggify_site("luck", 0.5);
+                }
+                sim.swarm().only(["buggify"]).safe(["judge"]);
+            });
+            let story = report.story.expect("a story was asked for");
+            for line in story.lines.iter().filter(|line| line.text == "buggify: luck") {
+                fired[usize::from(line.host == "other")] += 1;
+            }
+        }
+        fired
+    };
+    let [judge, other] = fired(false);
+    assert!(judge == 0 && other > 20, "{judge} and {other}");
+    let [judge, other] = fired(true);
+    assert!(judge > 100 && other > 100, "{judge} and {other}");
+}
+
 /// Without a name a site is known by its function, so that moving the function's lines breaks no replay.
 #[test]
 fn a_nameless_site_is_known_by_its_function() {
