@@ -28,8 +28,8 @@ use twinloop::observe::Place;
 ///     });
 /// });
 /// assert_eq!(report.reached.count("it is the 30th"), 1);
-/// let never: Vec<&str> = report.reached.never().map(|item| item.name()).collect();
-/// assert_eq!(never, ["it is the 32nd"]);
+/// assert!(report.reached.never().any(|item| item.name() == "it is the 32nd"));
+/// assert!(!report.reached.never().any(|item| item.name() == "it is the 30th"));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reached {

@@ -189,5 +189,5 @@ fn a_planted_difference_is_found_and_made_small() {
     assert!(recv.starts_with(">  4 | Recv { slot: 1,"), "{found}");
     let columns: Vec<&str> = recv.split(" | ").map(str::trim).collect();
     assert_eq!(columns[2], "Bytes(0 bytes)", "{found}");
-    assert!(columns[3].starts_with("operation would block"), "{found}");
+    assert!(columns[3].starts_with("Resource temporarily unavailable"), "{found}");
 }
