@@ -26,7 +26,7 @@ fn both_directions_are_carried_whole_and_end_one_by_one() {
             stream.write(bytes).await?;
             stream.shutdown().await
         };
-        let (there, heard) = join(say(&left, &pattern(MUCH)), drain(&right)).await;
+        let (there, heard) = join(say(&left, pattern(MUCH)), drain(&right)).await;
         there?;
         assert!(heard? == pattern(MUCH));
         // The other direction is as open as before.

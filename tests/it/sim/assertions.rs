@@ -118,7 +118,8 @@ fn a_detail_is_told_before_anything_is_borrowed() {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             reachable!("a detail is told");
             let since = twinloop::wall_time().duration_since(SystemTime::UNIX_EPOCH);
-            write!(f, "{} s", since.expect("the simulated date is a late one").as_secs() % 1)
+            since.expect("the simulated date is a late one");
+            f.write_str("0 s")
         }
     }
     let report = run(|sim| {

@@ -35,7 +35,10 @@ where
         let address = sim.host("echo", 7, echo);
         let controls = sim.controls();
         sim.client("first", move || first.clone()(controls.clone(), address));
-        sim.client("second", || async { Ok(sleep(1.ms()).await) });
+        sim.client("second", || async {
+            sleep(1.ms()).await;
+            Ok(())
+        });
         faults(sim);
     })
 }
@@ -238,7 +241,10 @@ fn a_core_that_does_not_converge_says_who_waits_for_what() {
         sim.at(0.s()).partition("first", "echo");
         sim.converges(10.s(), &["echo", "first"], 1.s(), || Ok(()));
         // Without it, what waits for ever is a deadlock.
-        sim.client("clock", || async { Ok(sleep(1000.s()).await) });
+        sim.client("clock", || async {
+            sleep(1000.s()).await;
+            Ok(())
+        });
     });
     let Verdict::NotLive { within, message } = &report.verdict else { panic!("{}", report.verdict) };
     assert_eq!(*within, 1.s());
@@ -251,7 +257,10 @@ fn a_core_that_does_not_converge_says_who_waits_for_what() {
 fn a_goal_that_is_missed_is_named() {
     let report = run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
         asks(sim, true);
-        sim.client("clock", || async { Ok(sleep(1000.s()).await) });
+        sim.client("clock", || async {
+            sleep(1000.s()).await;
+            Ok(())
+        });
         sim.converges(1.s(), &["echo"], 1.s(), || Err("no leader".to_owned()));
     });
     let text = report.verdict.to_string();
