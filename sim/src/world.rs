@@ -346,9 +346,14 @@ impl World {
         told.collect::<Vec<_>>().join("; ")
     }
 
+    /// Who made most turns, and with what it is busy: what its tasks wait for between two of them.
     fn busiest(&self) -> String {
-        let busiest = self.hosts.iter().max_by_key(|host| host.turns);
-        busiest.map_or_else(String::new, |host| format!("{} made {} of them", host.name, host.turns))
+        let state = self.state.borrow();
+        let busiest = self.hosts.iter().zip(&state.machines).max_by_key(|(host, _)| host.turns);
+        busiest.map_or_else(String::new, |(host, machine)| {
+            let waits = host.what_it_waits_for(&machine.condition);
+            format!("{} made {} of them: {waits}", host.name, host.turns)
+        })
     }
 }
 

@@ -161,6 +161,8 @@ fn what_spins_ends_with_the_turn_budget_and_names_who() {
     });
     let Verdict::TurnBudget { turns: 5_000, message } = &report.verdict else { panic!("{}", report.verdict) };
     assert!(message.starts_with("spinner made "), "{message}");
+    // With what: its tasks, and what they wait for between two turns.
+    assert!(message.contains(" of them: spinner waits: ") && message.contains("verdicts.rs:"), "{message}");
 }
 
 /// With no turn allowed nobody has made the most of them.
