@@ -109,15 +109,15 @@ impl Sim {
     /// A machine for each host, with what was put there, and the links from it.
     fn machines(&mut self, names: &[String], behaviour: &Behaviour) -> (Vec<Machine>, Vec<Vec<Link>>) {
         let chooser = &mut self.chooser;
-        let mut machines = Vec::new();
-        let mut links = Vec::new();
+        let mut machines = Vec::with_capacity(names.len());
+        let mut links = Vec::with_capacity(names.len());
         for (host, name) in names.iter().enumerate() {
             machines.push(Machine {
                 name: name.clone(),
                 kernel: Kernel::new(host_ip(host)),
                 rule: HostRule::new(chooser, name, behaviour.hosts[host].clone()),
                 disk: DiskRule::new(name, behaviour.disks[host].clone()),
-                entropy: chooser.site(&format!("{name}: entropy")),
+                entropy: None,
                 overdue: Vec::new(),
                 up: false,
                 condition: Condition::new(),
