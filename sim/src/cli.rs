@@ -370,7 +370,7 @@ impl Cli {
             .is_main
             .get()
             .then(|| Again { args: vec!["isolated".into(), scenario.name().into()], variable: None });
-        let level = level.unwrap_or_else(Isolation::of_program);
+        let level = Isolation::of_runs(level, is_strict);
         let conditions = Conditions { level, is_strict, again };
         conditions.obstacle().map_or(Ok(conditions.clone()), |obstacle| Err(Refusal::usage(obstacle)))
     }

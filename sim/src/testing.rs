@@ -210,7 +210,7 @@ impl Test {
 
     fn attempt(&self, run: Run<'_>, wishes: &Wishes) -> Result<(), String> {
         let cargo = self.cargo();
-        let level = wishes.isolation.or(self.isolation).unwrap_or_else(Isolation::of_program);
+        let level = Isolation::of_runs(wishes.isolation.or(self.isolation), wishes.is_strict);
         let conditions = Conditions { level, is_strict: wishes.is_strict, again: wishes.again.clone() };
         if let Some(obstacle) = conditions.obstacle() {
             return Err(format!("TWINLOOP_ISOLATION={level}, TWINLOOP_STRICT: {obstacle}"));
@@ -310,7 +310,7 @@ fn try_once(subject: &Subject<'_>, choices: &Choices, folder: &Path) -> Result<(
 fn tell(subject: &Subject<'_>, findings: &Findings, folder: &Path) -> String {
     on_a_screen(|screen| {
         if let Some(found) = &findings.nondeterminism {
-            tell_nondeterminism(subject.name, found, screen);
+            tell_nondeterminism(subject, &Choices::Seeded(found.seed), found, screen);
         } else if let Some(failure) = findings.failures.first() {
             pursue_in(folder, subject, failure, screen);
         }

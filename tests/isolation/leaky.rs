@@ -17,6 +17,7 @@ pub(crate) fn main() -> ExitCode {
         .scenario(scenario("monotonic-clock", planted::monotonic_clock))
         .scenario(scenario("wall-clock", planted::wall_clock))
         .scenario(scenario("random", planted::random))
+        .scenario(scenario("raw-random", planted::raw_random))
         .scenario(scenario("thread", planted::thread))
         .scenario(scenario("address-sent", planted::address_sent))
         .scenario(scenario("counter", planted::counter))

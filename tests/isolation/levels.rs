@@ -109,6 +109,23 @@ fn a_difference_between_processes_is_shown_from_both_sides() {
     assert!(text.contains("  The first run then:\n") && text.contains("  The second run then:\n"), "{text}");
 }
 
+/// State that outlives a run in its process is named, since processes of their own do not have it; what they have too is
+/// not taken for it.
+#[test]
+fn a_static_is_named_as_the_cause() {
+    let named = "    - runs in processes of their own are alike, and those of one process are not: a static";
+    for leak in ["counter", "cache"] {
+        let (code, text) = run(PLAIN, &["explore", leak, "--seeds", "0..10"]);
+        assert!(code == Some(3) && text.contains(named), "{text}");
+        // The very first run of the process was watched, so both sides are those of the leak.
+        assert!(
+            text.contains("two runs of seed 0 differ") && text.contains("request 0") == (leak == "counter")
+        );
+    }
+    let (code, text) = run(PLAIN, &["explore", "wall-clock", "--seeds", "0..10"]);
+    assert!(code == Some(3) && !text.contains(named), "{text}");
+}
+
 /// A program that takes its process along fails its run, and no other.
 #[test]
 fn an_abort_is_a_verdict() {
@@ -135,6 +152,11 @@ fn strictness_names_the_calls_that_nothing_controls() {
             .split_once("failed: isolation: calls of the system that nothing controls: ")
             .unwrap_or_else(|| panic!("{leak} is not told: {text}"));
         assert!(told.lines().next().is_some_and(|calls| calls.contains(call)), "{text}");
+    }
+    let raw = "failed: isolation: calls of the system that nothing controls: system call \"number 318, past the C library\"";
+    for level in if cfg!(target_arch = "x86_64") { &LEVELS[1..] } else { &[] } {
+        let (code, text) = run(INTERPOSED, &["replay", "3", "raw-random", "--strict", "--isolation", level]);
+        assert!(code == Some(3) && text.contains(raw), "{level}: {text}");
     }
     for leak in ["nothing", "hash-order", "random", "wall-clock"] {
         let (code, text) = run(INTERPOSED, &["replay", "3", leak, "--strict"]);

@@ -16,6 +16,7 @@ use super::{Exit, Refusal, Subject, read};
 use crate::campaign::ledger::{Ledger, Writer};
 use crate::campaign::{Campaign, Detected, Failure, Findings, Nondeterminism, Shard, detect};
 use crate::choice::Choices;
+use crate::determinism::Cause;
 use crate::isolation::Isolation;
 use crate::reached::Tally;
 use crate::replay_file::ReplayFile;
@@ -40,7 +41,7 @@ pub(super) fn explore(
     let mut exit = run_known(subject, &options.replays, screen)?;
     let (findings, wall_time) = run_seeds(subject, options, seeds, shard, screen)?;
     if let Some(found) = &findings.nondeterminism {
-        tell_nondeterminism(subject.name, found, screen);
+        tell_nondeterminism(subject, &Choices::Seeded(found.seed), found, screen);
         exit = Exit::Nondeterminism;
     }
     if options.check && findings.nondeterminism.is_none() {
@@ -264,8 +265,25 @@ impl SummaryResult {
 }
 
 /// Says that two runs of a seed differ, where they part, and why that may be.
-pub(crate) fn tell_nondeterminism(name: &str, found: &Nondeterminism, screen: &mut Screen<'_>) {
-    screen.say(format_args!("{name}: {found}"));
+pub(crate) fn tell_nondeterminism(
+    subject: &Subject<'_>,
+    choices: &Choices,
+    found: &Nondeterminism,
+    screen: &mut Screen<'_>,
+) {
+    let mut found = found.clone();
+    if are_alike_in_processes(subject, choices) {
+        found.causes.insert(0, Cause::ProcessState);
+    }
+    screen.say(format_args!("{}: {found}", subject.name));
+}
+
+/// Whether runs are the same where nothing is left of the one before: then that is what made them differ.
+fn are_alike_in_processes(subject: &Subject<'_>, choices: &Choices) -> bool {
+    let Some(conditions) = subject.conditions.strictest() else { return false };
+    let [first, second] = [0, 1].map(|_| conditions.run(subject.bare, choices, Telling::Silent));
+    // A process that gave no answer says nothing.
+    first.hash != 0 && (first.hash, first.verdict) == (second.hash, second.verdict)
 }
 
 /// Tells how often what the program says of itself came about: first what never did.

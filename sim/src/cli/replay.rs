@@ -53,7 +53,7 @@ pub(super) fn replay(subject: &Subject<'_>, source: &Source, screen: &mut Screen
     let (report, found) = run_twice(subject.run, &choices);
     screen.say(source.title(subject.name));
     if let Some(found) = found {
-        tell_nondeterminism(subject.name, &found, screen);
+        tell_nondeterminism(subject, &choices, &found, screen);
         return Exit::Nondeterminism;
     }
     tell_report(&report, screen);
