@@ -292,7 +292,7 @@ impl Cli {
                     replay::shrink_further(subject, &path, &file, limits, screen)
                 }))
             }
-            Request::Merge { folder } => merge::merge(&folder, screen),
+            Request::Merge { folder, reached } => merge::merge(&folder, reached, screen),
             Request::Real { args } => self.run_real(&args, program, screen),
             Request::Other { command, args } => self.run_command(&command, &args, screen),
             Request::List => {
@@ -438,6 +438,9 @@ Commands:
                             fresh-thread, fork, process
     --strict                a run fails that makes a call of the system which
                             nothing controls (with twinloop-interpose)
+    --reached               a sometimes! that was never true, a reachable! that
+                            was never reached, an always! that was never
+                            checked is a failure
   search WAY [SCENARIO]   find a failure in other ways than seed by seed:
                             guided      go on from where something was new
                             exhaustive  all runs with few unusual picks
@@ -463,6 +466,7 @@ Commands:
   shrink FILE             make the failure of FILE smaller still
     --budget N, --any-failure
   merge DIR               put the ledgers of DIR together, and write a page
+    --reached               as for explore, of all scenarios together
   list                    list the scenarios
   help                    show this page (also --help, -h)
   --version               show the version

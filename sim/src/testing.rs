@@ -19,6 +19,7 @@ use crate::cli::screen::Screen;
 use crate::cli::{self, Called, Subject};
 use crate::isolation::{self, Again, Conditions, Isolation};
 use crate::program::ProgramResult;
+use crate::reached::Tally;
 use crate::replay_file::ReplayFile;
 use crate::replays::kept;
 use crate::shrink::Limits;
@@ -92,6 +93,7 @@ pub struct Test {
     bytes: Option<Choices>,
     check: bool,
     isolation: Option<Isolation>,
+    reaches: &'static [&'static str],
 }
 
 /// What a test program may end with: nothing, or an error that fails the run.
@@ -115,8 +117,9 @@ impl<E: Into<Box<dyn Error>>> Outcome for Result<(), E> {
 impl Test {
     /// The test `name`. Replays know it by that name, so no two tests of a package should share one.
     pub fn new(name: &'static str) -> Test {
-        let seeds = 0..SEEDS;
-        Test { name, package: None, program: None, seeds, bytes: None, check: false, isolation: None }
+        let (package, program, bytes) = (None, None, None);
+        let (seeds, check, isolation, reaches) = (0..SEEDS, false, None, [].as_slice());
+        Test { name, package, program, seeds, bytes, check, isolation, reaches }
     }
 
     /// The package that the test belongs to, and the folder of its manifest: where replays are kept, and what to call again.
@@ -161,6 +164,31 @@ impl Test {
     /// What each run shares with those before it. If nothing is said, the thread; with `twinloop-interpose`, the process.
     pub fn isolation(mut self, level: Isolation) -> Test {
         self.isolation = Some(level);
+        self
+    }
+
+    /// What is to come about in some seed, by the words of its [`sometimes!`](twinloop::sometimes),
+    /// [`reachable!`](twinloop::reachable) or [`always!`](twinloop::always), or the name of its [`buggify!`](twinloop::buggify): a test
+    /// that passes without ever getting there fails. It is looked at where all seeds of the test were run.
+    ///
+    /// ```
+    /// use twinloop::{connect, sometimes};
+    /// use twinloop_sim::Test;
+    ///
+    /// Test::new("docs::refused").reaches(&["a connection is refused"]).world(|sim| {
+    ///     sim.links().refuse(0.5);
+    ///     let address = sim.host("server", 7, |address| async move {
+    ///         twinloop::StreamServer::listen(address)?.accept().await?;
+    ///         Ok(())
+    ///     });
+    ///     sim.client("client", move || async move {
+    ///         sometimes!(connect(address).await.is_err(), "a connection is refused");
+    ///         Ok(())
+    ///     });
+    /// });
+    /// ```
+    pub fn reaches(mut self, names: &'static [&'static str]) -> Test {
+        self.reaches = names;
         self
     }
 
@@ -261,8 +289,35 @@ impl Test {
             campaign.jobs = jobs;
         }
         let findings = campaign.explore_with(subject.run, &|_| {});
-        let told = tell(subject, &findings, folder);
+        let mut told = tell(subject, &findings, folder);
+        if told.is_empty() && wishes.seeds.is_none() {
+            self.show_what_is_owed(&findings);
+            told = self.never_reached(&findings);
+        }
         if told.is_empty() { Ok(()) } else { Err(told) }
+    }
+
+    /// What of the program no seed has reached is no failure, unless [`reaches`](Test::reaches) says so; whoever asks the harness
+    /// for the output of the test sees it. Other tests of the same program may reach it.
+    fn show_what_is_owed(&self, findings: &Findings) {
+        for tally in Tally::all(&findings.reached).iter().filter(|tally| tally.is_owed()) {
+            println!("{}: {tally}", self.name);
+        }
+    }
+
+    /// A line for each thing that was to come about, and has not.
+    fn never_reached(&self, findings: &Findings) -> String {
+        let seeds = findings.seeds();
+        let never = |name: &&&str| findings.reached.count(name) == 0;
+        let line = |name: &&str| {
+            let cure = if findings.reached.iter().any(|(item, _)| item.name() == *name) {
+                "run more, or let more go wrong"
+            } else {
+                "no macro of this program has these words"
+            };
+            format!("{}: none of {seeds} seeds came to {name:?}: {cure}\n", self.name)
+        };
+        self.reaches.iter().filter(never).map(line).collect()
     }
 
     /// Relative to where cargo runs a package's tests: the line to copy is short, and true on another machine.

@@ -70,12 +70,19 @@ impl Parse for Setting {
         if name == "check" {
             return Ok(Setting(quote!(.check())));
         }
-        if name != "seeds" {
-            return Err(Error::new_spanned(&name, "there are `seeds = 256`, `seeds = 100..200` and `check`"));
+        if !["seeds", "reaches", "isolation"].iter().any(|known| name == known) {
+            let settings = "there are `seeds = 256`, `seeds = 100..200`, `check`, `reaches = [\"a word of a sometimes!\"]` and \
+                            `isolation = Isolation::Process`";
+            return Err(Error::new_spanned(&name, settings));
         }
         input.parse::<Token![=]>()?;
-        let seeds: Expr = input.parse()?;
-        let is_count = matches!(&seeds, Expr::Lit(ExprLit { lit: Lit::Int(_), .. }));
-        Ok(Setting(if is_count { quote!(.seeds(0..#seeds)) } else { quote!(.seeds(#seeds)) }))
+        let value: Expr = input.parse()?;
+        Ok(Setting(if name == "reaches" {
+            quote!(.reaches(&#value))
+        } else if matches!(&value, Expr::Lit(ExprLit { lit: Lit::Int(_), .. })) {
+            quote!(.#name(0..#value))
+        } else {
+            quote!(.#name(#value))
+        }))
     }
 }

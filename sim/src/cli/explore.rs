@@ -58,7 +58,11 @@ pub(super) fn explore(
         screen.emit(&Outcome::Failure(FailureResult::of(failure)));
     }
     screen.say(summary(subject.name, &findings, wall_time, subject.conditions.level));
-    tell_reached(&Tally::all(&findings.reached), screen);
+    let tallies = Tally::all(&findings.reached);
+    tell_reached(&tallies, screen);
+    if options.reached && tallies.iter().any(Tally::is_owed) {
+        exit = exit.max(Exit::FailuresFound);
+    }
     screen.emit(&Outcome::Summary(SummaryResult::of(subject.name, &findings, wall_time)));
     Ok(exit)
 }

@@ -630,7 +630,7 @@ fn shard_options(folder: &Folder, seeds: u64, shard: &str) -> ExploreOptions {
 
 fn merge_in(folder: &Folder) -> Printed {
     print(|mut screen| {
-        let exit = merge::merge(&folder.0, &mut screen).unwrap_or_else(|refusal| {
+        let exit = merge::merge(&folder.0, false, &mut screen).unwrap_or_else(|refusal| {
             screen.complain(refusal.text);
             refusal.exit
         });
