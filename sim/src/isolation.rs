@@ -29,6 +29,7 @@ use crate::campaign::Run;
 use crate::choice::Choices;
 use crate::determinism::trail;
 use crate::reached::Reached;
+use crate::replay_file::{Kept, Mismatch};
 use crate::story::Telling;
 use crate::verdict::{Report, Verdict};
 
@@ -157,6 +158,16 @@ impl Conditions {
     pub(crate) fn strictest(&self) -> Option<Conditions> {
         let is_less = self.level < Isolation::Process && self.again.is_some();
         is_less.then(|| Conditions { level: Isolation::Process, ..self.clone() })
+    }
+
+    /// These, or those under which the failure of a file was found where they are stricter: with less, it may not be there.
+    pub(crate) fn at_least_of(&self, kept: &Kept) -> Result<Conditions, Mismatch> {
+        let (level, is_strict) = (self.level.max(kept.file.isolation), self.is_strict || kept.file.is_strict);
+        let conditions = Conditions { level, is_strict, ..self.clone() };
+        let field = if kept.file.is_strict { "strict" } else { "isolation" };
+        conditions
+            .obstacle()
+            .map_or(Ok(conditions), |obstacle| Err(kept.at_field(field, obstacle.to_owned())))
     }
 
     /// Why runs can not be made under them.

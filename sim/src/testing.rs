@@ -2,9 +2,11 @@
 //!
 //! It reads the environment and the folder of replays, since whoever runs a test has no other way to say what is wanted.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::panic::Location;
@@ -20,8 +22,9 @@ use crate::cli::{self, Called, Subject};
 use crate::isolation::{self, Again, Conditions, Isolation};
 use crate::program::ProgramResult;
 use crate::reached::Tally;
-use crate::replay_file::ReplayFile;
+use crate::replay_file::{Kept, Mismatch};
 use crate::replays::kept;
+use crate::scenario::configure;
 use crate::shrink::Limits;
 use crate::small::run_world;
 use crate::story::{Story, Telling};
@@ -67,7 +70,7 @@ const STORY_LINES: usize = 20;
 /// use twinloop_sim::{Test, Units};
 ///
 /// for latency in [1, 40] {
-///     Test::new("docs::a-greeting").seeds(0..20).world(move |sim| {
+///     Test::new("docs::a-greeting").config("latency", latency).seeds(0..20).world(move |sim| {
 ///         sim.links().latency(latency.ms()).loss(0.1);
 ///         let address = sim.host("server", 7, |address| async move {
 ///             let server = StreamServer::listen(address)?;
@@ -89,6 +92,7 @@ pub struct Test {
     /// The package and its folder.
     package: Option<(&'static str, &'static str)>,
     program: Option<&'static str>,
+    configuration: BTreeMap<String, String>,
     seeds: Range<u64>,
     bytes: Option<Choices>,
     check: bool,
@@ -117,9 +121,17 @@ impl<E: Into<Box<dyn Error>>> Outcome for Result<(), E> {
 impl Test {
     /// The test `name`. Replays know it by that name, so no two tests of a package should share one.
     pub fn new(name: &'static str) -> Test {
-        let (package, program, bytes) = (None, None, None);
-        let (seeds, check, isolation, reaches) = (0..SEEDS, false, None, [].as_slice());
-        Test { name, package, program, seeds, bytes, check, isolation, reaches }
+        Test {
+            name,
+            package: None,
+            program: None,
+            configuration: BTreeMap::new(),
+            seeds: 0..SEEDS,
+            bytes: None,
+            check: false,
+            isolation: None,
+            reaches: &[],
+        }
     }
 
     /// The package that the test belongs to, and the folder of its manifest: where replays are kept, and what to call again.
@@ -133,6 +145,17 @@ impl Test {
     /// `cargo run -p kv --`: what to call again is that program.
     pub fn program_line(mut self, words: &'static str) -> Test {
         self.program = Some(words);
+        self
+    }
+
+    /// Says which of several worlds this is, where a test is in a loop over settings: as [`Scenario::config`]. A replay is
+    /// kept with what it was, and tried with no other.
+    ///
+    /// # Panics
+    ///
+    /// If `key` has blanks or `=` in it, or if there is nothing to be seen of `value`.
+    pub fn config(mut self, key: &str, value: impl ToString) -> Test {
+        configure(&mut self.configuration, key, &value.to_string());
         self
     }
 
@@ -204,7 +227,8 @@ impl Test {
 
     /// As [`Test::world`], for the worlds of a scenario that the command line knows too. Replays are those of the test's name.
     #[track_caller]
-    pub fn scenario(self, scenario: &Scenario) {
+    pub fn scenario(mut self, scenario: &Scenario) {
+        self.configuration.extend(scenario.configuration().clone());
         self.test(&|choices: &Choices, telling| scenario.run(choices, telling));
     }
 
@@ -245,14 +269,16 @@ impl Test {
         }
         let isolated = |choices: &Choices, telling| conditions.run(run, choices, telling);
         let called = self.program.map_or(Called::Test(&cargo), Called::Program);
-        let subject = Subject { name: self.name, run: &isolated, conditions: &conditions, bare: run, called };
+        let subject = Subject {
+            name: self.name,
+            configuration: &self.configuration,
+            run: &isolated,
+            conditions: &conditions,
+            bare: run,
+            called,
+        };
         if let Some(path) = &wishes.replay {
-            let file = cli::read(path).map_err(|refusal| refusal.text)?;
-            return if file.scenario == self.name {
-                replay(&subject, path, &file, |story| story.with_causes().to_string())
-            } else {
-                Ok(())
-            };
+            return replay_asked(&subject, path);
         }
         let folder = self.folder(wishes);
         if let Some(choices) = &self.bytes {
@@ -260,8 +286,10 @@ impl Test {
         }
         if wishes.seeds.is_none() {
             for path in kept(&folder, self.name)? {
-                let file = cli::read(&path).map_err(|refusal| refusal.text)?;
-                replay(&subject, &path, &file, |story| story.heart(STORY_LINES).with_causes().to_string())?;
+                let kept = cli::read(&path).map_err(|refusal| refusal.text)?;
+                let heart = |story: &Story| story.heart(STORY_LINES).with_causes().to_string();
+                // It passes, maybe because it does not apply any more. The harness shows this on request.
+                replay(&subject, &kept, heart)?.iter().for_each(|mismatch| println!("{mismatch}"));
             }
         }
         self.explore(&subject, wishes, &folder)
@@ -345,7 +373,7 @@ impl Test {
 
 /// As [`pursue`], in the folder of the test's replays.
 fn pursue_in(folder: &Path, subject: &Subject<'_>, failure: &Failure, screen: &mut Screen<'_>) {
-    let path = folder.join(ReplayFile::file_name(subject.name, failure.seed));
+    let path = folder.join(subject.file_name(failure.seed));
     pursue(subject, failure, &Pursuit { limits: Limits::runs(SHRINK_BUDGET), path: &path }, screen);
 }
 
@@ -382,27 +410,44 @@ fn on_a_screen(tell: impl FnOnce(&mut Screen<'_>)) -> String {
     String::from_utf8(out).expect("a screen is given text")
 }
 
-/// Runs a file. What it keeps was a failure once, and has to pass. `told`: what is told of its story if it does not.
-fn replay(
-    subject: &Subject<'_>,
-    path: &Path,
-    file: &ReplayFile,
-    told: impl FnOnce(&Story) -> String,
-) -> Result<(), String> {
-    let report = (subject.run)(&file.choices(), Telling::Events);
-    let path = path.display();
-    if report.verdict.is_passed() {
-        if let Some(pick) = report.stale.first() {
-            // It may pass because it does not apply any more. A test can only say so: the harness shows it on request.
-            println!("{path} passes, but its pick {pick} finds nothing to apply to");
-        }
+/// Runs the file that somebody asks for, unless it is of another test. What no longer matches is said past the harness, which
+/// would show nothing of a test that passes.
+fn replay_asked(subject: &Subject<'_>, path: &Path) -> Result<(), String> {
+    let kept = cli::read(path).map_err(|refusal| refusal.text)?;
+    if kept.file.scenario != subject.name {
         return Ok(());
     }
-    let again = if file.keeps(&report.verdict) { "still fails" } else { "fails in another way now" };
+    for mismatch in replay(subject, &kept, |story| story.with_causes().to_string())? {
+        // Nobody may be there to read it.
+        let _ = writeln!(io::stderr(), "{mismatch}");
+    }
+    Ok(())
+}
+
+/// Runs a file, if its settings are those of the test. What it keeps was a failure once, and has to pass: the answer is what
+/// no longer matches. `told`: what is told of its story if it fails.
+fn replay(
+    subject: &Subject<'_>,
+    kept: &Kept,
+    told: impl FnOnce(&Story) -> String,
+) -> Result<Vec<Mismatch>, String> {
+    let misconfigured = kept.misconfigured(subject.configuration);
+    if !misconfigured.is_empty() {
+        return Ok(misconfigured);
+    }
+    let report = subject.run_kept(kept, Telling::Events).map_err(|mismatch| mismatch.to_string())?;
+    let mismatches = kept.mismatches(subject.configuration, &report);
+    if report.verdict.is_passed() {
+        return Ok(mismatches);
+    }
+    let again = if kept.file.keeps(&report.verdict) { "still fails" } else { "fails in another way now" };
+    let (path, seed, verdict) = (kept.path.display(), kept.file.seed, one_line(&report.verdict.to_string()));
+    let mismatches: String = mismatches.iter().map(|mismatch| format!("  {mismatch}\n")).collect();
     let story = told(&report.story.unwrap_or_default());
-    let verdict = one_line(&report.verdict.to_string());
     let line = subject.called.again_from(&path.to_string());
-    Err(format!("{path} {again} (seed {}): {verdict}\n\n{story}\n  To see it again:\n\n{line}", file.seed))
+    Err(format!(
+        "{path} {again} (seed {seed}): {verdict}\n{mismatches}\n{story}\n  To see it again:\n\n{line}"
+    ))
 }
 
 /// What the environment asks for.

@@ -19,7 +19,6 @@ use crate::choice::Choices;
 use crate::determinism::Cause;
 use crate::isolation::Isolation;
 use crate::reached::Tally;
-use crate::replay_file::ReplayFile;
 use crate::replays::kept;
 use crate::story::Telling;
 use crate::verdict::one_line;
@@ -52,7 +51,7 @@ pub(super) fn explore(
         if findings.nondeterminism.as_ref().is_some_and(|found| found.seed == failure.seed) {
             continue;
         }
-        let path = options.replays.join(ReplayFile::file_name(subject.name, failure.seed));
+        let path = options.replays.join(subject.file_name(failure.seed));
         let pursuit = Pursuit { limits: options.limits, path: &path };
         exit = exit.max(pursue(subject, failure, &pursuit, screen));
         screen.emit(&Outcome::Failure(FailureResult::of(failure)));
@@ -107,13 +106,18 @@ fn shard_of(
 /// Runs the scenario's replays in `folder`: failures that were found once are looked for first.
 fn run_known(subject: &Subject<'_>, folder: &Path, screen: &mut Screen<'_>) -> Result<Exit, Refusal> {
     let mut exit = Exit::Passed;
-    for path in kept(folder, subject.name).map_err(|text| Refusal { exit: Exit::CouldNotRun, text })? {
-        let file = read(&path)?;
-        let report = (subject.run)(&file.choices(), Telling::Silent);
+    let could_not = |text| Refusal { exit: Exit::CouldNotRun, text };
+    for path in kept(folder, subject.name).map_err(could_not)? {
+        let kept = read(&path)?;
+        if let Some(mismatch) = kept.misconfigured(subject.configuration).first() {
+            screen.say(format_args!("{mismatch}; not run"));
+            continue;
+        }
+        let report = subject.run_kept(&kept, Telling::Silent).map_err(|m| could_not(m.to_string()))?;
         let path = path.display();
-        match (report.verdict.is_passed(), file.keeps(&report.verdict)) {
+        match (report.verdict.is_passed(), kept.file.keeps(&report.verdict)) {
             (true, _) => screen.say(format_args!("{path}: passes now")),
-            (false, true) => screen.say(format_args!("{path}: known, still fails: {}", file.verdict)),
+            (false, true) => screen.say(format_args!("{path}: known, still fails: {}", kept.file.verdict)),
             (false, false) => {
                 let verdict = one_line(&report.verdict.to_string());
                 screen.say(format_args!("{path}: fails in another way now: {verdict}"));

@@ -109,6 +109,46 @@ fn a_replay_that_is_asked_for_runs_alone_and_in_its_own_test() {
     assert_eq!(attempt("shop::other", 0, &wishes), Ok(()));
 }
 
+/// A loop over settings has a test of one name in many worlds: what one of them has kept says nothing of another.
+#[test]
+fn a_replay_is_tried_with_the_settings_that_it_was_found_with() {
+    let folder = Folder::new("settings");
+    let waits = |clients: u64, most, wishes: &Wishes| {
+        let test = Test::new("shop::late").config("clients", clients).seeds(0..20);
+        test.attempt(&patient(most), wishes)
+    };
+    waits(3, 4, &folder.wishes()).expect_err("some seed waits longer");
+    waits(4, 4, &folder.wishes()).expect_err("so it does here");
+    let mut files = folder.files();
+    files.sort();
+    assert_eq!(files, ["shop.late-clients=3-1.replay", "shop.late-clients=4-1.replay"]);
+
+    let kept = folder.0.join("shop.late-clients=3-1.replay");
+    let wishes = Wishes { replay: Some(kept.clone()), ..Wishes::default() };
+    assert!(fs::read_to_string(&kept).expect("the file").contains("\nconfig clients = 3\n"));
+    assert!(waits(3, 4, &wishes).is_err());
+    assert_eq!(waits(4, 0, &wishes), Ok(()), "it is not this world's");
+}
+
+#[test]
+fn a_replay_that_fails_says_line_by_line_what_is_otherwise() {
+    let folder = Folder::new("otherwise");
+    attempt("shop::late", 4, &folder.wishes()).expect_err("some seed waits longer");
+    let path = folder.0.join("shop.late-1.replay");
+    let text = fs::read_to_string(&path).expect("the file");
+    let more = format!("{text}pick \"scenario: wait\" #3 = 1\npick \"moon: phase\" #0 = 1\n");
+    fs::write(&path, &more).expect("the file is ours");
+    let told = attempt("shop::late", 4, &folder.wishes()).expect_err("it fails as before");
+    let line = |text: &str| more.lines().position(|line| line.contains(text)).expect("it was written") + 1;
+    for (number, text) in [
+        (line("wait\" #3"), "pick \"scenario: wait\" #3 = 1: the site draws 3 times, up to #2"),
+        (line("moon"), "pick \"moon: phase\" #0 = 1: no site is called so"),
+    ] {
+        let expected = format!("  {}:{number}: {text}\n", path.display());
+        assert!(told.contains(&expected), "{expected:?} is not in\n{told}");
+    }
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_told_with_line_and_column() {
     let folder = Folder::new("unreadable");
