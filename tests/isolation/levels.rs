@@ -44,7 +44,7 @@ fn table() -> Vec<Vec<String>> {
 #[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), ignore = "nothing is interposed there")]
 fn the_table_of_levels_is_true() {
     let table = table();
-    assert!(table.len() >= 12, "{table:?}");
+    assert!(table.len() >= 19, "{table:?}");
     thread::scope(|scope| {
         for row in &table {
             scope.spawn(move || {
@@ -143,9 +143,14 @@ fn an_abort_is_a_verdict() {
 #[test]
 #[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), ignore = "nothing is interposed there")]
 fn strictness_names_the_calls_that_nothing_controls() {
-    for (leak, call) in
-        [("thread", "pthread_create"), ("file", "open \"/"), ("environment", "getenv \"HOME\"")]
-    {
+    for (leak, call) in [
+        ("thread", "pthread_create"),
+        ("tokio", "pthread_create"),
+        ("socket", "socket"),
+        ("file", "open \"/"),
+        ("environment", "getenv \"HOME\""),
+        ("folder", "getcwd"),
+    ] {
         let (code, text) = run(INTERPOSED, &["replay", "3", leak, "--strict", "--isolation", "process"]);
         assert!(matches!(code, Some(1 | 3)), "{text}");
         let (_, told) = text
@@ -158,7 +163,7 @@ fn strictness_names_the_calls_that_nothing_controls() {
         let (code, text) = run(INTERPOSED, &["replay", "3", "raw-random", "--strict", "--isolation", level]);
         assert!(code == Some(3) && text.contains(raw), "{level}: {text}");
     }
-    for leak in ["nothing", "hash-order", "random", "wall-clock"] {
+    for leak in ["nothing", "hash-order", "random", "wall-clock", "process-id"] {
         let (code, text) = run(INTERPOSED, &["replay", "3", leak, "--strict"]);
         assert_eq!(code, Some(0), "{leak}: {text}");
     }
