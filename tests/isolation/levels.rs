@@ -169,6 +169,31 @@ fn strictness_names_the_calls_that_nothing_controls() {
     }
 }
 
+/// A replay file keeps the level that its failure was found at; who says nothing else has it replayed there.
+#[test]
+fn a_replay_is_made_at_the_level_that_its_file_says() {
+    let folder = Folder(std::env::temp_dir().join(format!("twinloop-level-kept-{}", std::process::id())));
+    let replays = folder.0.to_str().expect("a plain path");
+    let (code, text) = run(PLAIN, &["explore", "fails", "--isolation", "process", "--replays", replays]);
+    assert_eq!(code, Some(1), "{text}");
+    let path = folder.0.join("fails-0.replay");
+    let (kept, file) =
+        (path.to_str().expect("a plain path"), fs::read_to_string(&path).expect("it was kept"));
+    assert_eq!(file.lines().nth(4), Some("isolation process"), "{file}");
+
+    let (code, text) = run(PLAIN, &["replay", kept]);
+    assert!(code == Some(1) && text.contains("\n  isolation: process\n"), "{text}");
+    assert!(text.ends_with("\nreproduced: the verdict and the hash are those of the file\n"), "{text}");
+    let (_, text) = run(PLAIN, &["replay", kept, "--isolation", "same-thread"]);
+    let mismatch = format!("\n  {kept}:5: isolation process: this run shared more, same-thread\n");
+    assert!(text.contains(&mismatch), "{text}");
+
+    fs::write(&path, file.replace("isolation process", "isolation fork")).expect("it is ours");
+    let (code, text) = run(PLAIN, &["replay", kept]);
+    let needed = format!("{kept}:5: it needs the crate twinloop-interpose, which is not linked");
+    assert!(code == Some(75) && text.contains(&needed), "{text}");
+}
+
 /// A failure that the environment has a part in is not the same at the strictest level, and that is said.
 #[test]
 fn a_failure_is_confirmed_at_the_strictest_level() {
