@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{iter, thread};
 
 use crate::choice::Choices;
 use crate::determinism::{compare, run_twice};

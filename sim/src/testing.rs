@@ -11,6 +11,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use crate::campaign::{Campaign, Failure, Findings, Run};
@@ -265,7 +266,11 @@ impl Test {
         let level = Isolation::of_runs(wishes.isolation.or(self.isolation), wishes.is_strict);
         let conditions = Conditions { level, is_strict: wishes.is_strict, again: wishes.again.clone() };
         if let Some(obstacle) = conditions.obstacle() {
-            return Err(format!("TWINLOOP_ISOLATION={level}, TWINLOOP_STRICT: {obstacle}"));
+            let asked = match wishes.is_strict {
+                true => "TWINLOOP_STRICT=1".to_owned(),
+                false => format!("isolation {level}"),
+            };
+            return Err(format!("{asked}: {obstacle}"));
         }
         let isolated = |choices: &Choices, telling| conditions.run(run, choices, telling);
         let called = self.program.map_or(Called::Test(&cargo), Called::Program);
@@ -299,8 +304,7 @@ impl Test {
     /// harness is not found there, and then says so.
     fn again(&self) -> Option<Again> {
         self.package?;
-        let path = self.name.split_once("::").map_or(self.name, |(_, path)| path);
-        let args = [path, "--exact", "--nocapture", "--include-ignored"].map(OsString::from).to_vec();
+        let args = [self.path(), "--exact", "--nocapture", "--include-ignored"].map(OsString::from).to_vec();
         Some(Again { args, variable: Some((ISOLATED, self.name.to_owned())) })
     }
 
@@ -361,13 +365,20 @@ impl Test {
         }
     }
 
-    /// What runs this test alone. The harness knows it by its path inside the crate.
+    /// What runs this test alone. The harness knows an attribute's test by its path inside the crate; one of the builder may have any
+    /// name, and the harness has named the thread.
     fn cargo(&self) -> String {
-        let path = self.name.split_once("::").map_or(self.name, |(_, path)| path);
-        match self.package {
-            Some((package, _)) => format!("cargo test -p {package} {path}"),
-            None => format!("cargo test {path}"),
+        if let Some((package, _)) = self.package {
+            return format!("cargo test -p {package} {}", self.path());
         }
+        let thread = thread::current();
+        let of_harness = thread.name().filter(|name| *name != "main");
+        format!("cargo test {}", of_harness.unwrap_or(self.path()))
+    }
+
+    /// The name without the crate's.
+    fn path(&self) -> &'static str {
+        self.name.split_once("::").map_or(self.name, |(_, path)| path)
     }
 }
 
@@ -446,7 +457,8 @@ fn replay(
     let story = told(&report.story.unwrap_or_default());
     let line = subject.called.again_from(&path.to_string());
     Err(format!(
-        "{path} {again} (seed {seed}): {verdict}\n{mismatches}\n{story}\n  To see it again:\n\n{line}"
+        "{path} {again} (seed {seed}): {verdict}\n{mismatches}\n{story}\n  The file is tried before any seed, for as long as it is \
+         there. To see it again:\n\n{line}"
     ))
 }
 
@@ -479,12 +491,12 @@ impl Wishes {
             },
         };
         let seed = parsed(text("TWINLOOP_SEED")?, "TWINLOOP_SEED", |text| {
-            text.parse().map_err(|error| format!("{error}"))
+            text.parse().map_err(|_| "a seed is a number from 0 to 2^64-1".to_owned())
         })?;
         let seeds = parsed(text("TWINLOOP_SEEDS")?, "TWINLOOP_SEEDS", cli::parse_seeds)?;
         let time = parsed(text("TWINLOOP_TIME")?, "TWINLOOP_TIME", cli::parse_seconds)?;
         let jobs = parsed(text("TWINLOOP_JOBS")?, "TWINLOOP_JOBS", |text| {
-            text.parse().map_err(|error| format!("{error}"))
+            text.parse().map_err(|_| "threads are counted from 1".to_owned())
         })?;
         Ok(Wishes {
             seeds: seed.map(|seed: u64| seed..seed.saturating_add(1)).or(seeds),

@@ -362,8 +362,8 @@ pub(crate) fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
 
 /// A length of wall time in seconds.
 pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|error| format!("{error} (a time is given in seconds)"))?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "a time is a number of seconds, such as 90 or 1.5".to_owned())
 }
 
 #[cfg(test)]

@@ -75,6 +75,16 @@ fn a_failure_is_told_with_the_line_that_runs_it_again() {
     assert_eq!(folder.files(), ["shop.orders.late-1.replay"]);
 }
 
+/// A test of the builder may have any name: the harness knows it by that of the function that it is in.
+#[test]
+fn a_test_without_a_package_is_called_as_the_harness_calls_it() {
+    let folder = Folder::new("builder");
+    let told =
+        Test::new("shop::late").attempt(&patient(4), &folder.wishes()).expect_err("some seed waits longer");
+    let function = "a_test_without_a_package_is_called_as_the_harness_calls_it";
+    assert!(told.contains(&format!(" cargo test testing::tests::{function}\n")), "{told}");
+}
+
 #[test]
 fn what_was_kept_is_tried_before_any_seed() {
     let folder = Folder::new("kept");
@@ -215,10 +225,10 @@ fn wishes_are_read_from_the_environment() {
 #[test]
 fn a_wish_that_makes_no_sense_is_refused() {
     for (name, value, told) in [
-        ("TWINLOOP_SEED", "x", "TWINLOOP_SEED=x: invalid digit found in string"),
+        ("TWINLOOP_SEED", "x", "TWINLOOP_SEED=x: a seed is a number from 0 to 2^64-1"),
         ("TWINLOOP_SEEDS", "9..5", "TWINLOOP_SEEDS=9..5: there is no seed in it"),
-        ("TWINLOOP_TIME", "-1", "TWINLOOP_TIME=-1: "),
-        ("TWINLOOP_JOBS", "0", "TWINLOOP_JOBS=0: number would be zero"),
+        ("TWINLOOP_TIME", "-1", "TWINLOOP_TIME=-1: a time is a number of seconds"),
+        ("TWINLOOP_JOBS", "0", "TWINLOOP_JOBS=0: threads are counted from 1"),
     ] {
         let error = wishes_of(&[(name, value)]).expect_err("no sense");
         assert!(error.starts_with(told), "{error}");
