@@ -63,7 +63,7 @@ const STORY_LINES: usize = 20;
 /// | `TWINLOOP_REPLAY=FILE` | this replay alone; tests that it is not of pass at once |
 /// | `TWINLOOP_JOBS=1` | on so many threads; if nothing is said, on as many as the machine runs at once |
 /// | `TWINLOOP_REPLAYS=FOLDER` | where replays are read and written |
-/// | `TWINLOOP_ISOLATION=process` | what a run shares with those before it: an [`Isolation`] |
+/// | `TWINLOOP_ISOLATION=process` | what a run shares with those before it: an [`Isolation`]. A replay is made at the level that its file says, if that is stricter |
 /// | `TWINLOOP_STRICT=1` | a run fails that makes a call of the system which nothing controls; needs `twinloop-interpose` |
 ///
 /// ```
@@ -251,8 +251,11 @@ impl Test {
 
     #[track_caller]
     fn test(self, run: Run<'_>) {
-        if env::var_os(ISOLATED).is_some_and(|name| name == self.name) {
-            isolation::serve(run).unwrap_or_else(|error| panic!("{error}"));
+        if let Some(asked) = env::var_os(ISOLATED) {
+            // A process that was made for one run makes no other.
+            if asked.to_str() == Some(&self.identity()) {
+                isolation::serve(run).unwrap_or_else(|error| panic!("{error}"));
+            }
             return;
         }
         let wishes = Wishes::of(|name| env::var_os(name)).map(|wishes| wishes.again_by(self.again()));
@@ -305,7 +308,13 @@ impl Test {
     fn again(&self) -> Option<Again> {
         self.package?;
         let args = [self.path(), "--exact", "--nocapture", "--include-ignored"].map(OsString::from).to_vec();
-        Some(Again { args, variable: Some((ISOLATED, self.name.to_owned())) })
+        Some(Again { args, variable: Some((ISOLATED, self.identity())) })
+    }
+
+    /// What tells it from all other tests of a program, also from those of its name.
+    fn identity(&self) -> String {
+        let settings = self.configuration.iter().map(|(key, value)| format!(" {key}={value}"));
+        format!("{}{}", self.name, settings.collect::<String>())
     }
 
     fn explore(&self, subject: &Subject<'_>, wishes: &Wishes, folder: &Path) -> Result<(), String> {

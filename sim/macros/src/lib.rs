@@ -7,7 +7,27 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Error, Expr, ExprLit, Ident, ItemFn, Lit, Token};
 
-/// Makes a test of an async program, or of a function that builds a world. `twinloop_sim::Test` says what it does.
+/// Makes an ordinary test of an async program, or of a function that builds a world.
+///
+/// ```ignore
+/// #[twinloop_sim::test]
+/// async fn a_program_alone() -> Result<(), TransportError> { ... }
+///
+/// #[twinloop_sim::test(seeds = 256)]
+/// fn a_world(sim: &mut Sim) { ... }
+/// ```
+///
+/// In its brackets may stand, divided by commas:
+///
+/// | setting | effect |
+/// |---|---|
+/// | `seeds = 256`, `seeds = 100..200` | which seeds are run; `0..64` if nothing is said |
+/// | `check` | every seed is run twice, to see that both runs are the same |
+/// | `reaches = ["a reply is lost"]` | the test fails if no seed came to these `sometimes!`, `reachable!` or `always!` |
+/// | `isolation = Isolation::Process` | what a run shares with those before it |
+///
+/// What such a test does with seeds, replays and variables of the environment (`TWINLOOP_SEED` and others) is said at
+/// `twinloop_sim::Test`, whose calls this writes.
 #[proc_macro_attribute]
 pub fn test(
     arguments: proc_macro::TokenStream,
