@@ -5,7 +5,7 @@
 //! end with the run.
 #![expect(unsafe_code, reason = "filters and signal handlers are the kernel's, and take pointers")]
 
-use std::ffi::{c_int, c_long, c_void};
+use std::ffi::{c_int, c_long, c_ulong, c_void};
 use std::fs;
 use std::mem::{size_of, zeroed};
 use std::ptr::null_mut;
@@ -73,11 +73,14 @@ fn op(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
 }
 
 fn install(filter: &[libc::sock_filter]) -> Result<(), String> {
+    const YES: c_ulong = 1;
+    const NONE: c_ulong = 0;
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
     // SAFETY: the kernel copies the program, which lives until then, and writes nothing.
     let refused = unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) != 0
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, YES, NONE, NONE, NONE) != 0
+            || libc::prctl(libc::PR_SET_SECCOMP, c_ulong::from(libc::SECCOMP_MODE_FILTER), &raw const program)
+                != 0
     };
     if refused {
         return Err(format!("the kernel takes no filter of calls: {}", std::io::Error::last_os_error()));
@@ -113,12 +116,15 @@ extern "C" fn caught(_signal: c_int, _about: *mut libc::siginfo_t, context: *mut
     let [a, b, c, d, e, f] =
         [libc::REG_RDI, libc::REG_RSI, libc::REG_RDX, libc::REG_R10, libc::REG_R8, libc::REG_R9]
             .map(register);
-    // SAFETY: the program has made this very call with these very arguments: its promise is the one that counts.
-    let answer = unsafe { next::syscall(number, a, b, c, d, e, f) };
-    // The kernel says an error as a negative number.
-    let answer = if answer == -1 {
-        -c_long::from(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EPERM))
-    } else {
+    // SAFETY: the program has made this very call with these very arguments: its promise is the one that counts. The number of
+    // the last error is this thread's own.
+    let answer = unsafe {
+        let errno = libc::__errno_location();
+        let before = errno.read();
+        let answer = next::syscall(number, a, b, c, d, e, f);
+        // The kernel says an error as a negative number, and leaves the C library's alone.
+        let answer = if answer == -1 { -c_long::from(errno.read()) } else { answer };
+        errno.write(before);
         answer
     };
     registers[libc::REG_RAX as usize] = answer;
