@@ -1,8 +1,11 @@
 //! The interposer of Linux: what a thread's run has drawn and called, and its registration. Unsafe code is in the leaves:
-//! `symbols.rs` defines the functions, `next.rs` finds the system's, `process.rs` makes copies of the process.
+//! `symbols.rs` defines the functions, `next.rs` finds the system's, `process.rs` makes copies of the process,
+//! `raw_calls.rs` catches calls past the C library.
 
 mod next;
 mod process;
+#[cfg(target_arch = "x86_64")]
+mod raw_calls;
 mod symbols;
 
 use std::any::Any;
@@ -90,6 +93,17 @@ impl Interposer for Linux {
 
     fn fork(&self, answer: &mut dyn FnMut() -> Vec<u8>) -> Result<Vec<u8>, String> {
         process::fork(answer)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn catch_raw_calls(&self) -> Result<(), String> {
+        raw_calls::catch()
+    }
+
+    /// Registers have other names there: such calls stay unseen, and all others are noted.
+    #[cfg(not(target_arch = "x86_64"))]
+    fn catch_raw_calls(&self) -> Result<(), String> {
+        Ok(())
     }
 
     fn at_fixed_addresses(&self) -> Box<dyn Any> {

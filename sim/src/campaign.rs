@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{iter, thread};
 
 use crate::choice::Choices;
 use crate::determinism::{compare, run_twice};
@@ -106,12 +106,15 @@ impl Campaign {
             findings: Findings::default(),
         });
         let desk_of = || desk.lock().expect("nothing panics at the desk");
-        let work = || {
-            for seed in iter::from_fn(|| desk_of().take()) {
-                let ran = self.run_seed(seed, run);
-                desk_of().deliver(seed, ran, progress);
-            }
+        let run_next = || {
+            let seed = desk_of().take()?;
+            let ran = self.run_seed(seed, run);
+            desk_of().deliver(seed, ran, progress);
+            Some(())
         };
+        // Alone: what the first run leaves behind in the process would be lost among the runs of other threads.
+        run_next();
+        let work = || while run_next().is_some() {};
         thread::scope(|scope| {
             for _ in 1..self.jobs.get() {
                 scope.spawn(work);

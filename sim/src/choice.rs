@@ -3,6 +3,7 @@
 mod bytes;
 mod priorities;
 mod random;
+mod stale;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,6 +12,7 @@ pub use bytes::RawPicks;
 use priorities::Priorities;
 use random::Stream;
 use serde::{Deserialize, Serialize};
+pub use stale::{Stale, StaleReason};
 
 use crate::determinism::trail;
 
@@ -160,7 +162,7 @@ pub struct Chooser {
     /// Replayed picks of sites that were not named yet.
     unclaimed: BTreeMap<String, BTreeMap<u32, u32>>,
     log: Vec<Logged>,
-    stale: Vec<Pick>,
+    stale: Vec<Stale>,
     is_watched: bool,
 }
 
@@ -338,7 +340,8 @@ impl Chooser {
                 (Some(raw), Source::Raw(_)) => bytes::answer(raw, n),
                 (Some(value), _) if value < n => value,
                 (Some(value), _) => {
-                    self.stale.push(Pick { site: state.name.clone(), occurrence, value });
+                    let pick = Pick { site: state.name.clone(), occurrence, value };
+                    self.stale.push(Stale { pick, reason: StaleReason::OutOfRange { alternatives: n } });
                     0
                 }
             }
@@ -398,21 +401,18 @@ impl Chooser {
     }
 
     /// The replayed picks that applied to no draw so far, or to one with too few alternatives, by site and occurrence.
-    pub fn stale(&self) -> Vec<Pick> {
+    pub fn stale(&self) -> Vec<Stale> {
         // Bytes that find no draw are no promise that is broken: most that a fuzzer tries find none.
         if !matches!(self.source, Source::Replayed) {
             return Vec::new();
         }
-        let mut stale = self.stale.clone();
         let waiting =
             self.sites.iter().map(|state| (&state.name, &state.listed)).chain(self.unclaimed.iter());
-        for (site, picks) in waiting {
-            stale.extend(picks.iter().map(|(&occurrence, &value)| Pick {
-                site: site.clone(),
-                occurrence,
-                value,
-            }));
-        }
+        let picks = waiting.flat_map(|(site, picks)| {
+            picks.iter().map(|(&occurrence, &value)| Pick { site: site.clone(), occurrence, value })
+        });
+        let undrawn = picks.map(|pick| Stale::undrawn(pick, &self.sites));
+        let mut stale: Vec<Stale> = self.stale.iter().cloned().chain(undrawn).collect();
         stale.sort();
         stale
     }

@@ -15,6 +15,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -30,8 +31,11 @@ use screen::Screen;
 
 use crate::campaign::Run;
 use crate::isolation::{self, Again, Conditions, Isolation};
-use crate::replay_file::ReplayFile;
+use crate::replay_file::{Kept, Mismatch, ReplayFile};
+use crate::replays::file_name;
 use crate::scenario::Scenario;
+use crate::story::Telling;
+use crate::verdict::Report;
 
 /// How a command ended, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,12 +111,36 @@ struct Command {
 /// What is explored and replayed: a scenario, seen as a name and a function.
 pub(crate) struct Subject<'a> {
     pub(crate) name: &'a str,
+    /// What it was told, by name.
+    pub(crate) configuration: &'a BTreeMap<String, String>,
     /// Under the conditions below.
     pub(crate) run: Run<'a>,
     pub(crate) conditions: &'a Conditions,
     /// The run as it is, for other conditions.
     pub(crate) bare: Run<'a>,
     pub(crate) called: Called<'a>,
+}
+
+impl Subject<'_> {
+    /// The file that repeats the run which left `report`.
+    pub(crate) fn file(&self, seed: u64, report: &Report, story: &str) -> ReplayFile {
+        ReplayFile {
+            configuration: self.configuration.clone(),
+            is_strict: self.conditions.is_strict,
+            ..ReplayFile::new(self.name, seed, report, story)
+        }
+    }
+
+    /// The name of the file that keeps the failure of a seed.
+    pub(crate) fn file_name(&self, seed: u64) -> String {
+        file_name(self.name, self.configuration, seed)
+    }
+
+    /// A run of a kept file, under conditions that are at least as strict as those that it was found under.
+    pub(crate) fn run_kept(&self, kept: &Kept, telling: Telling) -> Result<Report, Mismatch> {
+        let conditions = self.conditions.at_least_of(kept)?;
+        Ok(conditions.run(self.bare, &kept.file.choices(), telling))
+    }
 }
 
 /// How a scenario was run, for lines to copy.
@@ -160,10 +188,6 @@ pub(crate) struct Refusal {
 impl Refusal {
     fn usage(text: impl Into<String>) -> Refusal {
         Refusal { exit: Exit::Usage, text: text.into() }
-    }
-
-    fn about(self, file: &str) -> Refusal {
-        Refusal { text: format!("{file}: {}", self.text), ..self }
     }
 }
 
@@ -265,7 +289,10 @@ impl Cli {
             }
             Request::Replay { target, scenario, isolation, strict } => {
                 let (scenario, source) = self.source(target, scenario.as_deref())?;
-                let conditions = self.conditions(scenario, isolation, strict)?;
+                let conditions = match &source {
+                    Source::Seed(_) => self.conditions(scenario, isolation, strict)?,
+                    Source::File(kept) => self.conditions_of(scenario, kept, isolation, strict)?,
+                };
                 Ok(with_subject(scenario, program, &conditions, |subject| {
                     replay::replay(subject, &source, screen)
                 }))
@@ -278,21 +305,23 @@ impl Cli {
             }
             Request::Show { target, scenario, options } => {
                 let (scenario, source) = self.source(target, scenario.as_deref())?;
-                let conditions = self.conditions(scenario, None, false)?;
+                let conditions = match &source {
+                    Source::Seed(_) => self.conditions(scenario, None, false)?,
+                    Source::File(kept) => self.conditions_of(scenario, kept, None, false)?,
+                };
                 with_subject(scenario, program, &conditions, |subject| {
                     show::show(subject, &source, &options, screen)
                 })
             }
             Request::Shrink { path, limits } => {
-                let file = read(&path)?;
-                let about = |refusal: Refusal| refusal.about(&path.display().to_string());
-                let scenario = self.chosen(Some(&file.scenario)).map_err(about)?;
-                let conditions = self.conditions(scenario, None, false)?;
+                let kept = read(&path)?;
+                let scenario = self.scenario_of(&kept, None)?;
+                let conditions = self.conditions_of(scenario, &kept, None, false)?;
                 Ok(with_subject(scenario, program, &conditions, |subject| {
-                    replay::shrink_further(subject, &path, &file, limits, screen)
+                    replay::shrink_further(subject, &kept, limits, screen)
                 }))
             }
-            Request::Merge { folder } => merge::merge(&folder, screen),
+            Request::Merge { folder, reached } => merge::merge(&folder, reached, screen),
             Request::Real { args } => self.run_real(&args, program, screen),
             Request::Other { command, args } => self.run_command(&command, &args, screen),
             Request::List => {
@@ -347,14 +376,21 @@ impl Cli {
         match target {
             Target::Seed(seed) => Ok((self.chosen(scenario)?, Source::Seed(seed))),
             Target::File(path) => {
-                let file = read(&path)?;
-                let path = path.display().to_string();
-                let scenario = match scenario {
-                    Some(name) => self.chosen(Some(name))?,
-                    None => self.chosen(Some(&file.scenario)).map_err(|refusal| refusal.about(&path))?,
-                };
-                Ok((scenario, Source::File { path, file }))
+                let kept = read(&path)?;
+                Ok((self.scenario_of(&kept, scenario)?, Source::File(Box::new(kept))))
             }
+        }
+    }
+
+    /// The scenario that is named, or that of the file.
+    fn scenario_of(&self, kept: &Kept, named: Option<&str>) -> Result<&Scenario, Refusal> {
+        let about = |refusal: Refusal| {
+            let text = kept.at_field("scenario", refusal.text).to_string();
+            Refusal { text, ..refusal }
+        };
+        match named {
+            Some(name) => self.chosen(Some(name)),
+            None => self.chosen(Some(&kept.file.scenario)).map_err(about),
         }
     }
 
@@ -370,9 +406,25 @@ impl Cli {
             .is_main
             .get()
             .then(|| Again { args: vec!["isolated".into(), scenario.name().into()], variable: None });
-        let level = level.unwrap_or_else(Isolation::of_program);
+        let level = Isolation::of_runs(level, is_strict);
         let conditions = Conditions { level, is_strict, again };
         conditions.obstacle().map_or(Ok(conditions.clone()), |obstacle| Err(Refusal::usage(obstacle)))
+    }
+
+    /// As [`conditions`](Cli::conditions). Where the command line says none, those of the file are meant.
+    fn conditions_of(
+        &self,
+        scenario: &Scenario,
+        kept: &Kept,
+        level: Option<Isolation>,
+        is_strict: bool,
+    ) -> Result<Conditions, Refusal> {
+        let conditions = self.conditions(scenario, level, is_strict)?;
+        if level.is_some() {
+            return Ok(conditions);
+        }
+        let refusal = |mismatch: Mismatch| Refusal { exit: Exit::CouldNotRun, text: mismatch.to_string() };
+        conditions.at_least_of(kept).map_err(refusal)
     }
 
     fn find(&self, name: &str) -> Option<&Scenario> {
@@ -438,6 +490,9 @@ Commands:
                             fresh-thread, fork, process
     --strict                a run fails that makes a call of the system which
                             nothing controls (with twinloop-interpose)
+    --reached               a sometimes! that was never true, a reachable! that
+                            was never reached, an always! that was never
+                            checked is a failure
   search WAY [SCENARIO]   find a failure in other ways than seed by seed:
                             guided      go on from where something was new
                             exhaustive  all runs with few unusual picks
@@ -463,6 +518,7 @@ Commands:
   shrink FILE             make the failure of FILE smaller still
     --budget N, --any-failure
   merge DIR               put the ledgers of DIR together, and write a page
+    --reached               as for explore, of all scenarios together
   list                    list the scenarios
   help                    show this page (also --help, -h)
   --version               show the version
@@ -485,14 +541,15 @@ fn with_subject<T>(
     let run = |choices: &_, telling| conditions.run(&bare, choices, telling);
     let program = shell_word(program);
     let called = Called::Program(&program);
-    act(&Subject { name: scenario.name(), run: &run, conditions, bare: &bare, called })
+    let (name, configuration) = (scenario.name(), scenario.configuration());
+    act(&Subject { name, configuration, run: &run, conditions, bare: &bare, called })
 }
 
-pub(crate) fn read(path: &Path) -> Result<ReplayFile, Refusal> {
+pub(crate) fn read(path: &Path) -> Result<Kept, Refusal> {
     let refusal = |text| Refusal { exit: Exit::CouldNotRun, text };
     let text = fs::read_to_string(path)
         .map_err(|error| refusal(format!("cannot read the replay file {}: {error}", path.display())))?;
-    text.parse().map_err(|error| refusal(format!("{}:{error}", path.display())))
+    Kept::new(path, &text).map_err(|error| refusal(format!("{}:{error}", path.display())))
 }
 
 /// How this program was called, for lines to copy.

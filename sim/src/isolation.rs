@@ -29,6 +29,7 @@ use crate::campaign::Run;
 use crate::choice::Choices;
 use crate::determinism::trail;
 use crate::reached::Reached;
+use crate::replay_file::{Kept, Mismatch};
 use crate::story::Telling;
 use crate::verdict::{Report, Verdict};
 
@@ -73,6 +74,12 @@ impl Isolation {
         if interposer().is_some() { Isolation::FreshThread } else { Isolation::SameThread }
     }
 
+    /// The level that is meant where this one was said, or none. Strict runs need a thread that ends with them.
+    pub(crate) fn of_runs(said: Option<Isolation>, is_strict: bool) -> Isolation {
+        let level = said.unwrap_or_else(Isolation::of_program);
+        if is_strict { level.max(Isolation::FreshThread) } else { level }
+    }
+
     /// One or two words, as the command line takes them.
     pub fn name(self) -> &'static str {
         match self {
@@ -115,7 +122,9 @@ pub(crate) struct Conditions {
 impl Conditions {
     /// Makes one run under them.
     pub(crate) fn run(&self, run: Run<'_>, choices: &Choices, telling: Telling) -> Report {
-        let mut report = run_at(self.level, run, self.again.as_ref(), choices, telling);
+        let caught = |choices: &Choices, telling| strictly(run, choices, telling);
+        let run: Run<'_> = if self.is_strict { &caught } else { run };
+        let mut report = self.run_at_level(run, choices, telling);
         if self.is_strict && report.verdict.is_passed() {
             let calls = report.system_calls.iter().filter(|call| !call.is_controlled);
             let told: Vec<String> = calls.map(ToString::to_string).collect();
@@ -127,10 +136,38 @@ impl Conditions {
         report
     }
 
+    /// What keeps a run from being made there is its verdict: nobody should take it for one that passed.
+    fn run_at_level(&self, run: Run<'_>, choices: &Choices, telling: Telling) -> Report {
+        let request = || Request {
+            choices: choices.clone(),
+            telling,
+            window: trail::window(),
+            is_strict: self.is_strict,
+        };
+        let mut report = match self.level {
+            Isolation::SameThread => run(choices, telling),
+            Isolation::FreshThread => on_a_thread(run, choices, telling),
+            Isolation::Fork => answered(forked(run, &request())),
+            Isolation::Process => answered(called_again(self.again.as_ref(), &request())),
+        };
+        report.isolation = self.level;
+        report
+    }
+
     /// As they are in a process of its own, if this program can be called for that: the strictest level.
     pub(crate) fn strictest(&self) -> Option<Conditions> {
         let is_less = self.level < Isolation::Process && self.again.is_some();
         is_less.then(|| Conditions { level: Isolation::Process, ..self.clone() })
+    }
+
+    /// These, or those under which the failure of a file was found where they are stricter: with less, it may not be there.
+    pub(crate) fn at_least_of(&self, kept: &Kept) -> Result<Conditions, Mismatch> {
+        let (level, is_strict) = (self.level.max(kept.file.isolation), self.is_strict || kept.file.is_strict);
+        let conditions = Conditions { level, is_strict, ..self.clone() };
+        let field = if kept.file.is_strict { "strict" } else { "isolation" };
+        conditions
+            .obstacle()
+            .map_or(Ok(conditions), |obstacle| Err(kept.at_field(field, obstacle.to_owned())))
     }
 
     /// Why runs can not be made under them.
@@ -148,24 +185,6 @@ pub(crate) struct Again {
     pub(crate) args: Vec<OsString>,
     /// A variable and its value that tell it.
     pub(crate) variable: Option<(&'static str, String)>,
-}
-
-/// Makes one run at `level`. What keeps it from being made there is its verdict: nobody should take it for one that passed.
-fn run_at(
-    level: Isolation,
-    run: Run<'_>,
-    again: Option<&Again>,
-    choices: &Choices,
-    telling: Telling,
-) -> Report {
-    let mut report = match level {
-        Isolation::SameThread => run(choices, telling),
-        Isolation::FreshThread => on_a_thread(run, choices, telling),
-        Isolation::Fork => elsewhere(choices, telling, |request| forked(run, request)),
-        Isolation::Process => elsewhere(choices, telling, |request| called_again(again, request)),
-    };
-    report.isolation = level;
-    report
 }
 
 fn on_a_thread(run: Run<'_>, choices: &Choices, telling: Telling) -> Report {
@@ -186,14 +205,18 @@ fn on_a_thread(run: Run<'_>, choices: &Choices, telling: Telling) -> Report {
     report
 }
 
-/// A run in another process: the request goes there, the answer comes back, and whoever watches here sees its trail.
-fn elsewhere(
-    choices: &Choices,
-    telling: Telling,
-    ask: impl FnOnce(&Request) -> Result<Answer, String>,
-) -> Report {
-    let request = Request { choices: choices.clone(), telling, window: trail::window() };
-    match ask(&request) {
+/// Makes a run with every call noted that its thread makes past the C library. The thread must end with it.
+fn strictly(run: Run<'_>, choices: &Choices, telling: Telling) -> Report {
+    if let Some(Err(error)) = interposer().map(Interposer::catch_raw_calls) {
+        let message = format!("calls past the C library are not caught: {error}");
+        return Report::lost(Verdict::Failed { subject: "isolation".to_owned(), message });
+    }
+    run(choices, telling)
+}
+
+/// The report of a run that another process was asked for. Whoever watches here sees its trail.
+fn answered(answer: Result<Answer, String>) -> Report {
+    match answer {
         Ok(Answer { report, trail }) => {
             trail::put(trail);
             report
@@ -244,7 +267,8 @@ fn is_kept(name: &OsString) -> bool {
 /// Answers the request that stands on standard input.
 pub(crate) fn serve(run: Run<'_>) -> Result<(), String> {
     let request = Request::read(&mut std::io::stdin())?;
-    wire::answer(run, &request).print();
+    let strict = |choices: &Choices, telling| strictly(run, choices, telling);
+    wire::answer(if request.is_strict { &strict } else { run }, &request).print();
     Ok(())
 }
 

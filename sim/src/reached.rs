@@ -151,6 +151,11 @@ impl Tally {
             _ => None,
         }
     }
+
+    /// Whether a campaign owes it. Not so a `buggify!` that never fired: that is up to the scenario.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.missing().is_some() && self.item.kind != "buggify"
+    }
 }
 
 /// One line: how often, or that it never was, then what and where.

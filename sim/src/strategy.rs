@@ -41,7 +41,7 @@
 //!             });
 //!             plan.apply(sim);
 //!         });
-//!         prop_assert!(report.verdict.is_passed(), "{}", report.verdict);
+//!         prop_assert!(report.verdict.is_passed(), "{}, after {:?}", report.verdict, report.unusual);
 //!     }
 //! }
 //!

@@ -2,13 +2,16 @@
 //!
 //! It reads the environment and the folder of replays, since whoever runs a test has no other way to say what is wanted.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use crate::campaign::{Campaign, Failure, Findings, Run};
@@ -19,8 +22,10 @@ use crate::cli::screen::Screen;
 use crate::cli::{self, Called, Subject};
 use crate::isolation::{self, Again, Conditions, Isolation};
 use crate::program::ProgramResult;
-use crate::replay_file::ReplayFile;
+use crate::reached::Tally;
+use crate::replay_file::{Kept, Mismatch};
 use crate::replays::kept;
+use crate::scenario::configure;
 use crate::shrink::Limits;
 use crate::small::run_world;
 use crate::story::{Story, Telling};
@@ -58,7 +63,7 @@ const STORY_LINES: usize = 20;
 /// | `TWINLOOP_REPLAY=FILE` | this replay alone; tests that it is not of pass at once |
 /// | `TWINLOOP_JOBS=1` | on so many threads; if nothing is said, on as many as the machine runs at once |
 /// | `TWINLOOP_REPLAYS=FOLDER` | where replays are read and written |
-/// | `TWINLOOP_ISOLATION=process` | what a run shares with those before it: an [`Isolation`] |
+/// | `TWINLOOP_ISOLATION=process` | what a run shares with those before it: an [`Isolation`]. A replay is made at the level that its file says, if that is stricter |
 /// | `TWINLOOP_STRICT=1` | a run fails that makes a call of the system which nothing controls; needs `twinloop-interpose` |
 ///
 /// ```
@@ -66,7 +71,7 @@ const STORY_LINES: usize = 20;
 /// use twinloop_sim::{Test, Units};
 ///
 /// for latency in [1, 40] {
-///     Test::new("docs::a-greeting").seeds(0..20).world(move |sim| {
+///     Test::new("docs::a-greeting").config("latency", latency).seeds(0..20).world(move |sim| {
 ///         sim.links().latency(latency.ms()).loss(0.1);
 ///         let address = sim.host("server", 7, |address| async move {
 ///             let server = StreamServer::listen(address)?;
@@ -88,10 +93,12 @@ pub struct Test {
     /// The package and its folder.
     package: Option<(&'static str, &'static str)>,
     program: Option<&'static str>,
+    configuration: BTreeMap<String, String>,
     seeds: Range<u64>,
     bytes: Option<Choices>,
     check: bool,
     isolation: Option<Isolation>,
+    reaches: &'static [&'static str],
 }
 
 /// What a test program may end with: nothing, or an error that fails the run.
@@ -115,8 +122,17 @@ impl<E: Into<Box<dyn Error>>> Outcome for Result<(), E> {
 impl Test {
     /// The test `name`. Replays know it by that name, so no two tests of a package should share one.
     pub fn new(name: &'static str) -> Test {
-        let seeds = 0..SEEDS;
-        Test { name, package: None, program: None, seeds, bytes: None, check: false, isolation: None }
+        Test {
+            name,
+            package: None,
+            program: None,
+            configuration: BTreeMap::new(),
+            seeds: 0..SEEDS,
+            bytes: None,
+            check: false,
+            isolation: None,
+            reaches: &[],
+        }
     }
 
     /// The package that the test belongs to, and the folder of its manifest: where replays are kept, and what to call again.
@@ -130,6 +146,17 @@ impl Test {
     /// `cargo run -p kv --`: what to call again is that program.
     pub fn program_line(mut self, words: &'static str) -> Test {
         self.program = Some(words);
+        self
+    }
+
+    /// Says which of several worlds this is, where a test is in a loop over settings: as [`Scenario::config`]. A replay is
+    /// kept with what it was, and tried with no other.
+    ///
+    /// # Panics
+    ///
+    /// If `key` has blanks or `=` in it, or if there is nothing to be seen of `value`.
+    pub fn config(mut self, key: &str, value: impl ToString) -> Test {
+        configure(&mut self.configuration, key, &value.to_string());
         self
     }
 
@@ -164,6 +191,31 @@ impl Test {
         self
     }
 
+    /// What is to come about in some seed, by the words of its [`sometimes!`](twinloop::sometimes),
+    /// [`reachable!`](twinloop::reachable) or [`always!`](twinloop::always), or the name of its [`buggify!`](twinloop::buggify): a test
+    /// that passes without ever getting there fails. It is looked at where all seeds of the test were run.
+    ///
+    /// ```
+    /// use twinloop::{connect, sometimes};
+    /// use twinloop_sim::Test;
+    ///
+    /// Test::new("docs::refused").reaches(&["a connection is refused"]).world(|sim| {
+    ///     sim.links().refuse(0.5);
+    ///     let address = sim.host("server", 7, |address| async move {
+    ///         twinloop::StreamServer::listen(address)?.accept().await?;
+    ///         Ok(())
+    ///     });
+    ///     sim.client("client", move || async move {
+    ///         sometimes!(connect(address).await.is_err(), "a connection is refused");
+    ///         Ok(())
+    ///     });
+    /// });
+    /// ```
+    pub fn reaches(mut self, names: &'static [&'static str]) -> Test {
+        self.reaches = names;
+        self
+    }
+
     /// Runs the test of the worlds that `build` builds, one for each seed.
     ///
     /// # Panics
@@ -176,7 +228,8 @@ impl Test {
 
     /// As [`Test::world`], for the worlds of a scenario that the command line knows too. Replays are those of the test's name.
     #[track_caller]
-    pub fn scenario(self, scenario: &Scenario) {
+    pub fn scenario(mut self, scenario: &Scenario) {
+        self.configuration.extend(scenario.configuration().clone());
         self.test(&|choices: &Choices, telling| scenario.run(choices, telling));
     }
 
@@ -198,8 +251,11 @@ impl Test {
 
     #[track_caller]
     fn test(self, run: Run<'_>) {
-        if env::var_os(ISOLATED).is_some_and(|name| name == self.name) {
-            isolation::serve(run).unwrap_or_else(|error| panic!("{error}"));
+        if let Some(asked) = env::var_os(ISOLATED) {
+            // A process that was made for one run makes no other.
+            if asked.to_str() == Some(&self.identity()) {
+                isolation::serve(run).unwrap_or_else(|error| panic!("{error}"));
+            }
             return;
         }
         let wishes = Wishes::of(|name| env::var_os(name)).map(|wishes| wishes.again_by(self.again()));
@@ -210,21 +266,27 @@ impl Test {
 
     fn attempt(&self, run: Run<'_>, wishes: &Wishes) -> Result<(), String> {
         let cargo = self.cargo();
-        let level = wishes.isolation.or(self.isolation).unwrap_or_else(Isolation::of_program);
+        let level = Isolation::of_runs(wishes.isolation.or(self.isolation), wishes.is_strict);
         let conditions = Conditions { level, is_strict: wishes.is_strict, again: wishes.again.clone() };
         if let Some(obstacle) = conditions.obstacle() {
-            return Err(format!("TWINLOOP_ISOLATION={level}, TWINLOOP_STRICT: {obstacle}"));
+            let asked = match wishes.is_strict {
+                true => "TWINLOOP_STRICT=1".to_owned(),
+                false => format!("isolation {level}"),
+            };
+            return Err(format!("{asked}: {obstacle}"));
         }
         let isolated = |choices: &Choices, telling| conditions.run(run, choices, telling);
         let called = self.program.map_or(Called::Test(&cargo), Called::Program);
-        let subject = Subject { name: self.name, run: &isolated, conditions: &conditions, bare: run, called };
+        let subject = Subject {
+            name: self.name,
+            configuration: &self.configuration,
+            run: &isolated,
+            conditions: &conditions,
+            bare: run,
+            called,
+        };
         if let Some(path) = &wishes.replay {
-            let file = cli::read(path).map_err(|refusal| refusal.text)?;
-            return if file.scenario == self.name {
-                replay(&subject, path, &file, |story| story.with_causes().to_string())
-            } else {
-                Ok(())
-            };
+            return replay_asked(&subject, path);
         }
         let folder = self.folder(wishes);
         if let Some(choices) = &self.bytes {
@@ -232,8 +294,10 @@ impl Test {
         }
         if wishes.seeds.is_none() {
             for path in kept(&folder, self.name)? {
-                let file = cli::read(&path).map_err(|refusal| refusal.text)?;
-                replay(&subject, &path, &file, |story| story.heart(STORY_LINES).with_causes().to_string())?;
+                let kept = cli::read(&path).map_err(|refusal| refusal.text)?;
+                let heart = |story: &Story| story.heart(STORY_LINES).with_causes().to_string();
+                // It passes, maybe because it does not apply any more. The harness shows this on request.
+                replay(&subject, &kept, heart)?.iter().for_each(|mismatch| println!("{mismatch}"));
             }
         }
         self.explore(&subject, wishes, &folder)
@@ -243,9 +307,14 @@ impl Test {
     /// harness is not found there, and then says so.
     fn again(&self) -> Option<Again> {
         self.package?;
-        let path = self.name.split_once("::").map_or(self.name, |(_, path)| path);
-        let args = [path, "--exact", "--nocapture", "--include-ignored"].map(OsString::from).to_vec();
-        Some(Again { args, variable: Some((ISOLATED, self.name.to_owned())) })
+        let args = [self.path(), "--exact", "--nocapture", "--include-ignored"].map(OsString::from).to_vec();
+        Some(Again { args, variable: Some((ISOLATED, self.identity())) })
+    }
+
+    /// What tells it from all other tests of a program, also from those of its name.
+    fn identity(&self) -> String {
+        let settings = self.configuration.iter().map(|(key, value)| format!(" {key}={value}"));
+        format!("{}{}", self.name, settings.collect::<String>())
     }
 
     fn explore(&self, subject: &Subject<'_>, wishes: &Wishes, folder: &Path) -> Result<(), String> {
@@ -261,8 +330,35 @@ impl Test {
             campaign.jobs = jobs;
         }
         let findings = campaign.explore_with(subject.run, &|_| {});
-        let told = tell(subject, &findings, folder);
+        let mut told = tell(subject, &findings, folder);
+        if told.is_empty() && wishes.seeds.is_none() {
+            self.show_what_is_owed(&findings);
+            told = self.never_reached(&findings);
+        }
         if told.is_empty() { Ok(()) } else { Err(told) }
+    }
+
+    /// What of the program no seed has reached is no failure, unless [`reaches`](Test::reaches) says so; whoever asks the harness
+    /// for the output of the test sees it. Other tests of the same program may reach it.
+    fn show_what_is_owed(&self, findings: &Findings) {
+        for tally in Tally::all(&findings.reached).iter().filter(|tally| tally.is_owed()) {
+            println!("{}: {tally}", self.name);
+        }
+    }
+
+    /// A line for each thing that was to come about, and has not.
+    fn never_reached(&self, findings: &Findings) -> String {
+        let seeds = findings.seeds();
+        let never = |name: &&&str| findings.reached.count(name) == 0;
+        let line = |name: &&str| {
+            let cure = if findings.reached.iter().any(|(item, _)| item.name() == *name) {
+                "run more, or let more go wrong"
+            } else {
+                "no macro of this program has these words"
+            };
+            format!("{}: none of {seeds} seeds came to {name:?}: {cure}\n", self.name)
+        };
+        self.reaches.iter().filter(never).map(line).collect()
     }
 
     /// Relative to where cargo runs a package's tests: the line to copy is short, and true on another machine.
@@ -278,19 +374,26 @@ impl Test {
         }
     }
 
-    /// What runs this test alone. The harness knows it by its path inside the crate.
+    /// What runs this test alone. The harness knows an attribute's test by its path inside the crate; one of the builder may have any
+    /// name, and the harness has named the thread.
     fn cargo(&self) -> String {
-        let path = self.name.split_once("::").map_or(self.name, |(_, path)| path);
-        match self.package {
-            Some((package, _)) => format!("cargo test -p {package} {path}"),
-            None => format!("cargo test {path}"),
+        if let Some((package, _)) = self.package {
+            return format!("cargo test -p {package} {}", self.path());
         }
+        let thread = thread::current();
+        let of_harness = thread.name().filter(|name| *name != "main");
+        format!("cargo test {}", of_harness.unwrap_or(self.path()))
+    }
+
+    /// The name without the crate's.
+    fn path(&self) -> &'static str {
+        self.name.split_once("::").map_or(self.name, |(_, path)| path)
     }
 }
 
 /// As [`pursue`], in the folder of the test's replays.
 fn pursue_in(folder: &Path, subject: &Subject<'_>, failure: &Failure, screen: &mut Screen<'_>) {
-    let path = folder.join(ReplayFile::file_name(subject.name, failure.seed));
+    let path = folder.join(subject.file_name(failure.seed));
     pursue(subject, failure, &Pursuit { limits: Limits::runs(SHRINK_BUDGET), path: &path }, screen);
 }
 
@@ -310,7 +413,7 @@ fn try_once(subject: &Subject<'_>, choices: &Choices, folder: &Path) -> Result<(
 fn tell(subject: &Subject<'_>, findings: &Findings, folder: &Path) -> String {
     on_a_screen(|screen| {
         if let Some(found) = &findings.nondeterminism {
-            tell_nondeterminism(subject.name, found, screen);
+            tell_nondeterminism(subject, &Choices::Seeded(found.seed), found, screen);
         } else if let Some(failure) = findings.failures.first() {
             pursue_in(folder, subject, failure, screen);
         }
@@ -327,27 +430,45 @@ fn on_a_screen(tell: impl FnOnce(&mut Screen<'_>)) -> String {
     String::from_utf8(out).expect("a screen is given text")
 }
 
-/// Runs a file. What it keeps was a failure once, and has to pass. `told`: what is told of its story if it does not.
-fn replay(
-    subject: &Subject<'_>,
-    path: &Path,
-    file: &ReplayFile,
-    told: impl FnOnce(&Story) -> String,
-) -> Result<(), String> {
-    let report = (subject.run)(&file.choices(), Telling::Events);
-    let path = path.display();
-    if report.verdict.is_passed() {
-        if let Some(pick) = report.stale.first() {
-            // It may pass because it does not apply any more. A test can only say so: the harness shows it on request.
-            println!("{path} passes, but its pick {pick} finds nothing to apply to");
-        }
+/// Runs the file that somebody asks for, unless it is of another test. What no longer matches is said past the harness, which
+/// would show nothing of a test that passes.
+fn replay_asked(subject: &Subject<'_>, path: &Path) -> Result<(), String> {
+    let kept = cli::read(path).map_err(|refusal| refusal.text)?;
+    if kept.file.scenario != subject.name {
         return Ok(());
     }
-    let again = if file.keeps(&report.verdict) { "still fails" } else { "fails in another way now" };
+    for mismatch in replay(subject, &kept, |story| story.with_causes().to_string())? {
+        // Nobody may be there to read it.
+        let _ = writeln!(io::stderr(), "{mismatch}");
+    }
+    Ok(())
+}
+
+/// Runs a file, if its settings are those of the test. What it keeps was a failure once, and has to pass: the answer is what
+/// no longer matches. `told`: what is told of its story if it fails.
+fn replay(
+    subject: &Subject<'_>,
+    kept: &Kept,
+    told: impl FnOnce(&Story) -> String,
+) -> Result<Vec<Mismatch>, String> {
+    let misconfigured = kept.misconfigured(subject.configuration);
+    if !misconfigured.is_empty() {
+        return Ok(misconfigured);
+    }
+    let report = subject.run_kept(kept, Telling::Events).map_err(|mismatch| mismatch.to_string())?;
+    let mismatches = kept.mismatches(subject.configuration, &report);
+    if report.verdict.is_passed() {
+        return Ok(mismatches);
+    }
+    let again = if kept.file.keeps(&report.verdict) { "still fails" } else { "fails in another way now" };
+    let (path, seed, verdict) = (kept.path.display(), kept.file.seed, one_line(&report.verdict.to_string()));
+    let mismatches: String = mismatches.iter().map(|mismatch| format!("  {mismatch}\n")).collect();
     let story = told(&report.story.unwrap_or_default());
-    let verdict = one_line(&report.verdict.to_string());
     let line = subject.called.again_from(&path.to_string());
-    Err(format!("{path} {again} (seed {}): {verdict}\n\n{story}\n  To see it again:\n\n{line}", file.seed))
+    Err(format!(
+        "{path} {again} (seed {seed}): {verdict}\n{mismatches}\n{story}\n  The file is tried before any seed, for as long as it is \
+         there. To see it again:\n\n{line}"
+    ))
 }
 
 /// What the environment asks for.
@@ -379,12 +500,12 @@ impl Wishes {
             },
         };
         let seed = parsed(text("TWINLOOP_SEED")?, "TWINLOOP_SEED", |text| {
-            text.parse().map_err(|error| format!("{error}"))
+            text.parse().map_err(|_| "a seed is a number from 0 to 2^64-1".to_owned())
         })?;
         let seeds = parsed(text("TWINLOOP_SEEDS")?, "TWINLOOP_SEEDS", cli::parse_seeds)?;
         let time = parsed(text("TWINLOOP_TIME")?, "TWINLOOP_TIME", cli::parse_seconds)?;
         let jobs = parsed(text("TWINLOOP_JOBS")?, "TWINLOOP_JOBS", |text| {
-            text.parse().map_err(|error| format!("{error}"))
+            text.parse().map_err(|_| "threads are counted from 1".to_owned())
         })?;
         Ok(Wishes {
             seeds: seed.map(|seed: u64| seed..seed.saturating_add(1)).or(seeds),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::choice::{Draws, Pick};
+use crate::choice::{Draws, Pick, Stale};
 use crate::coverage::Feature;
 use crate::isolation::{Isolation, SystemCall};
 use crate::reached::Reached;
@@ -154,7 +154,7 @@ pub struct Report {
     /// How often what the program says of itself came about.
     pub reached: Reached,
     /// The picks of a replay that found no draw to apply to, or one with too few alternatives.
-    pub stale: Vec<Pick>,
+    pub stale: Vec<Stale>,
     /// The run as text; only where it was asked for.
     pub story: Option<Story>,
     /// What a search goes by; only where it was asked for, and the run was made in this process.

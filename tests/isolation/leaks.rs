@@ -106,6 +106,31 @@ fn an_address_that_is_sent() {
     assert_eq!(causes, [Cause::Address]);
 }
 
+/// An order that addresses decide is one of the same steps, as that of a hash map.
+#[test]
+fn an_order_by_addresses() {
+    let (divergence, causes) = parted(&scenario("address-order", planted::address_order));
+    is_in_a_callback(&divergence);
+    assert_eq!(causes, [Cause::Order]);
+}
+
+/// A socket of the system's is none of the simulated world: it connects, and it has a port of the system's.
+#[test]
+fn a_real_socket() {
+    let (divergence, causes) = parted(&scenario("socket", planted::socket));
+    is_in_a_callback(&divergence);
+    assert!(sides(&divergence).iter().all(|side| side.contains("has come")), "{divergence}");
+    assert_eq!(causes, [Cause::Bytes]);
+}
+
+/// A runtime of its own inside of a program runs on threads and with clocks of the system's.
+#[test]
+fn another_runtime() {
+    let (divergence, causes) = parted(&scenario("tokio", planted::tokio));
+    is_in_a_callback(&divergence);
+    assert_eq!(causes, [Cause::Bytes]);
+}
+
 /// What a run leaves in a static, the next run finds: two seeds of one process are not to influence each other.
 #[test]
 fn a_static_that_counts() {

@@ -44,7 +44,7 @@ fn table() -> Vec<Vec<String>> {
 #[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), ignore = "nothing is interposed there")]
 fn the_table_of_levels_is_true() {
     let table = table();
-    assert!(table.len() >= 12, "{table:?}");
+    assert!(table.len() >= 19, "{table:?}");
     thread::scope(|scope| {
         for row in &table {
             scope.spawn(move || {
@@ -109,6 +109,23 @@ fn a_difference_between_processes_is_shown_from_both_sides() {
     assert!(text.contains("  The first run then:\n") && text.contains("  The second run then:\n"), "{text}");
 }
 
+/// State that outlives a run in its process is named, since processes of their own do not have it; what they have too is
+/// not taken for it.
+#[test]
+fn a_static_is_named_as_the_cause() {
+    let named = "    - runs in processes of their own are alike, and those of one process are not: a static";
+    for leak in ["counter", "cache"] {
+        let (code, text) = run(PLAIN, &["explore", leak, "--seeds", "0..10"]);
+        assert!(code == Some(3) && text.contains(named), "{text}");
+        // The very first run of the process was watched, so both sides are those of the leak.
+        assert!(
+            text.contains("two runs of seed 0 differ") && text.contains("request 0") == (leak == "counter")
+        );
+    }
+    let (code, text) = run(PLAIN, &["explore", "wall-clock", "--seeds", "0..10"]);
+    assert!(code == Some(3) && !text.contains(named), "{text}");
+}
+
 /// A program that takes its process along fails its run, and no other.
 #[test]
 fn an_abort_is_a_verdict() {
@@ -126,9 +143,14 @@ fn an_abort_is_a_verdict() {
 #[test]
 #[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), ignore = "nothing is interposed there")]
 fn strictness_names_the_calls_that_nothing_controls() {
-    for (leak, call) in
-        [("thread", "pthread_create"), ("file", "open \"/"), ("environment", "getenv \"HOME\"")]
-    {
+    for (leak, call) in [
+        ("thread", "pthread_create"),
+        ("tokio", "pthread_create"),
+        ("socket", "socket"),
+        ("file", "open \"/"),
+        ("environment", "getenv \"HOME\""),
+        ("folder", "getcwd"),
+    ] {
         let (code, text) = run(INTERPOSED, &["replay", "3", leak, "--strict", "--isolation", "process"]);
         assert!(matches!(code, Some(1 | 3)), "{text}");
         let (_, told) = text
@@ -136,10 +158,40 @@ fn strictness_names_the_calls_that_nothing_controls() {
             .unwrap_or_else(|| panic!("{leak} is not told: {text}"));
         assert!(told.lines().next().is_some_and(|calls| calls.contains(call)), "{text}");
     }
-    for leak in ["nothing", "hash-order", "random", "wall-clock"] {
+    let raw = "failed: isolation: calls of the system that nothing controls: system call \"number 318, past the C library\"";
+    for level in if cfg!(target_arch = "x86_64") { &LEVELS[1..] } else { &[] } {
+        let (code, text) = run(INTERPOSED, &["replay", "3", "raw-random", "--strict", "--isolation", level]);
+        assert!(code == Some(3) && text.contains(raw), "{level}: {text}");
+    }
+    for leak in ["nothing", "hash-order", "random", "wall-clock", "process-id"] {
         let (code, text) = run(INTERPOSED, &["replay", "3", leak, "--strict"]);
         assert_eq!(code, Some(0), "{leak}: {text}");
     }
+}
+
+/// A replay file keeps the level that its failure was found at; who says nothing else has it replayed there.
+#[test]
+fn a_replay_is_made_at_the_level_that_its_file_says() {
+    let folder = Folder(std::env::temp_dir().join(format!("twinloop-level-kept-{}", std::process::id())));
+    let replays = folder.0.to_str().expect("a plain path");
+    let (code, text) = run(PLAIN, &["explore", "fails", "--isolation", "process", "--replays", replays]);
+    assert_eq!(code, Some(1), "{text}");
+    let path = folder.0.join("fails-0.replay");
+    let (kept, file) =
+        (path.to_str().expect("a plain path"), fs::read_to_string(&path).expect("it was kept"));
+    assert_eq!(file.lines().nth(4), Some("isolation process"), "{file}");
+
+    let (code, text) = run(PLAIN, &["replay", kept]);
+    assert!(code == Some(1) && text.contains("\n  isolation: process\n"), "{text}");
+    assert!(text.ends_with("\nreproduced: the verdict and the hash are those of the file\n"), "{text}");
+    let (_, text) = run(PLAIN, &["replay", kept, "--isolation", "same-thread"]);
+    let mismatch = format!("\n  {kept}:5: isolation process: this run shared more, same-thread\n");
+    assert!(text.contains(&mismatch), "{text}");
+
+    fs::write(&path, file.replace("isolation process", "isolation fork")).expect("it is ours");
+    let (code, text) = run(PLAIN, &["replay", kept]);
+    let needed = format!("{kept}:5: it needs the crate twinloop-interpose, which is not linked");
+    assert!(code == Some(75) && text.contains(&needed), "{text}");
 }
 
 /// A failure that the environment has a part in is not the same at the strictest level, and that is said.

@@ -6,9 +6,9 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::future::poll_fn;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Poll, Waker};
@@ -132,6 +132,47 @@ pub(crate) async fn address_sent() -> ProgramResult {
     send(1, format!("{kept:p}").as_bytes()).await
 }
 
+/// Asks the servers in the order of a map that is keyed by the addresses of objects, with a hash that has no keys.
+pub(crate) async fn address_order() -> ProgramResult {
+    let hash = |kept: &u64| {
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(std::ptr::from_ref(kept) as usize)
+    };
+    let mut servers: Vec<(u64, usize)> =
+        (0..SERVERS.len()).map(|server| (hash(Box::leak(Box::new(1))), server)).collect();
+    servers.sort_unstable();
+    for (_, server) in servers {
+        send(server, b"hello").await?;
+    }
+    Ok(())
+}
+
+/// A socket of the system's, which chooses the port.
+pub(crate) async fn socket() -> ProgramResult {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let mut stream = TcpStream::connect(listener.local_addr()?)?;
+    stream.write_all(b"hello")?;
+    let (_, client) = listener.accept()?;
+    send(1, format!("{client} has come").as_bytes()).await
+}
+
+/// Another runtime, with threads and a clock of its own.
+pub(crate) async fn tokio() -> ProgramResult {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+    let now = runtime.block_on(async { tokio::spawn(async { Instant::now() }).await })?;
+    send(1, format!("{now:?}").as_bytes()).await
+}
+
+/// The number of the process, which is the same in both runs of one.
+pub(crate) async fn process_id() -> ProgramResult {
+    send(1, format!("process {}", std::process::id()).as_bytes()).await
+}
+
+/// The folder that the process was started in.
+pub(crate) async fn folder() -> ProgramResult {
+    let folder = std::env::current_dir()?;
+    send(1, format!("{} bytes of folder", folder.as_os_str().len()).as_bytes()).await
+}
+
 pub(crate) async fn counter() -> ProgramResult {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -192,4 +233,17 @@ pub(crate) async fn failure() -> ProgramResult {
 /// Fails where there is a home.
 pub(crate) async fn failure_at_home() -> ProgramResult {
     if std::env::var_os("HOME").is_some() { Err("somebody is at home".into()) } else { Ok(()) }
+}
+
+/// Bytes of the system's, asked for by an instruction of the program's own.
+#[cfg(target_os = "linux")]
+pub(crate) async fn raw_random() -> ProgramResult {
+    let mut bytes = [0; 16];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    send(1, &bytes).await
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) async fn raw_random() -> ProgramResult {
+    random().await
 }

@@ -15,6 +15,7 @@ pub mod command;
 pub mod glob;
 pub mod history;
 pub mod load;
+pub mod plan;
 pub mod resp;
 pub mod scenario;
 pub mod server;

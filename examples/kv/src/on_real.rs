@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use kv::history::History;
 use kv::load::{self, Load};
+use kv::plan::Plan;
 use kv::server::{self, Options};
-use kv::workload::{CLIENTS, Workload};
-use twinloop::{Address, StreamServer, spawn};
+use kv::workload::Workload;
+use twinloop::{Address, Handle, StreamServer, spawn};
 use twinloop_sim::cli::Exit;
 
 type Failure = Box<dyn std::error::Error>;
@@ -63,9 +64,10 @@ async fn on_loopback(options: Options) -> Result<String, Failure> {
     let server = spawn(server::serve(listener, options));
 
     let history = Rc::new(RefCell::new(History::default()));
-    let clients: Vec<_> = (0..CLIENTS)
+    let plan = Rc::new(draw_plan()?);
+    let clients: Vec<_> = (0..plan.clients.len())
         .map(|number| {
-            let workload = Workload::new(number, Rc::clone(&history));
+            let workload = Workload::new(number, Rc::clone(&plan), Rc::clone(&history));
             spawn(async move { workload.run(address).await.map_err(|error| error.to_string()) })
         })
         .collect();
@@ -73,7 +75,8 @@ async fn on_loopback(options: Options) -> Result<String, Failure> {
         client.await??;
     }
     history.borrow().check()?;
-    let mut summary = format!("{CLIENTS} clients, {} operations: linearizable\n", history.borrow().len());
+    let (clients, operations) = (plan.clients.len(), history.borrow().len());
+    let mut summary = format!("{clients} clients, {operations} operations: linearizable\n");
 
     for pipeline in [1, 16] {
         let load = Load { connections: 50, pipeline, requests: 100_000 };
@@ -86,6 +89,15 @@ async fn on_loopback(options: Options) -> Result<String, Failure> {
     }
     server.cancel().detach();
     Ok(summary)
+}
+
+/// A plan like those of the simulation, from the system's random numbers.
+fn draw_plan() -> Result<Plan, Failure> {
+    // Enough for the longest plan: seven clients, 52 operations, four draws each.
+    let mut bytes = vec![0; 16 * 1024];
+    Handle::current().entropy(&mut bytes)?;
+    let mut drawn = bytes.chunks_exact(8).map(|bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes")));
+    Ok(Plan::draw(|_, n| drawn.next().map_or(0, |number| (number % n as u64) as usize)))
 }
 
 fn per_second(count: usize, took: Duration) -> u64 {

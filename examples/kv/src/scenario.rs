@@ -8,8 +8,9 @@ use twinloop::StreamServer;
 use twinloop_sim::{HostFaults, Scenario, Sim};
 
 use crate::history::History;
+use crate::plan::Plan;
 use crate::server::{Options, serve};
-use crate::workload::{CLIENTS, Workload};
+use crate::workload::Workload;
 
 const PORT: u16 = 6379;
 
@@ -41,8 +42,9 @@ fn build(sim: &mut Sim, options: Options) {
         async move { Ok(serve(StreamServer::listen(address)?, options).await?) }
     });
     let history = Rc::new(RefCell::new(History::default()));
-    for number in 0..CLIENTS {
-        let workload = Rc::new(Workload::new(number, Rc::clone(&history)));
+    let plan = Rc::new(Plan::draw(|what, n| sim.pick(what, n)));
+    for number in 0..plan.clients.len() {
+        let workload = Rc::new(Workload::new(number, Rc::clone(&plan), Rc::clone(&history)));
         let name = format!("client-{number}");
         sim.client(&name, move || {
             let workload = Rc::clone(&workload);

@@ -1,4 +1,5 @@
-//! What the clients do, on either driver: counters incremented with retries, registers set and read, all of it recorded.
+//! How the clients do what is planned, on either driver: counters incremented with retries, registers set and read, all of it
+//! recorded.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,17 +9,10 @@ use twinloop::{Address, Handle, now, sleep, timeout};
 
 use crate::client::{Client, Retrying};
 use crate::history::{Answer, Call, History};
+use crate::plan::{Command, Plan, Step};
 use crate::resp::Reply;
 use crate::store::AddError;
 
-/// Clients of a run.
-pub const CLIENTS: usize = 4;
-/// Operations of each client, besides the reads at its end.
-const OPERATIONS: usize = 30;
-const COUNTERS: usize = 2;
-const REGISTERS: usize = 2;
-/// How long a client thinks between operations, at most.
-const THINK_MAX: Duration = Duration::from_millis(20);
 /// How long a client waits for an answer to what it may not ask twice.
 const ANSWER_MAX: Duration = Duration::from_millis(300);
 
@@ -29,6 +23,7 @@ type Failure = Box<dyn std::error::Error>;
 #[derive(Debug)]
 pub struct Workload {
     client: usize,
+    plan: Rc<Plan>,
     history: Rc<RefCell<History>>,
     operations_done: Cell<usize>,
     /// Counts starts: a client that starts again has a new identity, since it has forgotten its request ids.
@@ -36,9 +31,9 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The work of the client with this number, recorded in `history`.
-    pub fn new(client: usize, history: Rc<RefCell<History>>) -> Workload {
-        Workload { client, history, operations_done: Cell::new(0), lives: Cell::new(0) }
+    /// The work that `plan` has for the client with this number, recorded in `history`.
+    pub fn new(client: usize, plan: Rc<Plan>, history: Rc<RefCell<History>>) -> Workload {
+        Workload { client, plan, history, operations_done: Cell::new(0), lives: Cell::new(0) }
     }
 
     /// Does what is left of the work, against `server`.
@@ -56,24 +51,16 @@ impl Workload {
             server,
             direct: None,
         };
-        while self.operations_done.get() < OPERATIONS {
+        while let Some(step) = self.plan.clients[self.client].get(self.operations_done.get()) {
             self.operations_done.set(self.operations_done.get() + 1);
-            caller.operate().await?;
-            sleep(THINK_MAX * below(21)? / 20).await;
+            caller.operate(step).await?;
+            sleep(step.think).await;
         }
-        for key in (0..COUNTERS).map(counter).chain((0..REGISTERS).map(register)) {
+        for key in &self.plan.keys {
             caller.get(key).await?;
         }
         Ok(())
     }
-}
-
-fn counter(number: usize) -> String {
-    format!("counter-{number}")
-}
-
-fn register(number: usize) -> String {
-    format!("register-{number}")
 }
 
 /// A client while it lives.
@@ -88,40 +75,35 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// One operation, drawn from the driver's entropy.
-    async fn operate(&mut self) -> Result<(), Failure> {
-        let counter = counter(below(COUNTERS as u32)? as usize);
-        let register = register(below(REGISTERS as u32)? as usize);
-        let amount = i64::from(below(9)? + 1);
-        match below(10)? {
-            0..=5 => self.apply(counter, amount).await,
-            6 => self.get(counter).await,
-            7 => self.get(register).await,
-            8 => {
-                let value = format!("{}", below(1000)?);
+    async fn operate(&mut self, step: &Step) -> Result<(), Failure> {
+        let key = &step.key;
+        match step.command {
+            Command::Apply(delta) => self.apply(key, delta).await,
+            Command::Get => self.get(key).await,
+            Command::Set(value) => {
+                let value = value.to_string();
                 let call = Call::Set(value.clone().into_bytes());
-                self.once(&["SET", &register, &value], &register, call).await
+                self.once(&["SET", key, &value], key, call).await
             }
-            _ => {
-                let call = Call::IncrBy(amount);
-                self.once(&["INCRBY", &register, &amount.to_string()], &register, call).await
+            Command::IncrBy(amount) => {
+                self.once(&["INCRBY", key, &amount.to_string()], key, Call::IncrBy(amount)).await
             }
         }
     }
 
     /// An increment that is retried until it is answered, and applied once.
-    async fn apply(&mut self, key: String, delta: i64) -> Result<(), Failure> {
+    async fn apply(&mut self, key: &str, delta: i64) -> Result<(), Failure> {
         self.requests += 1;
         let (request, delta_text) = (self.requests.to_string(), delta.to_string());
-        let arguments = ["APPLY", &self.identity, &request, &key, &delta_text];
-        let operation = self.begin(&key, Call::Apply(delta));
+        let arguments = ["APPLY", &self.identity, &request, key, &delta_text];
+        let operation = self.begin(key, Call::Apply(delta));
         let reply = self.retrying.call(&arguments.map(str::as_bytes)).await;
         self.finish(&arguments, operation, reply)
     }
 
-    async fn get(&mut self, key: String) -> Result<(), Failure> {
-        let arguments = ["GET", &key];
-        let operation = self.begin(&key, Call::Get);
+    async fn get(&mut self, key: &str) -> Result<(), Failure> {
+        let arguments = ["GET", key];
+        let operation = self.begin(key, Call::Get);
         let reply = self.retrying.call(&arguments.map(str::as_bytes)).await;
         self.finish(&arguments, operation, reply)
     }
@@ -184,11 +166,4 @@ fn answer(reply: Reply) -> Result<Answer, Reply> {
         },
         other => Err(other),
     }
-}
-
-/// A number below `n`, from the driver's entropy: from the seed, in a simulation.
-fn below(n: u32) -> Result<u32, Failure> {
-    let mut bytes = [0; 8];
-    Handle::current().entropy(&mut bytes)?;
-    Ok((u64::from_le_bytes(bytes) % u64::from(n)) as u32)
 }

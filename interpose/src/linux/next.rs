@@ -68,6 +68,7 @@ next! {
     time(time: *mut libc::time_t) -> libc::time_t;
     sched_getaffinity(pid: libc::pid_t, size: usize, set: *mut libc::cpu_set_t) -> c_int;
     getpid() -> libc::pid_t;
+    getcwd(buffer: *mut c_char, size: usize) -> *mut c_char;
     pthread_create(
         thread: *mut libc::pthread_t,
         attributes: *const libc::pthread_attr_t,

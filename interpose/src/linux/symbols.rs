@@ -137,6 +137,15 @@ pub unsafe extern "C" fn getpid() -> libc::pid_t {
     1
 }
 
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn getcwd(buffer: *mut c_char, size: usize) -> *mut c_char {
+    if is_simulated() {
+        note("getcwd", "", false);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { next::getcwd(buffer, size) }
+}
+
 /// Bytes may be drawn by the number of the call; every other one is the system's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn syscall(

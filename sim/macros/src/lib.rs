@@ -7,7 +7,27 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Error, Expr, ExprLit, Ident, ItemFn, Lit, Token};
 
-/// Makes a test of an async program, or of a function that builds a world. `twinloop_sim::Test` says what it does.
+/// Makes an ordinary test of an async program, or of a function that builds a world.
+///
+/// ```ignore
+/// #[twinloop_sim::test]
+/// async fn a_program_alone() -> Result<(), TransportError> { ... }
+///
+/// #[twinloop_sim::test(seeds = 256)]
+/// fn a_world(sim: &mut Sim) { ... }
+/// ```
+///
+/// In its brackets may stand, divided by commas:
+///
+/// | setting | effect |
+/// |---|---|
+/// | `seeds = 256`, `seeds = 100..200` | which seeds are run; `0..64` if nothing is said |
+/// | `check` | every seed is run twice, to see that both runs are the same |
+/// | `reaches = ["a reply is lost"]` | the test fails if no seed came to these `sometimes!`, `reachable!` or `always!` |
+/// | `isolation = Isolation::Process` | what a run shares with those before it |
+///
+/// What such a test does with seeds, replays and variables of the environment (`TWINLOOP_SEED` and others) is said at
+/// `twinloop_sim::Test`, whose calls this writes.
 #[proc_macro_attribute]
 pub fn test(
     arguments: proc_macro::TokenStream,
@@ -70,12 +90,19 @@ impl Parse for Setting {
         if name == "check" {
             return Ok(Setting(quote!(.check())));
         }
-        if name != "seeds" {
-            return Err(Error::new_spanned(&name, "there are `seeds = 256`, `seeds = 100..200` and `check`"));
+        if !["seeds", "reaches", "isolation"].iter().any(|known| name == known) {
+            let settings = "there are `seeds = 256`, `seeds = 100..200`, `check`, `reaches = [\"a word of a sometimes!\"]` and \
+                            `isolation = Isolation::Process`";
+            return Err(Error::new_spanned(&name, settings));
         }
         input.parse::<Token![=]>()?;
-        let seeds: Expr = input.parse()?;
-        let is_count = matches!(&seeds, Expr::Lit(ExprLit { lit: Lit::Int(_), .. }));
-        Ok(Setting(if is_count { quote!(.seeds(0..#seeds)) } else { quote!(.seeds(#seeds)) }))
+        let value: Expr = input.parse()?;
+        Ok(Setting(if name == "reaches" {
+            quote!(.reaches(&#value))
+        } else if matches!(&value, Expr::Lit(ExprLit { lit: Lit::Int(_), .. })) {
+            quote!(.#name(0..#value))
+        } else {
+            quote!(.#name(#value))
+        }))
     }
 }

@@ -36,7 +36,7 @@ const CHECKPOINT: u64 = 100;
 pub(crate) enum Line {
     /// The first one.
     Ledger(Head),
-    /// What the program says of itself, if it says anything: the second one.
+    /// What the program says of itself, if it says anything: the second one. A later one takes its place.
     Catalogue(Vec<Listed>),
     Failure(Failed),
     Nondeterminism(Differed),
@@ -227,19 +227,25 @@ impl Writer {
         file.set_len(taken as u64).map_err(|error| failed("shorten", error))?;
         file.seek(SeekFrom::End(0)).map_err(|error| failed("seek in", error))?;
         let mut writer = Writer { file, path, since: Counts::default(), reached: Reached::default() };
-        let ledger = match ledger {
+        let mut ledger = match ledger {
             Some(ledger) => ledger,
             None => {
                 writer.write(&Line::Ledger(head.clone()))?;
-                let catalogue = Listed::all();
-                if !catalogue.is_empty() {
-                    writer.write(&Line::Catalogue(catalogue.clone()))?;
-                }
-                let counts = Counts { seed: seeds.start, ..Counts::default() };
-                Ledger { catalogue, ..Ledger::new(head, counts) }
+                Ledger::new(head, Counts { seed: seeds.start, ..Counts::default() })
             }
         };
+        writer.say_what_there_is(&mut ledger, Listed::all())?;
         Ok((writer, ledger))
+    }
+
+    /// Writes the program's catalogue, unless it stands there: an interruption may have come before it, and the program may have
+    /// changed since.
+    fn say_what_there_is(&mut self, ledger: &mut Ledger, catalogue: Vec<Listed>) -> Result<(), String> {
+        if ledger.catalogue != catalogue {
+            self.write(&Line::Catalogue(catalogue.clone()))?;
+            ledger.catalogue = catalogue;
+        }
+        Ok(())
     }
 
     /// Notes the next seed.

@@ -57,6 +57,8 @@ pub(super) enum Request {
     /// Put together what several shards wrote.
     Merge {
         folder: PathBuf,
+        /// Whether what no seed has reached is a failure.
+        reached: bool,
     },
     Real {
         args: Vec<String>,
@@ -87,6 +89,8 @@ pub(super) struct ExploreOptions {
     pub(super) json: bool,
     pub(super) isolation: Option<Isolation>,
     pub(super) strict: bool,
+    /// Whether what no seed has reached is a failure.
+    pub(super) reached: bool,
 }
 
 impl Default for ExploreOptions {
@@ -104,6 +108,7 @@ impl Default for ExploreOptions {
             json: false,
             isolation: None,
             strict: false,
+            reached: false,
         }
     }
 }
@@ -211,6 +216,7 @@ fn parse_explore(parser: &mut Parser) -> Result<Request, Error> {
             Long("json") => options.json = true,
             Long("isolation") => options.isolation = Some(parser.value()?.parse()?),
             Long("strict") => options.strict = true,
+            Long("reached") => options.reached = true,
             Short('h') | Long("help") => return Ok(Request::Help),
             Value(name) if scenario.is_none() => scenario = Some(name.string()?),
             other => return Err(other.unexpected()),
@@ -311,15 +317,17 @@ fn parse_shrink(parser: &mut Parser) -> Result<Request, Error> {
 }
 
 fn parse_merge(parser: &mut Parser) -> Result<Request, Error> {
-    let mut folder = None;
+    let (mut folder, mut reached) = (None, false);
     while let Some(arg) = parser.next()? {
         match arg {
+            Long("reached") => reached = true,
             Short('h') | Long("help") => return Ok(Request::Help),
             Value(word) if folder.is_none() => folder = Some(PathBuf::from(word)),
             other => return Err(other.unexpected()),
         }
     }
-    Ok(Request::Merge { folder: folder.ok_or("merge needs the FOLDER that `explore --out` wrote to")? })
+    let folder = folder.ok_or("merge needs the FOLDER that `explore --out` wrote to")?;
+    Ok(Request::Merge { folder, reached })
 }
 
 fn parse_alone(parser: &mut Parser, request: Request) -> Result<Request, Error> {
@@ -354,8 +362,8 @@ pub(crate) fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
 
 /// A length of wall time in seconds.
 pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|error| format!("{error} (a time is given in seconds)"))?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "a time is a number of seconds, such as 90 or 1.5".to_owned())
 }
 
 #[cfg(test)]
@@ -376,7 +384,7 @@ mod tests {
     #[test]
     fn explore_takes_every_option_in_any_order() {
         let line = "explore --jobs=3 --check kv --all --seeds 5..18446744073709551615 --replays a/b --budget 7 --any-failure \
-             --time 1.5 --shard 2/3 --out c --json --isolation process --strict";
+             --time 1.5 --shard 2/3 --out c --json --isolation process --strict --reached";
         let options = ExploreOptions {
             seeds: 5..u64::MAX,
             jobs: NonZeroUsize::new(3).expect("3 is not 0"),
@@ -390,6 +398,7 @@ mod tests {
             json: true,
             isolation: Some(Isolation::Process),
             strict: true,
+            reached: true,
         };
         assert_eq!(parse_line(line), Ok(Request::Explore { scenario: Some("kv".to_owned()), options }));
     }

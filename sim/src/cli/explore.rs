@@ -16,9 +16,9 @@ use super::{Exit, Refusal, Subject, read};
 use crate::campaign::ledger::{Ledger, Writer};
 use crate::campaign::{Campaign, Detected, Failure, Findings, Nondeterminism, Shard, detect};
 use crate::choice::Choices;
+use crate::determinism::Cause;
 use crate::isolation::Isolation;
 use crate::reached::Tally;
-use crate::replay_file::ReplayFile;
 use crate::replays::kept;
 use crate::story::Telling;
 use crate::verdict::one_line;
@@ -40,7 +40,7 @@ pub(super) fn explore(
     let mut exit = run_known(subject, &options.replays, screen)?;
     let (findings, wall_time) = run_seeds(subject, options, seeds, shard, screen)?;
     if let Some(found) = &findings.nondeterminism {
-        tell_nondeterminism(subject.name, found, screen);
+        tell_nondeterminism(subject, &Choices::Seeded(found.seed), found, screen);
         exit = Exit::Nondeterminism;
     }
     if options.check && findings.nondeterminism.is_none() {
@@ -51,13 +51,17 @@ pub(super) fn explore(
         if findings.nondeterminism.as_ref().is_some_and(|found| found.seed == failure.seed) {
             continue;
         }
-        let path = options.replays.join(ReplayFile::file_name(subject.name, failure.seed));
+        let path = options.replays.join(subject.file_name(failure.seed));
         let pursuit = Pursuit { limits: options.limits, path: &path };
         exit = exit.max(pursue(subject, failure, &pursuit, screen));
         screen.emit(&Outcome::Failure(FailureResult::of(failure)));
     }
     screen.say(summary(subject.name, &findings, wall_time, subject.conditions.level));
-    tell_reached(&Tally::all(&findings.reached), screen);
+    let tallies = Tally::all(&findings.reached);
+    tell_reached(&tallies, screen);
+    if options.reached && tallies.iter().any(Tally::is_owed) {
+        exit = exit.max(Exit::FailuresFound);
+    }
     screen.emit(&Outcome::Summary(SummaryResult::of(subject.name, &findings, wall_time)));
     Ok(exit)
 }
@@ -102,13 +106,18 @@ fn shard_of(
 /// Runs the scenario's replays in `folder`: failures that were found once are looked for first.
 fn run_known(subject: &Subject<'_>, folder: &Path, screen: &mut Screen<'_>) -> Result<Exit, Refusal> {
     let mut exit = Exit::Passed;
-    for path in kept(folder, subject.name).map_err(|text| Refusal { exit: Exit::CouldNotRun, text })? {
-        let file = read(&path)?;
-        let report = (subject.run)(&file.choices(), Telling::Silent);
+    let could_not = |text| Refusal { exit: Exit::CouldNotRun, text };
+    for path in kept(folder, subject.name).map_err(could_not)? {
+        let kept = read(&path)?;
+        if let Some(mismatch) = kept.misconfigured(subject.configuration).first() {
+            screen.say(format_args!("{mismatch}; not run"));
+            continue;
+        }
+        let report = subject.run_kept(&kept, Telling::Silent).map_err(|m| could_not(m.to_string()))?;
         let path = path.display();
-        match (report.verdict.is_passed(), file.keeps(&report.verdict)) {
+        match (report.verdict.is_passed(), kept.file.keeps(&report.verdict)) {
             (true, _) => screen.say(format_args!("{path}: passes now")),
-            (false, true) => screen.say(format_args!("{path}: known, still fails: {}", file.verdict)),
+            (false, true) => screen.say(format_args!("{path}: known, still fails: {}", kept.file.verdict)),
             (false, false) => {
                 let verdict = one_line(&report.verdict.to_string());
                 screen.say(format_args!("{path}: fails in another way now: {verdict}"));
@@ -264,8 +273,25 @@ impl SummaryResult {
 }
 
 /// Says that two runs of a seed differ, where they part, and why that may be.
-pub(crate) fn tell_nondeterminism(name: &str, found: &Nondeterminism, screen: &mut Screen<'_>) {
-    screen.say(format_args!("{name}: {found}"));
+pub(crate) fn tell_nondeterminism(
+    subject: &Subject<'_>,
+    choices: &Choices,
+    found: &Nondeterminism,
+    screen: &mut Screen<'_>,
+) {
+    let mut found = found.clone();
+    if are_alike_in_processes(subject, choices) {
+        found.causes.insert(0, Cause::ProcessState);
+    }
+    screen.say(format_args!("{}: {found}", subject.name));
+}
+
+/// Whether runs are the same where nothing is left of the one before: then that is what made them differ.
+fn are_alike_in_processes(subject: &Subject<'_>, choices: &Choices) -> bool {
+    let Some(conditions) = subject.conditions.strictest() else { return false };
+    let [first, second] = [0, 1].map(|_| conditions.run(subject.bare, choices, Telling::Silent));
+    // A process that gave no answer says nothing.
+    first.hash != 0 && (first.hash, first.verdict) == (second.hash, second.verdict)
 }
 
 /// Tells how often what the program says of itself came about: first what never did.

@@ -55,7 +55,7 @@ pub(crate) fn pursue(
     tell_shrunk(failure, &shrunk, &story, subject.called, screen);
 
     let headline = headline(subject.name, &shrunk.report, &story);
-    let file = ReplayFile::new(subject.name, shrunk.seed, &shrunk.report, &headline);
+    let file = subject.file(shrunk.seed, &shrunk.report, &headline);
     let kept = keep(&file, pursuit.path).and_then(|()| prove(subject, &file, pursuit.path));
     let kept = kept.map(|()| pursuit.path);
     tell_kept(subject, failure.seed, &kept, screen);
@@ -92,7 +92,7 @@ fn shrink_found(
     let mut progress = |progress: Progress<'_>| {
         meter.show(&progress);
         if let Some((seed, report)) = progress.smaller {
-            keep_meanwhile(subject.name, seed, report, pursuit.path);
+            keep_meanwhile(subject, seed, report, pursuit.path);
         }
         ControlFlow::Continue(())
     };
@@ -103,9 +103,9 @@ fn shrink_found(
 
 /// Keeps the smallest run so far, unless an earlier search has left a smaller one. What can not be written now can not be written
 /// in the end either, and is told then.
-fn keep_meanwhile(name: &str, seed: u64, report: &Report, path: &Path) {
-    let headline = format!("{name}: {}; shrinking was interrupted", report.verdict);
-    let file = ReplayFile::new(name, seed, report, &headline);
+fn keep_meanwhile(subject: &Subject<'_>, seed: u64, report: &Report, path: &Path) {
+    let headline = format!("{}: {}; shrinking was interrupted", subject.name, report.verdict);
+    let file = subject.file(seed, report, &headline);
     let kept: Option<ReplayFile> = fs::read_to_string(path).ok().and_then(|text| text.parse().ok());
     if kept.is_none_or(|kept| kept.picks.len() > file.picks.len() || !kept.keeps(&report.verdict)) {
         let _ = keep(&file, path);
@@ -147,7 +147,7 @@ fn tell_shrunk(
 }
 
 /// Lists the first `count` of `picks`, and says how many more there are.
-pub(super) fn tell_picks(picks: &[Pick], count: usize, screen: &mut Screen<'_>) {
+fn tell_picks(picks: &[Pick], count: usize, screen: &mut Screen<'_>) {
     for pick in picks.iter().take(count) {
         screen.say(format_args!("    {pick}"));
     }

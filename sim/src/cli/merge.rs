@@ -13,7 +13,7 @@ use super::explore::{seconds, tell_reached};
 use super::screen::Screen;
 use super::{Exit, Refusal};
 use crate::campaign::ledger::{Differed, Failed, Ledger};
-use crate::reached::Tally;
+use crate::reached::{Listed, Tally};
 
 /// The page, with a place for each part.
 const PAGE: &str = include_str!("page.html");
@@ -28,8 +28,8 @@ struct Sum {
     nondeterminism: Vec<Differed>,
 }
 
-/// Tells what is in `folder`, and writes the page.
-pub(super) fn merge(folder: &Path, screen: &mut Screen<'_>) -> Result<Exit, Refusal> {
+/// Tells what is in `folder`, and writes the page. `reached`: what no seed has reached is a failure.
+pub(super) fn merge(folder: &Path, reached: bool, screen: &mut Screen<'_>) -> Result<Exit, Refusal> {
     let could_not = |text| Refusal { exit: Exit::CouldNotRun, text };
     let sums = read_all(folder).map_err(could_not)?;
     if sums.is_empty() {
@@ -38,6 +38,9 @@ pub(super) fn merge(folder: &Path, screen: &mut Screen<'_>) -> Result<Exit, Refu
     let mut exit = Exit::Passed;
     for (scenario, sum) in &sums {
         exit = exit.max(sum.tell(scenario, screen));
+    }
+    if reached && added_up(sums.values().flat_map(Sum::tallies)).iter().any(Tally::is_owed) {
+        exit = exit.max(Exit::FailuresFound);
     }
     let page = folder.join("summary.html");
     fs::write(&page, page_of(&sums))
@@ -100,15 +103,12 @@ impl Sum {
 
     /// What the programs of the shards say of themselves, and how often it came about.
     fn tallies(&self) -> Vec<Tally> {
-        let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
-        for ledger in &self.ledgers {
-            for item in &ledger.catalogue {
-                let new = || Tally { item: item.clone(), count: 0 };
-                let count = ledger.counts.reached.get(&item.key()).copied().unwrap_or(0);
-                tallies.entry(item.key()).or_insert_with(new).count += count;
-            }
-        }
-        tallies.into_values().collect()
+        let of_ledger = |ledger: &Ledger| {
+            let count = |item: &Listed| ledger.counts.reached.get(&item.key()).copied().unwrap_or(0);
+            let tally = |item: &Listed| Tally { item: item.clone(), count: count(item) };
+            ledger.catalogue.iter().map(tally).collect::<Vec<_>>()
+        };
+        added_up(self.ledgers.iter().flat_map(of_ledger))
     }
 
     /// Failures, those that most seeds have first.
@@ -236,6 +236,18 @@ impl Sum {
         }
         html + "</div>\n"
     }
+}
+
+/// One tally for each item.
+fn added_up(tallies: impl Iterator<Item = Tally>) -> Vec<Tally> {
+    let mut sums: BTreeMap<String, Tally> = BTreeMap::new();
+    for tally in tallies {
+        match sums.get_mut(&tally.item.key()) {
+            Some(sum) => sum.count += tally.count,
+            None => _ = sums.insert(tally.item.key(), tally),
+        }
+    }
+    sums.into_values().collect()
 }
 
 fn page_of(sums: &BTreeMap<String, Sum>) -> String {

@@ -1,17 +1,15 @@
 //! The commands that repeat one run: `replay` judges it against what is kept of it, `shrink` makes it smaller.
 
-use std::path::Path;
-
 use indicatif::HumanCount;
 
 use super::explore::{seconds, tell_nondeterminism};
-use super::failure::{Pursuit, pursue, tell_picks};
+use super::failure::{Pursuit, pursue};
 use super::screen::Screen;
 use super::{Exit, Subject};
 use crate::campaign::Failure;
 use crate::choice::Choices;
 use crate::determinism::run_twice;
-use crate::replay_file::ReplayFile;
+use crate::replay_file::{Kept, ReplayFile};
 use crate::shrink::Limits;
 use crate::story::Telling;
 use crate::verdict::{Report, one_line};
@@ -21,26 +19,22 @@ pub(super) enum Source {
     /// The seed's run as it is.
     Seed(u64),
     /// The run of a file, which also says what it must come to.
-    File {
-        /// Where the file is, for people.
-        path: String,
-        file: ReplayFile,
-    },
+    File(Box<Kept>),
 }
 
 impl Source {
     pub(super) fn choices(&self) -> Choices {
         match self {
             Source::Seed(seed) => Choices::Seeded(*seed),
-            Source::File { file, .. } => file.choices(),
+            Source::File(kept) => kept.file.choices(),
         }
     }
 
     pub(super) fn title(&self, scenario: &str) -> String {
         match self {
             Source::Seed(seed) => format!("{scenario}: seed {seed}"),
-            Source::File { path, file } => {
-                let (seed, picks) = (file.seed, file.picks.len());
+            Source::File(kept) => {
+                let (path, seed, picks) = (kept.path.display(), kept.file.seed, kept.file.picks.len());
                 format!("{path}: {scenario}, seed {seed}, {} {}", picks, plural(picks, "pick", "picks"))
             }
         }
@@ -53,28 +47,29 @@ pub(super) fn replay(subject: &Subject<'_>, source: &Source, screen: &mut Screen
     let (report, found) = run_twice(subject.run, &choices);
     screen.say(source.title(subject.name));
     if let Some(found) = found {
-        tell_nondeterminism(subject.name, &found, screen);
+        tell_nondeterminism(subject, &choices, &found, screen);
         return Exit::Nondeterminism;
     }
     tell_report(&report, screen);
-    if let Source::File { file, .. } = source {
-        tell_stale(&report, screen);
-        screen.say(comparison(file, &report));
+    if let Source::File(kept) = source {
+        screen.say(comparison(&kept.file, &report));
+        tell_mismatches(subject, kept, &report, screen);
     }
     exit_of(&report)
 }
 
-/// Goes on where shrinking the failure of `file` ended, and keeps what it comes to there.
+/// Goes on where shrinking the failure of a file ended, and keeps what it comes to there.
 pub(super) fn shrink_further(
     subject: &Subject<'_>,
-    path: &Path,
-    file: &ReplayFile,
+    kept: &Kept,
     limits: Limits,
     screen: &mut Screen<'_>,
 ) -> Exit {
+    let Kept { path, file, .. } = kept;
     let report = (subject.run)(&file.choices(), Telling::Silent);
     if report.verdict.is_passed() {
         screen.say(format_args!("{}: {}", path.display(), comparison(file, &report)));
+        tell_mismatches(subject, kept, &report, screen);
         return Exit::Passed;
     }
     let failure = Failure { seed: file.seed, report, seeds: 1 };
@@ -94,28 +89,19 @@ pub(super) fn tell_report(report: &Report, screen: &mut Screen<'_>) {
     screen.say(format_args!("  hash {:032x}", report.hash));
 }
 
-fn tell_stale(report: &Report, screen: &mut Screen<'_>) {
-    let stale = &report.stale;
-    if !stale.is_empty() {
-        let (count, picks) = (stale.len(), plural(stale.len(), "pick", "picks"));
-        screen.say(format_args!(
-            "  {count} {picks} found no draw to apply to, or one with fewer alternatives:"
-        ));
-        tell_picks(stale, stale.len(), screen);
+fn tell_mismatches(subject: &Subject<'_>, kept: &Kept, report: &Report, screen: &mut Screen<'_>) {
+    for mismatch in kept.mismatches(subject.configuration, report) {
+        screen.say(format_args!("  {mismatch}"));
     }
 }
 
-/// What the run is to what the file keeps.
-fn comparison(file: &ReplayFile, report: &Report) -> String {
-    let same_hash = report.hash == file.hash;
+/// What the run is to what the file keeps, in one line.
+fn comparison(file: &ReplayFile, report: &Report) -> &'static str {
     match (file.keeps(&report.verdict), report.verdict.is_passed()) {
-        (true, _) if same_hash => "reproduced: the verdict and the hash are those of the file".to_owned(),
-        (true, _) => {
-            let hash = file.hash;
-            format!("reproduced by another run: the verdict is that of the file, whose hash is {hash:032x}")
-        }
-        (false, true) => format!("passes now; the file has: {}", file.verdict),
-        (false, false) => format!("fails in another way; the file has: {}", file.verdict),
+        (true, _) if report.hash == file.hash => "reproduced: the verdict and the hash are those of the file",
+        (true, _) => "reproduced by another run: the verdict is that of the file, the hash is not",
+        (false, true) => "passes now; the file has a failure",
+        (false, false) => "fails in another way than the file has",
     }
 }
 

@@ -7,7 +7,6 @@ use super::failure::{Pursuit, pursue};
 use super::screen::Screen;
 use super::{Exit, Subject};
 use crate::campaign::{Campaign, Failure};
-use crate::replay_file::ReplayFile;
 use crate::search::exhaustive::exhaust_with;
 use crate::search::guided::guide_with;
 use crate::search::{Bounds, Searched};
@@ -23,7 +22,7 @@ pub(super) fn search(
     let mut exit = Exit::Passed;
     let found = if failure.is_some() { "the last one failed" } else { "none failed" };
     if let Some((seed, report)) = failure {
-        let path = options.replays.join(ReplayFile::file_name(subject.name, seed));
+        let path = options.replays.join(subject.file_name(seed));
         let failure = Failure { seed, report, seeds: 1 };
         exit = pursue(subject, &failure, &Pursuit { limits: options.limits, path: &path }, screen);
     }

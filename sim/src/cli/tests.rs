@@ -66,7 +66,8 @@ fn print_line(cli: &Cli, line: &str) -> Printed {
 fn with_toy(run: Run<'_>, act: impl FnOnce(&Subject<'_>, &mut Screen<'_>) -> Exit) -> Printed {
     print(|mut screen| {
         let (conditions, called) = (Conditions::default(), Called::Program("target/debug/kv"));
-        let subject = Subject { name: "toy", run, conditions: &conditions, bare: run, called };
+        let (name, configuration) = ("toy", &BTreeMap::new());
+        let subject = Subject { name, configuration, run, conditions: &conditions, bare: run, called };
         let exit = act(&subject, &mut screen);
         screen.finish(exit)
     })
@@ -82,9 +83,12 @@ fn explore_toy(run: Run<'_>, options: &ExploreOptions) -> Printed {
     })
 }
 
+fn kept_at(path: &str) -> Kept {
+    read(Path::new(path)).unwrap_or_else(|refusal| panic!("{}", refusal.text))
+}
+
 fn replay_toy(run: Run<'_>, path: &str) -> Printed {
-    let file = fs::read_to_string(path).expect("the file").parse().expect("a replay file");
-    let source = Source::File { path: path.to_owned(), file };
+    let source = Source::File(Box::new(kept_at(path)));
     with_toy(run, |subject, screen| replay::replay(subject, &source, screen))
 }
 
@@ -234,20 +238,26 @@ fn replay_says_what_became_of_the_failure() {
     let (exit, out) = replay_of(&ReplayFile { hash: 1, ..kept.clone() }, &failing);
     assert_eq!(exit, Exit::FailuresFound);
     assert!(
-        out.contains("\nreproduced by another run: the verdict is that of the file, whose hash is 0000"),
+        out.contains("\nreproduced by another run: the verdict is that of the file, the hash is not\n  ")
+            && out.ends_with("a.replay:5: hash 00000000000000000000000000000001: the failure is the same, the run is not: the same number of callbacks, 100, and not the same ones\n"),
         "{out}"
     );
 
     let (exit, out) =
         replay_of(&ReplayFile { verdict: "failed: check: lost".to_owned(), ..kept.clone() }, &failing);
     assert_eq!(exit, Exit::FailuresFound);
-    assert!(out.ends_with("\nfails in another way; the file has: failed: check: lost\n"), "{out}");
+    assert!(out.contains("\nfails in another way than the file has\n  "), "{out}");
+    assert!(
+        out.ends_with("a.replay:4: verdict failed: check: lost: now it is failed: check: reset 3\n"),
+        "{out}"
+    );
 
     let mended = |choices: &Choices, telling: Telling| toy::run(choices, telling, |_| Verdict::Passed);
     let (exit, out) = replay_of(&kept, &mended);
     assert_eq!(exit, Exit::Passed);
-    assert!(out.contains("  1 pick found no draw to apply to, or one with fewer alternatives:\n    \"server: reset\" #0 = 3\n"), "{out}");
-    assert!(out.ends_with("\npasses now; the file has: failed: check: reset 3\n"), "{out}");
+    assert!(out.contains("\npasses now; the file has a failure\n"), "{out}");
+    assert!(out.contains("a.replay:4: verdict failed: check: reset 3: it passes now\n"), "{out}");
+    assert!(out.ends_with("a.replay:8: pick \"server: reset\" #0 = 3: no site is called so\n"), "{out}");
 }
 
 #[test]
@@ -404,7 +414,7 @@ fn what_is_not_there_is_a_usage_error() {
     ];
     let from_file = (
         format!("replay {unknown}"),
-        format!("{unknown}: there is no scenario \"vk\"; there are: kv, kv-forgetful"),
+        format!("{unknown}:2: there is no scenario \"vk\"; there are: kv, kv-forgetful"),
     );
     let cases = cases.map(|(line, text)| (line.to_owned(), text)).into_iter().chain([from_file]);
     for (line, text) in cases {
@@ -522,8 +532,7 @@ fn picks_kept(folder: &Folder) -> (String, Vec<Pick>) {
 }
 
 fn shrink_toy(run: Run<'_>, path: &str, limits: Limits) -> Printed {
-    let file = fs::read_to_string(path).expect("the file").parse().expect("a replay file");
-    with_toy(run, |subject, screen| replay::shrink_further(subject, Path::new(path), &file, limits, screen))
+    with_toy(run, |subject, screen| replay::shrink_further(subject, &kept_at(path), limits, screen))
 }
 
 #[test]
@@ -546,7 +555,10 @@ fn shrinking_goes_on_where_its_budget_ended() {
     let mended = |choices: &Choices, telling| toy::run(choices, telling, |_| Verdict::Passed);
     let Printed { exit, out, .. } = shrink_toy(&mended, &path, Limits::runs(3000));
     assert_eq!(exit, Exit::Passed, "{out}");
-    assert!(out.contains("passes now; the file has: failed: check: requests"), "{out}");
+    assert!(
+        out.contains(": passes now; the file has a failure\n  ") && out.contains("it passes now"),
+        "{out}"
+    );
 }
 
 /// Whenever the process ends, the smallest failure so far is in its file, and a later search does not put a larger one there.
@@ -630,7 +642,7 @@ fn shard_options(folder: &Folder, seeds: u64, shard: &str) -> ExploreOptions {
 
 fn merge_in(folder: &Folder) -> Printed {
     print(|mut screen| {
-        let exit = merge::merge(&folder.0, &mut screen).unwrap_or_else(|refusal| {
+        let exit = merge::merge(&folder.0, false, &mut screen).unwrap_or_else(|refusal| {
             screen.complain(refusal.text);
             refusal.exit
         });

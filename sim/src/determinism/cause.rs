@@ -28,6 +28,8 @@ pub enum Cause {
     LeftBehind,
     /// Runs on threads of their own are alike, those of one thread are not.
     ThreadState,
+    /// Runs in processes of their own are alike: what a run leaves behind in its process decides the next.
+    ProcessState,
     /// All steps are the same; what differs was said or decided when the run was over.
     AfterTheRun,
 }
@@ -64,6 +66,10 @@ impl fmt::Display for Cause {
             Cause::ThreadState => {
                 "runs on fresh threads are alike, and those of one thread are not: a thread_local! that a run leaves \
                  behind"
+            }
+            Cause::ProcessState => {
+                "runs in processes of their own are alike, and those of one process are not: a static that a run leaves \
+                 behind (a counter, a cache), or where its memory is"
             }
             Cause::AfterTheRun => {
                 "all steps are the same: a check, a destructor or the text of an error has read a static, a clock or \

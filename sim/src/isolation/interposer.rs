@@ -29,6 +29,14 @@ pub trait Interposer: Sync {
     /// How the copy ended, if it gave no answer: by which signal, after how much time.
     fn fork(&self, answer: &mut dyn FnMut() -> Vec<u8>) -> Result<Vec<u8>, String>;
 
+    /// From now on, until this thread ends, calls that it makes past the C library are noted in its run too. On
+    /// processors other than 64-bit x86 they stay unseen.
+    ///
+    /// # Errors
+    ///
+    /// Why they can not be caught: the system allows no filter, or the C library is linked statically.
+    fn catch_raw_calls(&self) -> Result<(), String>;
+
     /// Processes that this thread begins have their memory at the same addresses, until the answer is dropped.
     fn at_fixed_addresses(&self) -> Box<dyn Any>;
 }

@@ -22,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) telling: Telling,
     /// The steps that whoever asks wants to have in words, if he watches.
     pub(crate) window: Option<Range<u64>>,
+    /// Whether calls past the C library are caught.
+    pub(crate) is_strict: bool,
 }
 
 /// What it left behind.

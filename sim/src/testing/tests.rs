@@ -75,6 +75,16 @@ fn a_failure_is_told_with_the_line_that_runs_it_again() {
     assert_eq!(folder.files(), ["shop.orders.late-1.replay"]);
 }
 
+/// A test of the builder may have any name: the harness knows it by that of the function that it is in.
+#[test]
+fn a_test_without_a_package_is_called_as_the_harness_calls_it() {
+    let folder = Folder::new("builder");
+    let told =
+        Test::new("shop::late").attempt(&patient(4), &folder.wishes()).expect_err("some seed waits longer");
+    let function = "a_test_without_a_package_is_called_as_the_harness_calls_it";
+    assert!(told.contains(&format!(" cargo test testing::tests::{function}\n")), "{told}");
+}
+
 #[test]
 fn what_was_kept_is_tried_before_any_seed() {
     let folder = Folder::new("kept");
@@ -107,6 +117,46 @@ fn a_replay_that_is_asked_for_runs_alone_and_in_its_own_test() {
     let wishes = Wishes { replay: Some(path), ..Wishes::default() };
     assert!(attempt("shop::late", 4, &wishes).is_err());
     assert_eq!(attempt("shop::other", 0, &wishes), Ok(()));
+}
+
+/// A loop over settings has a test of one name in many worlds: what one of them has kept says nothing of another.
+#[test]
+fn a_replay_is_tried_with_the_settings_that_it_was_found_with() {
+    let folder = Folder::new("settings");
+    let waits = |clients: u64, most, wishes: &Wishes| {
+        let test = Test::new("shop::late").config("clients", clients).seeds(0..20);
+        test.attempt(&patient(most), wishes)
+    };
+    waits(3, 4, &folder.wishes()).expect_err("some seed waits longer");
+    waits(4, 4, &folder.wishes()).expect_err("so it does here");
+    let mut files = folder.files();
+    files.sort();
+    assert_eq!(files, ["shop.late-clients=3-1.replay", "shop.late-clients=4-1.replay"]);
+
+    let kept = folder.0.join("shop.late-clients=3-1.replay");
+    let wishes = Wishes { replay: Some(kept.clone()), ..Wishes::default() };
+    assert!(fs::read_to_string(&kept).expect("the file").contains("\nconfig clients = 3\n"));
+    assert!(waits(3, 4, &wishes).is_err());
+    assert_eq!(waits(4, 0, &wishes), Ok(()), "it is not this world's");
+}
+
+#[test]
+fn a_replay_that_fails_says_line_by_line_what_is_otherwise() {
+    let folder = Folder::new("otherwise");
+    attempt("shop::late", 4, &folder.wishes()).expect_err("some seed waits longer");
+    let path = folder.0.join("shop.late-1.replay");
+    let text = fs::read_to_string(&path).expect("the file");
+    let more = format!("{text}pick \"scenario: wait\" #3 = 1\npick \"moon: phase\" #0 = 1\n");
+    fs::write(&path, &more).expect("the file is ours");
+    let told = attempt("shop::late", 4, &folder.wishes()).expect_err("it fails as before");
+    let line = |text: &str| more.lines().position(|line| line.contains(text)).expect("it was written") + 1;
+    for (number, text) in [
+        (line("wait\" #3"), "pick \"scenario: wait\" #3 = 1: the site draws 3 times, up to #2"),
+        (line("moon"), "pick \"moon: phase\" #0 = 1: no site is called so"),
+    ] {
+        let expected = format!("  {}:{number}: {text}\n", path.display());
+        assert!(told.contains(&expected), "{expected:?} is not in\n{told}");
+    }
 }
 
 #[test]
@@ -175,10 +225,10 @@ fn wishes_are_read_from_the_environment() {
 #[test]
 fn a_wish_that_makes_no_sense_is_refused() {
     for (name, value, told) in [
-        ("TWINLOOP_SEED", "x", "TWINLOOP_SEED=x: invalid digit found in string"),
+        ("TWINLOOP_SEED", "x", "TWINLOOP_SEED=x: a seed is a number from 0 to 2^64-1"),
         ("TWINLOOP_SEEDS", "9..5", "TWINLOOP_SEEDS=9..5: there is no seed in it"),
-        ("TWINLOOP_TIME", "-1", "TWINLOOP_TIME=-1: "),
-        ("TWINLOOP_JOBS", "0", "TWINLOOP_JOBS=0: number would be zero"),
+        ("TWINLOOP_TIME", "-1", "TWINLOOP_TIME=-1: a time is a number of seconds"),
+        ("TWINLOOP_JOBS", "0", "TWINLOOP_JOBS=0: threads are counted from 1"),
     ] {
         let error = wishes_of(&[(name, value)]).expect_err("no sense");
         assert!(error.starts_with(told), "{error}");

@@ -11,7 +11,7 @@ use twinloop_sim::campaign::Campaign;
 use twinloop_sim::choice::Choices;
 use twinloop_sim::cli::{Cli, Exit};
 use twinloop_sim::story::Telling;
-use twinloop_sim::{Report, Scenario, Sim, run_world};
+use twinloop_sim::{Report, Scenario, Sim, Test, run_world};
 
 fn run(build: impl FnOnce(&mut Sim)) -> Report {
     run_world(&Choices::Seeded(1), Telling::Events, build)
@@ -285,7 +285,16 @@ fn shards_carry_their_counts_and_merge_adds_them_up() {
     });
     assert_eq!(counts.iter().sum::<u64>(), whole.count("it snows"));
 
+    // An interruption may come between a ledger's head and its catalogue.
+    let head = ledger("0-100").lines().next().map(|line| format!("{line}\n")).expect("a head");
+    let whole_ledger = ledger("0-100");
+    fs::write(folder.join("eventful-0-100.jsonl"), head).expect("the ledger is cut off");
+    let again = ["explore", "eventful", "--seeds", "0..200", "--shard", "1/2", "--out", out];
+    assert_eq!(cli().run(again), Exit::Passed);
+    assert_eq!(ledger("0-100"), whole_ledger);
+
     assert_eq!(cli().run(["merge", out]), Exit::Passed);
+    assert_eq!(cli().run(["merge", out, "--reached"]), Exit::FailuresFound, "it never rained frogs");
     let page = fs::read_to_string(folder.join("summary.html")).expect("merge writes a page");
     let snow =
         format!("<td class=\"number\">{}</td><td>sometimes</td><td>it snows</td>", whole.count("it snows"));
@@ -293,6 +302,32 @@ fn shards_carry_their_counts_and_merge_adds_them_up() {
     let frogs = "<td class=\"number bad\">never true</td><td>sometimes</td><td>it rains frogs</td><td><code>sim/assertions.rs:";
     assert!(page.contains(frogs), "{page}");
     fs::remove_dir_all(&folder).expect("the folder is ours");
+}
+
+/// A suite that passes without ever getting to what is rare proves little.
+#[test]
+fn what_has_to_be_reached_and_is_not_is_a_failure_if_asked_for() {
+    let explore = |more: &[&str]| {
+        let cli = Cli::new("weather", "a program").scenario(eventful());
+        cli.run([&["explore", "eventful", "--seeds", "0..50"], more].concat())
+    };
+    assert_eq!(explore(&[]), Exit::Passed);
+    assert_eq!(explore(&["--reached"]), Exit::FailuresFound);
+    Test::new("docs::snow").reaches(&["it snows", "a rainy day"]).scenario(&eventful());
+}
+
+#[test]
+#[should_panic(expected = "docs::frogs: none of 64 seeds came to \"it rains frogs\"")]
+fn a_test_fails_that_does_not_get_to_what_it_is_about() {
+    Test::new("docs::frogs").reaches(&["it snows", "it rains frogs"]).scenario(&eventful());
+}
+
+#[test]
+#[should_panic(
+    expected = "docs::fog: none of 64 seeds came to \"fog\": no macro of this program has these words"
+)]
+fn what_a_test_has_to_reach_is_looked_up_in_the_catalogue() {
+    Test::new("docs::fog").reaches(&["fog"]).scenario(&eventful());
 }
 
 /// Outside of a simulation an assertion is one of a debug build, and the others are nothing.
