@@ -2,13 +2,14 @@
 //! failures and does not shrink them; it knows no terminal.
 
 pub(crate) mod ledger;
+mod schedulers;
 mod shard;
 #[cfg(test)]
 pub(crate) mod toy;
 
 pub use crate::determinism::Nondeterminism;
+pub(crate) use schedulers::{Detected, detect};
 pub use shard::Shard;
-pub(crate) use shard::{Detected, detect};
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

@@ -274,7 +274,7 @@ impl Cli {
         match request {
             Request::Explore { scenario, options } => {
                 let scenario = self.chosen(scenario.as_deref())?;
-                let environment = |name: &str| env::var_os(name)?.into_string().ok();
+                let environment = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
                 let conditions = self.conditions(scenario, options.isolation, options.strict)?;
                 with_subject(scenario, program, &conditions, |subject| {
                     explore::explore(subject, &options, &environment, screen)
