@@ -73,7 +73,7 @@ pub(super) enum Request {
     Version,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ExploreOptions {
     pub(super) seeds: Range<u64>,
     pub(super) jobs: NonZeroUsize,

@@ -88,17 +88,24 @@ impl Sum {
         self.ledgers.iter().map(|ledger| ledger.counts.failed).sum()
     }
 
-    /// The seeds that nobody has run: what shards left out, and what lies between them.
+    /// The seeds that nobody has run, of all that the ledgers are parts of: what shards left out, and shards without a ledger.
     fn missing(&self) -> Vec<Range<u64>> {
-        let mut missing: Vec<Range<u64>> = Vec::new();
-        let mut next = self.ledgers.first().map_or(0, |ledger| ledger.head.seeds[0]);
-        for ledger in &self.ledgers {
-            let [start, end] = ledger.head.seeds;
-            let ran = ledger.counts.seed;
-            missing.extend([next..start, ran.max(next)..end].into_iter().filter(|range| !range.is_empty()));
-            next = next.max(end);
+        let asked = united(self.ledgers.iter().map(|ledger| ledger.head.whole[0]..ledger.head.whole[1]));
+        let ran = united(self.ledgers.iter().map(ran));
+        asked.into_iter().flat_map(|asked| without(asked, &ran)).collect()
+    }
+
+    /// The seeds that more than one ledger counts.
+    fn counted_twice(&self) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = self.ledgers.iter().map(ran).collect();
+        ranges.sort_by_key(|range| range.start);
+        let mut twice = Vec::new();
+        let mut end = 0;
+        for range in ranges {
+            twice.push(range.start..range.end.min(end));
+            end = end.max(range.end);
         }
-        missing
+        united(twice.into_iter())
     }
 
     /// What the programs of the shards say of themselves, and how often it came about.
@@ -138,6 +145,10 @@ impl Sum {
         let missing = self.missing();
         for range in &missing {
             screen.say(format_args!("  not run: seeds {}..{}", range.start, range.end));
+        }
+        for range in self.counted_twice() {
+            screen
+                .say(format_args!("  counted by more than one ledger: seeds {}..{}", range.start, range.end));
         }
         if !self.nondeterminism.is_empty() {
             Exit::Nondeterminism
@@ -188,6 +199,10 @@ impl Sum {
         for range in self.missing() {
             let _ = writeln!(html, "<p class=\"bad\">Not run: seeds {}..{}</p>", range.start, range.end);
         }
+        for Range { start, end } in self.counted_twice() {
+            let _ =
+                writeln!(html, "<p class=\"bad\">Counted by more than one ledger: seeds {start}..{end}</p>");
+        }
         html.push_str(&self.catalogue());
         html
     }
@@ -217,8 +232,8 @@ impl Sum {
 
     /// The shards as parts of a bar: how far each came, and where seeds failed.
     fn bar(&self) -> String {
-        let first = self.ledgers.first().map_or(0, |ledger| ledger.head.seeds[0]);
-        let last = self.ledgers.iter().map(|ledger| ledger.head.seeds[1]).max().unwrap_or(first);
+        let first = self.ledgers.iter().map(|ledger| ledger.head.whole[0]).min().unwrap_or(0);
+        let last = self.ledgers.iter().map(|ledger| ledger.head.whole[1]).max().unwrap_or(first);
         let percent = |seed: u64| (seed - first) as f64 / ((last - first).max(1)) as f64 * 100.0;
         let mut html = String::from("<div class=\"bar\">\n");
         for ledger in &self.ledgers {
@@ -236,6 +251,38 @@ impl Sum {
         }
         html + "</div>\n"
     }
+}
+
+/// The seeds that a ledger counts.
+fn ran(ledger: &Ledger) -> Range<u64> {
+    ledger.head.seeds[0]..ledger.counts.seed
+}
+
+/// The same seeds in ranges that do not touch, in order.
+fn united(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
+    let mut ranges: Vec<Range<u64>> = ranges.filter(|range| !range.is_empty()).collect();
+    ranges.sort_by_key(|range| range.start);
+    let mut united: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match united.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => united.push(range),
+        }
+    }
+    united
+}
+
+/// What is left of `range` without `taken`, which is [`united`].
+fn without(range: Range<u64>, taken: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut left = Vec::new();
+    let mut next = range.start;
+    for taken in taken {
+        left.push(next..taken.start.min(range.end));
+        next = next.max(taken.end);
+    }
+    left.push(next..range.end);
+    left.retain(|range| !range.is_empty());
+    left
 }
 
 /// One tally for each item.

@@ -6,7 +6,7 @@ use super::args::{SearchOptions, Way};
 use super::failure::{Pursuit, pursue};
 use super::screen::Screen;
 use super::{Exit, Subject};
-use crate::campaign::{Campaign, Failure};
+use crate::campaign::{Campaign, Failure, unwatched};
 use crate::search::exhaustive::exhaust_with;
 use crate::search::guided::guide_with;
 use crate::search::{Bounds, Searched};
@@ -24,7 +24,7 @@ pub(super) fn search(
     if let Some((seed, report)) = failure {
         let path = options.replays.join(subject.file_name(seed));
         let failure = Failure { seed, report, seeds: 1 };
-        exit = pursue(subject, &failure, &Pursuit { limits: options.limits, path: &path }, screen);
+        exit = pursue(subject, &failure, &Pursuit { limits: options.limits, path: &path }, screen).exit;
     }
     let all = match is_complete {
         true => format!(", and there are no others with up to {} unusual picks", options.picks),
@@ -45,7 +45,7 @@ fn search_by(subject: &Subject<'_>, way: Way, options: &SearchOptions) -> Search
         Way::Priorities => {
             let seeds = seed..seed.saturating_add(runs);
             let campaign = Campaign { priorities: Some(changes), ..Campaign::new(seeds) };
-            let findings = campaign.explore_with(subject.run, &|_| {});
+            let findings = campaign.explore_with(subject.run, &unwatched);
             let runs = findings.seeds();
             let failure = findings.failures.into_iter().next();
             Searched {

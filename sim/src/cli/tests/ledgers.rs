@@ -85,9 +85,9 @@ fn a_ledger_that_is_none_is_told_with_its_line() {
     assert_eq!(exit, Exit::CouldNotRun);
     assert!(err.contains("toy-0-50.jsonl:1:23: missing field `scenario`"), "{err}");
     assert!(merge_in(&folder).err.contains("toy-0-50.jsonl:1:23: "));
-    let newer = "{\"ledger\":{\"version\":9,\"scenario\":\"toy\",\"seeds\":[0,50],\"shard\":\"1/1\"}}\n";
+    let newer = "{\"ledger\":{\"version\":9,\"scenario\":\"toy\",\"seeds\":[0,50],\"shard\":\"1/1\",\"whole\":[0,50]}}\n";
     folder.write("toy-0-50.jsonl", newer);
-    assert!(merge_in(&folder).err.contains("version 9 is unknown; this program reads 1"));
+    assert!(merge_in(&folder).err.contains("version 9 is unknown; this program reads 2"));
 }
 
 #[test]
@@ -108,6 +108,62 @@ fn a_merge_tells_which_seeds_nobody_ran() {
     assert!(page.contains("<b>400</b> seeds passed") && !page.contains("Not run"), "{page}");
 }
 
+/// A worker that never began has left no ledger to say so, and one campaign's folder may hold a part of another one.
+#[test]
+fn a_merge_tells_which_shards_are_absent_and_which_overlap() {
+    let folder = Folder::new("absent");
+    let passing = |choices: &Choices, telling: Telling| toy::run(choices, telling, |_| Verdict::Passed);
+    for shard in ["2/4", "3/4"] {
+        explore_toy(&passing, &shard_options(&folder, 400, shard));
+    }
+    let Printed { exit, out, .. } = merge_in(&folder);
+    assert_eq!(exit, Exit::CouldNotRun);
+    assert!(out.contains("  not run: seeds 0..100\n  not run: seeds 300..400\n"), "{out}");
+    for shard in ["1/4", "4/4", "1/2"] {
+        explore_toy(&passing, &shard_options(&folder, 400, shard));
+    }
+    let Printed { exit, out, .. } = merge_in(&folder);
+    assert_eq!(exit, Exit::Passed);
+    assert!(out.contains("  counted by more than one ledger: seeds 0..200\n"), "{out}");
+}
+
+/// What a ledger holds against the program, a later run of it does not forget.
+#[test]
+fn a_resumed_campaign_is_as_bad_as_its_ledger() {
+    let folder = Folder::new("recalled");
+    let options = ExploreOptions { all: false, ..shard_options(&folder, 400, "1/1") };
+    let failing = explore_toy(&toy::forgetful, &options);
+    assert_eq!(failing.exit, Exit::FailuresFound);
+    let passing = |choices: &Choices, telling: Telling| toy::run(choices, telling, |_| Verdict::Passed);
+    let options = ExploreOptions { replays: folder.0.join("none"), ..options };
+    let Printed { exit, out, .. } = explore_toy(&passing, &options);
+    assert_eq!(exit, Exit::FailuresFound, "seeds behind the failure have not been run");
+    assert!(out.contains(" passes now; the ledger has: failed: check: requests "), "{out}");
+
+    let folder = Folder::new("recalled-leak");
+    let options = shard_options(&folder, 50, "1/1");
+    let runs = std::sync::atomic::AtomicU32::new(0);
+    let leaky = |choices: &Choices, telling: Telling| {
+        let mut report = toy::run(choices, telling, |_| Verdict::Passed);
+        report.hash = runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into();
+        report
+    };
+    assert_eq!(explore_toy(&leaky, &options).exit, Exit::Nondeterminism);
+    let Printed { exit, out, .. } = explore_toy(&passing, &options);
+    assert_eq!(exit, Exit::Nondeterminism);
+    assert!(out.contains("toy: two runs of seed 0 differed before\n  hash "), "{out}");
+}
+
+#[test]
+fn a_ledger_of_another_scenario_is_not_gone_on_with() {
+    let folder = Folder::new("other");
+    let other = "{\"ledger\":{\"version\":2,\"scenario\":\"yot\",\"seeds\":[0,50],\"shard\":\"1/1\",\"whole\":[0,50]}}\n";
+    folder.write("toy-0-50.jsonl", other);
+    let Printed { exit, err, .. } = explore_toy(&toy::forgetful, &shard_options(&folder, 50, "1/1"));
+    assert_eq!(exit, Exit::CouldNotRun);
+    assert!(err.ends_with("toy-0-50.jsonl is the ledger of yot, seeds 0..50\n"), "{err}");
+}
+
 #[test]
 fn results_for_programs_are_json_lines() {
     let folder = Folder::new("json");
@@ -119,7 +175,49 @@ fn results_for_programs_are_json_lines() {
         out.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
     let summary = &lines.last().expect("a summary")["summary"];
     assert_eq!(summary["passed"].as_u64().zip(summary["failed"].as_u64()), Some((58, 2)), "{out}");
-    assert_eq!(lines[0]["failure"]["signature"], "failed: check: requests # and # are forgotten");
+    let failure = &lines[0]["failure"];
+    assert_eq!(failure["signature"], "failed: check: requests # and # are forgotten");
+    assert_eq!(failure["shrunk"]["picks"], 2);
+    let replay = failure["shrunk"]["replay"].as_str().expect("it was kept");
+    assert!(replay_toy(&toy::forgetful, replay).out.contains("\nreproduced: "));
+
+    // What was kept is known to the next campaign.
+    let Printed { out, .. } = explore_toy(&toy::forgetful, &options);
+    let known: serde_json::Value =
+        out.lines().next().and_then(|line| serde_json::from_str(line).ok()).expect("JSON");
+    assert_eq!(known["known"]["replay"], replay);
+}
+
+/// The page that describes the lines knows every field that they have.
+#[test]
+fn every_field_for_programs_is_described() {
+    let page = include_str!("../../../../campaigns/README.md");
+    let folder = Folder::new("described");
+    let options = ExploreOptions { json: true, ..shard_options(&folder, 60, "1/1") };
+    explore_toy(&toy::forgetful, &options);
+    let runs = std::sync::atomic::AtomicU32::new(0);
+    let leaky = |choices: &Choices, telling: Telling| {
+        let mut report = toy::forgetful(choices, telling);
+        report.hash = runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into();
+        report
+    };
+    let again = |seeds, run| explore_toy(run, &ExploreOptions { seeds, ..options.clone() }).out;
+    let mut lines = again(100..200, &toy::forgetful) + &again(200..300, &leaky);
+    ledgers(&folder).into_iter().for_each(|(_, text)| lines.push_str(&text));
+    let mut fields = std::collections::BTreeSet::new();
+    for line in lines.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+        for (kind, value) in line.as_object().expect("each line says what it is") {
+            fields.insert(kind.clone());
+            fields.extend(value.as_object().into_iter().flat_map(|object| object.keys().cloned()));
+        }
+    }
+    assert!(
+        ["known", "nondeterminism", "failure", "summary", "ledger"].iter().all(|kind| fields.contains(*kind))
+    );
+    for field in fields {
+        assert!(page.contains(&format!("`{field}`")), "campaigns/README.md does not describe `{field}`");
+    }
 }
 
 #[test]
