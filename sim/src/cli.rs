@@ -498,6 +498,7 @@ Commands:
                             exhaustive  all runs with few unusual picks
                             priorities  one thread is ahead, then another one
     --runs N, --seed S      at most N runs (10000), from seed S on (0)
+    --jobs N                on N threads; the same runs, however many
     --picks K, --values V   exhaustive: K unusual picks (2), V values each (3)
     --changes D             priorities: so many changes of who is ahead (2)
     --replays DIR, --budget N, --any-failure

@@ -125,6 +125,7 @@ pub(super) enum Way {
 pub(super) struct SearchOptions {
     pub(super) runs: u64,
     pub(super) seed: u64,
+    pub(super) jobs: NonZeroUsize,
     /// Unusual picks of a run, at most, where all are made.
     pub(super) picks: usize,
     /// Values that are tried of each draw, where all are made.
@@ -137,8 +138,16 @@ pub(super) struct SearchOptions {
 
 impl Default for SearchOptions {
     fn default() -> SearchOptions {
-        let replays = PathBuf::from("replays");
-        SearchOptions { runs: 10_000, seed: 0, picks: 2, values: 3, changes: 2, replays, limits: LIMITS }
+        SearchOptions {
+            runs: 10_000,
+            seed: 0,
+            jobs: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            picks: 2,
+            values: 3,
+            changes: 2,
+            replays: PathBuf::from("replays"),
+            limits: LIMITS,
+        }
     }
 }
 
@@ -232,6 +241,7 @@ fn parse_search(parser: &mut Parser) -> Result<Request, Error> {
         match arg {
             Long("runs") => options.runs = parser.value()?.parse()?,
             Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("jobs") => options.jobs = parser.value()?.parse()?,
             Long("picks") => options.picks = parser.value()?.parse()?,
             Long("values") => options.values = parser.value()?.parse()?,
             Long("changes") => options.changes = parser.value()?.parse()?,
@@ -432,11 +442,12 @@ mod tests {
             Ok(Request::Search { way, scenario: scenario.map(str::to_owned), options })
         };
         assert_eq!(parse_line("search guided"), request(Way::Guided, None, SearchOptions::default()));
-        let line =
-            "search exhaustive kv --runs 9 --seed 8 --picks 7 --values 6 --changes 5 --replays r --budget 4";
+        let line = "search exhaustive kv --runs 9 --seed 8 --jobs 3 --picks 7 --values 6 --changes 5 --replays r --budget 4";
         let replays = PathBuf::from("r");
         let limits = Limits { runs: 4, ..LIMITS };
-        let options = SearchOptions { runs: 9, seed: 8, picks: 7, values: 6, changes: 5, replays, limits };
+        let jobs = NonZeroUsize::new(3).expect("3 is not 0");
+        let options =
+            SearchOptions { runs: 9, seed: 8, jobs, picks: 7, values: 6, changes: 5, replays, limits };
         assert_eq!(parse_line(line), request(Way::Exhaustive, Some("kv"), options));
     }
 

@@ -52,9 +52,25 @@ fn shards_together_come_to_what_one_campaign_does() {
     let (whole, parts) = (merge_in(&whole), merge_in(&parts));
     assert_eq!((whole.exit, parts.exit), (Exit::FailuresFound, Exit::FailuresFound));
     let told = |printed: &Printed| printed.out.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
-    assert!(whole.out.starts_with("toy: 669 passed, 31 failed in 1 ledgers; 1,400 s"), "{}", whole.out);
+    assert!(whole.out.starts_with("toy: 669 passed, 31 failed in 1 ledger; 1,400 s"), "{}", whole.out);
     assert!(parts.out.starts_with("toy: 669 passed, 31 failed in 3 ledgers; 1,400 s"), "{}", parts.out);
     assert_eq!(told(&whole)[..2], told(&parts)[..2]);
+}
+
+/// However many seeds fail, and whatever they say, the page stays one that a browser opens.
+#[test]
+fn a_page_marks_where_seeds_failed() {
+    let folder = Folder::new("page");
+    let failing = |choices: &Choices, telling| {
+        toy::run(choices, telling, |_| toy::failed(&format!("<b>{}</b> & so on", choices.seed())))
+    };
+    explore_toy(&failing, &shard_options(&folder, 5000, "1/2"));
+    merge_in(&folder);
+    let page = fs::read_to_string(folder.0.join("summary.html")).expect("the page");
+    assert!(page.contains("<b class=\"bad\">2,500</b> failed in one way; "), "{page}");
+    assert!(page.contains("check: &lt;b&gt;0&lt;/b&gt; &amp; so on"), "{page}");
+    assert_eq!(page.matches("<i style=").count(), 500, "half of the places");
+    assert!(page.contains("Not run: seeds 2500..5000"), "{page}");
 }
 
 /// Whatever was written when a campaign was interrupted, going on comes to the same bytes.
