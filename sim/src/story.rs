@@ -26,6 +26,7 @@ use twinloop::Moment;
 use crate::choice::Pick;
 use crate::kernel::Packet;
 use crate::message::MessageKind;
+use crate::verdict::one_line;
 
 pub(crate) use cause::{Blame, Stamp, Trail};
 pub use export::Export;
@@ -185,7 +186,7 @@ impl Story {
     }
 
     fn host_width(&self) -> usize {
-        self.lines.iter().map(|line| line.host.chars().count()).max().unwrap_or(0)
+        self.lines.iter().map(|line| one_line(&line.host).chars().count()).max().unwrap_or(0)
     }
 }
 
@@ -240,11 +241,12 @@ struct Row<'a>(&'a Line, usize);
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Row(line, width) = self;
-        write!(f, "{:>13}  {:width$}  {:8}  {}", line.at, line.host, line.kind.name(), line.text)
+        let (host, text) = (one_line(&line.host), one_line(&line.text));
+        write!(f, "{:>13}  {host:width$}  {:8}  {text}", line.at, line.kind.name())
     }
 }
 
-/// A table: virtual time, host, kind, text.
+/// A table: virtual time, host, kind, text. Whatever a program notes, a line of it stays one.
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.host_width();
