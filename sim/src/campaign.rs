@@ -45,7 +45,8 @@ pub struct Campaign {
     pub stop_at_first: bool,
     /// Whether threads that are due at one moment have [priorities](Choices::Prioritised), and how often these change.
     pub priorities: Option<u32>,
-    /// How long, in wall time, seeds are begun. What a campaign finds then depends on the machine; each finding does not.
+    /// How long, in wall time, seeds are begun. What a campaign finds then depends on the machine; each finding does
+    /// not.
     pub time: Option<Duration>,
 }
 
@@ -95,8 +96,8 @@ impl Campaign {
         self.explore_with(&|choices, telling| scenario.run(choices, telling), &unwatched)
     }
 
-    /// Runs the seeds by `run`. `progress` is told of each, in the order of the seeds; it holds up all threads. If it breaks off,
-    /// that seed is the last one that is counted.
+    /// Runs the seeds by `run`. `progress` is told of each, in the order of the seeds; it holds up all threads. If it
+    /// breaks off, that seed is the last one that is counted.
     pub(crate) fn explore_with(&self, run: Run<'_>, progress: Watch<'_>) -> Findings {
         let desk = Mutex::new(Desk {
             campaign: self,

@@ -394,8 +394,8 @@ impl Cli {
         }
     }
 
-    /// Under which conditions `scenario` is run. Only a `main` of its own can be called again for one run: a program that
-    /// calls [`Cli::run`] may do other things first.
+    /// Under which conditions `scenario` is run. Only a `main` of its own can be called again for one run: a program
+    /// that calls [`Cli::run`] may do other things first.
     fn conditions(
         &self,
         scenario: &Scenario,

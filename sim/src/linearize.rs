@@ -27,7 +27,10 @@
 //! }
 //!
 //! let write = Operation { process: 1, called_at: 0, answered: Some((9, 7)), call: Some(7) };
-//! let read = |called_at, value| Operation { process: 2, called_at, answered: Some((called_at + 1, value)), call: None };
+//! let read = |called_at, value| {
+//!     let answered = Some((called_at + 1, value));
+//!     Operation { process: 2, called_at, answered, call: None }
+//! };
 //!
 //! // The write may take effect at any time from 0 to 9, but only once.
 //! assert!(check(&Register, &[write.clone(), read(2, 0), read(4, 7)]).is_ok());

@@ -1,8 +1,8 @@
-//! Other ways to look for a failure than seed after seed: all runs with few faults, and runs that go on from where something new
-//! happened. They know runs as a function from choices to reports.
+//! Other ways to look for a failure than seed after seed: all runs with few faults, and runs that go on from where
+//! something new happened. They know runs as a function from choices to reports.
 //!
-//! Both decide on several runs at a time, which any number of threads make, and look at them in the order in which they decided:
-//! what they find does not depend on the threads.
+//! Both decide on several runs at a time, which any number of threads make, and look at them in the order in which
+//! they decided: what they find does not depend on the threads.
 
 pub(crate) mod exhaustive;
 pub(crate) mod guided;

@@ -1,13 +1,15 @@
-//! A smaller run that fails in the same way: fewer picks first, then smaller ones, then smaller inputs of the scenario, then an
-//! earlier failure. It knows runs only as a function from choices to reports; the seed stays as it is.
+//! A smaller run that fails in the same way: fewer picks first, then smaller ones, then smaller inputs of the
+//! scenario, then an earlier failure. It knows runs only as a function from choices to reports; the seed stays as it
+//! is.
 //!
 //! The picks are grouped, first coarsely and then finely: by kind of site, by site, one by one. At each grain groups
 //! are dropped in runs of neighbours, from half of them down to a single one, until no single group can go: the
 //! minimising delta debugging of Zeller and Hildebrandt ("Simplifying and isolating failure-inducing input", 2002)
 //! with its complements only, since with two halves to start from they are the subsets too.
 //!
-//! What is found so may be a local minimum: a pick that is left out shifts all that comes after it, so that delays which mean
-//! nothing have to stay. Then other seeds are tried with one kind of site less, and what fails there is made small in turn.
+//! What is found so may be a local minimum: a pick that is left out shifts all that comes after it, so that delays
+//! which mean nothing have to stay. Then other seeds are tried with one kind of site less, and what fails there is
+//! made small in turn.
 
 mod redraw;
 mod search;
@@ -50,8 +52,8 @@ pub struct Progress<'a> {
     pub budget_runs: usize,
     /// Picks of the smallest failure known.
     pub picks: usize,
-    /// The seed and the report of the run just made, if it is the smallest failure now. Who keeps them loses nothing by an
-    /// interruption.
+    /// The seed and the report of the run just made, if it is the smallest failure now. Who keeps them loses nothing
+    /// by an interruption.
     pub smaller: Option<(u64, &'a Report)>,
 }
 
@@ -92,10 +94,11 @@ impl std::error::Error for NotReproduced {}
 
 /// Searches for a smaller run that fails as `failing` did, the report of a run under `seed`.
 ///
-/// It first replays the picks of `failing`, then tries smaller ones until nothing can go or the limit is reached. `progress`
-/// is called after every run; once it breaks, the search ends with what it has. Equal arguments and a deterministic `run`
-/// give an equal answer. With runs left over, no single pick of the answer can be left out, and none can be lower by one or
-/// one draw earlier. Where that leaves many, other seeds are looked at for a failure with fewer.
+/// It first replays the picks of `failing`, then tries smaller ones until nothing can go or the limit is reached.
+/// `progress` is called after every run; once it breaks, the search ends with what it has. Equal arguments and a
+/// deterministic `run` give an equal answer. With runs left over, no single pick of the answer can be left out, and
+/// none can be lower by one or one draw earlier. Where that leaves many, other seeds are looked at for a failure with
+/// fewer.
 ///
 /// # Errors
 ///

@@ -1,10 +1,12 @@
 //! A run as text: who did what when and why, in the order in which it happened. It decides nothing.
 //!
-//! Each line has a number, and the numbers of the lines that it is due to: a message is due to the callback that has sent it, the
-//! callback that it wakes to its arrival, a timer to who has set it, a fault to the message that it strikes and to the oracle's
-//! picks. Following them back from the last line of a run that has failed gives the story of the failure: [`Focus::Failure`].
+//! Each line has a number, and the numbers of the lines that it is due to: a message is due to the callback that has
+//! sent it, the callback that it wakes to its arrival, a timer to who has set it, a fault to the message that it
+//! strikes and to the oracle's picks. Following them back from the last line of a run that has failed gives the story
+//! of the failure: [`Focus::Failure`].
 //!
-//! What a program keeps in mind is not seen: that one task has left a value where another one found it leads to nothing here.
+//! What a program keeps in mind is not seen: that one task has left a value where another one found it leads to
+//! nothing here.
 
 mod cause;
 mod export;
@@ -93,8 +95,8 @@ pub struct Line {
     pub text: String,
     /// Which line of the whole story it is, from 1; 0 if it is of none.
     pub number: usize,
-    /// The numbers of the lines that it is due to, ascending: what woke the callback, who sent the message, what the fault
-    /// was done to.
+    /// The numbers of the lines that it is due to, ascending: what woke the callback, who sent the message, what the
+    /// fault was done to.
     pub causes: Vec<usize>,
     /// The picks that it is due to, if it tells of a fault that was drawn.
     pub picks: Vec<Pick>,
@@ -164,7 +166,8 @@ impl Story {
         Story { lines: self.lines[self.lines.len().saturating_sub(count)..].to_vec() }
     }
 
-    /// The story as a table that also has each line's number, and what it is due to: other lines, and picks of the oracle.
+    /// The story as a table that also has each line's number, and what it is due to: other lines, and picks of the
+    /// oracle.
     ///
     /// ```
     /// use twinloop::Moment;
@@ -223,8 +226,8 @@ impl WithCauses<'_> {
     }
 }
 
-/// `line`, with a part of it replaced by `…` if it has more than `width` characters. What is wrong stands at the end of most
-/// lines, so that is kept.
+/// `line`, with a part of it replaced by `…` if it has more than `width` characters. What is wrong stands at the end
+/// of most lines, so that is kept.
 fn clipped(line: &str, width: usize) -> Cow<'_, str> {
     let count = line.chars().count();
     if count <= width {

@@ -1,5 +1,5 @@
-//! What a campaign has come to, as a file of JSON lines that grows as it runs: to be resumed after an interruption, and to be
-//! merged with those of other shards. It keeps counts and failures; replays are files of their own.
+//! What a campaign has come to, as a file of JSON lines that grows as it runs: to be resumed after an interruption,
+//! and to be merged with those of other shards. It keeps counts and failures; replays are files of their own.
 //!
 //! ```text
 //! {"ledger":{"version":2,"scenario":"kv","seeds":[250,375],"shard":"3/8","whole":[0,1000]}}
@@ -9,8 +9,9 @@
 //! {"end":{"seed":375}}
 //! ```
 //!
-//! The lines are in the order of the seeds and depend on nothing but the scenario and the seeds: a shard that runs again
-//! writes the same bytes. Two that write one ledger at a time, since a scheduler took the first for lost, write them both.
+//! The lines are in the order of the seeds and depend on nothing but the scenario and the seeds: a shard that runs
+//! again writes the same bytes. Two that write one ledger at a time, since a scheduler took the first for lost, write
+//! them both.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -114,7 +115,8 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Reads `text`. What follows the last line of counts is left out, since it was not counted: a campaign that was
-    /// interrupted runs those seeds again. Says how many bytes were taken, without the end: whoever goes on writes another.
+    /// interrupted runs those seeds again. Says how many bytes were taken, without the end: whoever goes on writes
+    /// another.
     pub(crate) fn parse(text: &str) -> Result<(Ledger, usize), String> {
         let mut ledger: Option<Ledger> = None;
         let (mut failures, mut nondeterminism) = (Vec::new(), Vec::new());
@@ -201,8 +203,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Begins the ledger of the `shard` of `whole` in `folder`, or goes on with the one that is there. Says what it holds
-    /// already.
+    /// Begins the ledger of the `shard` of `whole` in `folder`, or goes on with the one that is there. Says what it
+    /// holds already.
     pub(crate) fn open(
         folder: &Path,
         scenario: &str,
@@ -259,8 +261,8 @@ impl Writer {
         Writer { file, path, since: Counts::default(), reached: Reached::default() }
     }
 
-    /// Writes the program's catalogue, unless it stands there: an interruption may have come before it, and the program may have
-    /// changed since.
+    /// Writes the program's catalogue, unless it stands there: an interruption may have come before it, and the
+    /// program may have changed since.
     fn say_what_there_is(&mut self, ledger: &mut Ledger, catalogue: Vec<Listed>) -> Result<(), String> {
         if ledger.catalogue != catalogue {
             self.write(&Line::Catalogue(catalogue.clone()))?;

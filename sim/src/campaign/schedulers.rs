@@ -84,9 +84,9 @@ pub(crate) struct Detected {
 /// The value of a variable, if it is set.
 type Read<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The part that the environment asks for. None if no scheduler is there, or none that has parts. It is an error if a variable
-/// has no sense, if the part or the number of parts is not known, or if two do not agree: a campaign that guessed would run
-/// some seeds twice and others never.
+/// The part that the environment asks for. None if no scheduler is there, or none that has parts. It is an error if a
+/// variable has no sense, if the part or the number of parts is not known, or if two do not agree: a campaign that
+/// guessed would run some seeds twice and others never.
 pub(crate) fn detect(read: Read<'_>) -> Result<Option<Detected>, String> {
     if let Some(text) = read(SHARD) {
         let shard = text.parse().map_err(|error| format!("{SHARD}={text}: {error}"))?;

@@ -1,5 +1,5 @@
-//! A campaign's part: one of several machines, jobs or workers. It splits seeds, and does not know who says which part is
-//! whose (`schedulers.rs`).
+//! A campaign's part: one of several machines, jobs or workers. It splits seeds, and does not know who says which
+//! part is whose (`schedulers.rs`).
 
 use std::fmt;
 use std::ops::Range;
@@ -24,8 +24,8 @@ impl Shard {
     /// The whole, as one part.
     pub const WHOLE: Shard = Shard { index: 1, count: 1 };
 
-    /// Its part of `seeds`. The parts of all shards together are `seeds`, and no two have a seed in common; a part is empty
-    /// where there are more shards than seeds.
+    /// Its part of `seeds`. The parts of all shards together are `seeds`, and no two have a seed in common; a part is
+    /// empty where there are more shards than seeds.
     pub fn part_of(self, seeds: &Range<u64>) -> Range<u64> {
         let length = u128::from(seeds.end.saturating_sub(seeds.start));
         let bound = |parts: u64| {

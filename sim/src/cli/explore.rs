@@ -70,7 +70,8 @@ pub(super) fn explore(
     }
 }
 
-/// Runs one seed where nothing is shared with other runs: what is the same in every run of this process may not be there.
+/// Runs one seed where nothing is shared with other runs: what is the same in every run of this process may not be
+/// there.
 fn check_strictest(subject: &Subject<'_>, seed: u64, screen: &mut Screen<'_>) -> Exit {
     let Some(conditions) = subject.conditions.strictest() else { return Exit::Passed };
     let choices = Choices::Seeded(seed);

@@ -43,8 +43,8 @@ pub(crate) struct Pursued {
     pub(super) is_kept: bool,
 }
 
-/// Shrinks `failure`, tells it and keeps it: the smallest run known is in its file at any time, so that who interrupts loses
-/// nothing.
+/// Shrinks `failure`, tells it and keeps it: the smallest run known is in its file at any time, so that who
+/// interrupts loses nothing.
 pub(crate) fn pursue(
     subject: &Subject<'_>,
     failure: &Failure,
@@ -111,8 +111,8 @@ fn shrink_found(
     shrunk
 }
 
-/// Keeps the smallest run so far, unless an earlier search has left a smaller one. What can not be written now can not be written
-/// in the end either, and is told then.
+/// Keeps the smallest run so far, unless an earlier search has left a smaller one. What can not be written now can
+/// not be written in the end either, and is told then.
 fn keep_meanwhile(subject: &Subject<'_>, seed: u64, report: &Report, path: &Path) {
     let headline = format!("{}: {}; shrinking was interrupted", subject.name, report.verdict);
     let file = subject.file(seed, report, &headline);

@@ -99,7 +99,8 @@ impl Sum {
         }
     }
 
-    /// The seeds that nobody has run, of all that the ledgers are parts of: what shards left out, and shards without a ledger.
+    /// The seeds that nobody has run, of all that the ledgers are parts of: what shards left out, and shards without
+    /// a ledger.
     fn missing(&self) -> Vec<Range<u64>> {
         let asked = united(self.ledgers.iter().map(|ledger| ledger.head.whole[0]..ledger.head.whole[1]));
         let ran = united(self.ledgers.iter().map(ran));

@@ -1,7 +1,7 @@
 //! All runs with at most so many unusual picks, fewest first.
 //!
-//! A run is known by its unusual picks. One more is tried at each draw that comes after the last of them: so each set of picks is
-//! tried once, and what a pick changes in the draws behind it is seen before they are chosen from.
+//! A run is known by its unusual picks. One more is tried at each draw that comes after the last of them: so each set
+//! of picks is tried once, and what a pick changes in the draws behind it is seen before they are chosen from.
 
 use std::collections::VecDeque;
 
@@ -20,15 +20,15 @@ pub struct Bounds {
     pub runs: u64,
 }
 
-/// What the bounds of a search have kept it from: how far "there are no others" reaches. All of it is 0 where every run there can
-/// be under the seed was made.
+/// What the bounds of a search have kept it from: how far "there are no others" reaches. All of it is 0 where every
+/// run there can be under the seed was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeftOut {
     /// Runs within the other bounds that [`Bounds::runs`] left no room for. They would have led to further ones.
     pub runs: u64,
-    /// Values of draws that were not tried, since a draw has more than [`Bounds::values`]. Each would have been a run, and led to
-    /// further ones.
+    /// Values of draws that were not tried, since a draw has more than [`Bounds::values`]. Each would have been a
+    /// run, and led to further ones.
     pub values: u64,
     /// Runs with one unusual pick more than [`Bounds::picks`].
     pub deeper: u64,
@@ -47,8 +47,8 @@ const AT_A_TIME: usize = 256;
 /// Makes every run of the scenario under `seed` with few unusual picks, until one fails.
 ///
 /// With none of them failing and [`is_complete`](Searched::is_complete), there is no such run within the bounds: what
-/// random seeds can not promise. Runs grow in number with the draws of a run to the power of the picks: this is for scenarios of a
-/// few hundred draws.
+/// random seeds can not promise. Runs grow in number with the draws of a run to the power of the picks: this is for
+/// scenarios of a few hundred draws.
 ///
 /// ```
 /// use twinloop::{DatagramTransport, sleep};
@@ -126,8 +126,8 @@ impl Search {
         self.waiting.drain(..number).collect()
     }
 
-    /// Whether another set is within the bound on runs; if not, it is counted. To keep those too would take gigabytes: a run has
-    /// hundreds of them, and each of these again.
+    /// Whether another set is within the bound on runs; if not, it is counted. To keep those too would take
+    /// gigabytes: a run has hundreds of them, and each of these again.
     fn has_room(&mut self) -> bool {
         let has_room = self.taken + (self.waiting.len() as u64) < self.bounds.runs;
         self.left_out.runs += u64::from(!has_room);

@@ -1,9 +1,10 @@
 //! Runs that go on from where something new happened.
 //!
-//! A run that did what none before it did is kept: the pairs of adjacent things in its record, how often each was there by powers
-//! of two, the places of its callbacks, and what its programs noted and which `sometimes!` they came by (`coverage.rs`). Later runs repeat a part of a kept one, mostly
-//! with one fault more at its end, and draw the rest anew. What takes several unlikely things one after the other is reached step by
-//! step, where seeds need all of them at once.
+//! A run that did what none before it did is kept: the pairs of adjacent things in its record, how often each was
+//! there by powers of two, the places of its callbacks, and what its programs noted and which `sometimes!` they came
+//! by (`coverage.rs`). Later runs repeat a part of a kept one, mostly with one fault more at its end, and draw the
+//! rest anew. What takes several unlikely things one after the other is reached step by step, where seeds need all of
+//! them at once.
 
 use std::collections::BTreeSet;
 
@@ -21,11 +22,11 @@ const CLOSE: usize = 12;
 /// So many of the last kept runs are gone on from in half of the cases: what was just new leads on.
 const LATEST: usize = 8;
 
-/// Makes `runs` runs of the scenario, or fewer if one fails. Equal arguments give equal runs. `seed`: of the search and of its first
-/// runs.
+/// Makes `runs` runs of the scenario, or fewer if one fails. Equal arguments give equal runs. `seed`: of the search
+/// and of its first runs.
 ///
-/// Programs can show the way: what they [note](twinloop::Handle::note), and a [`sometimes!`](twinloop::sometimes) that is true, are
-/// something new for the first time.
+/// Programs can show the way: what they [note](twinloop::Handle::note), and a [`sometimes!`](twinloop::sometimes)
+/// that is true, are something new for the first time.
 ///
 /// ```
 /// use twinloop_sim::search::guide;
@@ -62,7 +63,8 @@ pub(crate) fn guide_with(runs: Runs<'_>, seed: u64, most: u64) -> Searched {
     searched(made, None)
 }
 
-/// How many runs are decided on at a time, after so many. They do not learn from each other; the first runs teach the most.
+/// How many runs are decided on at a time, after so many. They do not learn from each other; the first runs teach the
+/// most.
 fn at_a_time(made: u64) -> u64 {
     (made / 8).clamp(1, 64)
 }

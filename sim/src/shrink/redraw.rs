@@ -1,4 +1,5 @@
-//! Under other seeds: one that fails in the same way with one kind of fault less may be made smaller than the first one can.
+//! Under other seeds: one that fails in the same way with one kind of fault less may be made smaller than the first
+//! one can.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +31,8 @@ impl Search<'_> {
         }
     }
 
-    /// Whether another seed fails so with these kinds of faults alone, and less of them. If so, that is the smallest failure now.
+    /// Whether another seed fails so with these kinds of faults alone, and less of them. If so, that is the smallest
+    /// failure now.
     fn redraw_only(&mut self, kinds: BTreeSet<String>) -> bool {
         for further in 1..=REDRAWS {
             if self.spent() {

@@ -1,5 +1,5 @@
-//! Under one seed: groups of picks are left out, values are lowered, draws are moved to earlier ones, until nothing of it fails
-//! in the same way any more.
+//! Under one seed: groups of picks are left out, values are lowered, draws are moved to earlier ones, until nothing
+//! of it fails in the same way any more.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

@@ -28,8 +28,8 @@ impl Part {
 pub(super) type GroupKey = for<'p> fn(&'p Pick) -> (&'p str, u32);
 pub(super) type PickNumber = for<'p> fn(&'p mut Pick) -> &'p mut u32;
 
-/// The number of each pick's group, for those of `part`, and how many groups there are. Groups are numbered as they appear, so
-/// that neighbours were drawn at about the same time.
+/// The number of each pick's group, for those of `part`, and how many groups there are. Groups are numbered as they
+/// appear, so that neighbours were drawn at about the same time.
 pub(super) fn group(picks: &[Pick], part: Part, key: GroupKey) -> (Vec<Option<usize>>, usize) {
     let mut numbers = BTreeMap::new();
     let groups = picks.iter().map(|pick| {

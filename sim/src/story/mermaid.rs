@@ -102,7 +102,8 @@ impl<'a> Participants<'a> {
     }
 }
 
-/// `text` without what mermaid reads as more than text: `;` ends a statement as a line break does, `#` begins an entity.
+/// `text` without what mermaid reads as more than text: `;` ends a statement as a line break does, `#` begins an
+/// entity.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in one_line(text).chars() {

@@ -1,7 +1,7 @@
 //! A story as a log for ShiViz: two lines for each event, with its vector clock. It knows no kind of line.
 //!
-//! ShiViz draws a line for each host and an arrow wherever a clock has news of another host. It asks that a host's own clock
-//! counts its events from 1, and that no clock has news from the future.
+//! ShiViz draws a line for each host and an arrow wherever a clock has news of another host. It asks that a host's
+//! own clock counts its events from 1, and that no clock has news from the future.
 
 use std::collections::BTreeMap;
 

@@ -56,8 +56,8 @@ fn long_lines_are_clipped_at_a_character() {
     assert_eq!(clipped("to b: SYN WIN 65536: lost", 16), "to b: SYN … lost");
 }
 
-/// What ShiViz asks for: two lines for each event; a host's own clock counts its events from 1; and no clock has news that its
-/// host cannot have: it never goes back, and knows of no event that was not before.
+/// What ShiViz asks for: two lines for each event; a host's own clock counts its events from 1; and no clock has news
+/// that its host cannot have: it never goes back, and knows of no event that was not before.
 /// What a program notes may come from its peers: it moves no cursor, and it makes no line that the story does not have.
 #[test]
 fn a_line_stays_one_line_whatever_is_noted() {
@@ -124,8 +124,8 @@ fn a_clock_knows_what_its_causes_knew() {
     );
 }
 
-/// The trace event format: slices that follow each other on their thread, and arrows that have two ends, each in a slice, the
-/// first before the second.
+/// The trace event format: slices that follow each other on their thread, and arrows that have two ends, each in a
+/// slice, the first before the second.
 #[test]
 fn perfetto_finds_threads_slices_and_arrows() {
     for seed in 0..10 {
@@ -164,7 +164,8 @@ fn perfetto_finds_threads_slices_and_arrows() {
     }
 }
 
-/// A diagram has its hosts, arrows for messages, crosses for what is lost, and notes; in words that mermaid takes for text.
+/// A diagram has its hosts, arrows for messages, crosses for what is lost, and notes; in words that mermaid takes for
+/// text.
 #[test]
 fn mermaid_finds_arrows_crosses_and_notes() {
     let diagram = story(1).export(Export::Mermaid);

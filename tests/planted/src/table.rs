@@ -36,7 +36,8 @@ pub struct Found {
     pub shrinking: Duration,
 }
 
-/// Looks for the bug in the first [`SEEDS`] seeds, and in as many runs that are guided if no seed fails; shrinks the first failure.
+/// Looks for the bug in the first [`SEEDS`] seeds, and in as many runs that are guided if no seed fails; shrinks the
+/// first failure.
 ///
 /// # Errors
 ///

@@ -35,7 +35,8 @@ fn shrinking_goes_on_where_its_budget_ended() {
     );
 }
 
-/// Whenever the process ends, the smallest failure so far is in its file, and a later search does not put a larger one there.
+/// Whenever the process ends, the smallest failure so far is in its file, and a later search does not put a larger
+/// one there.
 #[test]
 fn shrinking_that_is_cut_short_leaves_the_smallest_failure_so_far() {
     let folder = Folder::new("cut-short");
