@@ -30,7 +30,8 @@ pub(super) fn search(
         }
         Way::Priorities => match by_priorities(subject, options) {
             Ok(searched) => searched,
-            Err((choices, found)) => {
+            Err(found) => {
+                let choices = Choices::Prioritised { seed: found.seed, changes: options.changes };
                 tell_nondeterminism(subject, &choices, &found, screen);
                 return Exit::Nondeterminism;
             }
@@ -63,17 +64,14 @@ fn watched(
 }
 
 /// Seed after seed, but for the order of threads. An error if two runs of one are not the same.
-fn by_priorities(
-    subject: &Subject<'_>,
-    options: &SearchOptions,
-) -> Result<Searched, (Choices, Nondeterminism)> {
+fn by_priorities(subject: &Subject<'_>, options: &SearchOptions) -> Result<Searched, Box<Nondeterminism>> {
     let &SearchOptions { runs, seed, changes, jobs, .. } = options;
     let seeds = seed..seed.saturating_add(runs);
     let campaign = Campaign { priorities: Some(changes), jobs, ..Campaign::new(seeds) };
     let findings = campaign.explore_with(subject.run, &unwatched);
     let runs = findings.seeds();
     if let Some(found) = findings.nondeterminism {
-        return Err((Choices::Prioritised { seed: found.seed, changes }, found));
+        return Err(Box::new(found));
     }
     let failure = findings.failures.into_iter().next().map(|failure| (failure.seed, failure.report));
     Ok(Searched { runs, failure, is_complete: false, left_out: LeftOut::default() })

@@ -7,12 +7,14 @@ mod showing;
 mod shrinking;
 mod words;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::args::{ExploreOptions, SearchOptions, ShowOptions, Way};
 use super::*;
-use crate::campaign::toy;
+use crate::campaign::{Run, toy};
 use crate::choice::{Choices, Pick};
+use crate::replay_file::ReplayFile;
 use crate::shrink::Limits;
 use crate::story::Telling;
 use crate::verdict::{Report, Verdict};
