@@ -36,16 +36,25 @@ pub(super) fn merge(folder: &Path, reached: bool, screen: &mut Screen<'_>) -> Re
     }
     let mut exit = Exit::Passed;
     for (scenario, sum) in &sums {
-        exit = exit.max(sum.tell(scenario, screen));
+        exit = worse(exit, sum.tell(scenario, screen));
     }
     if reached && added_up(sums.values().flat_map(Sum::tallies)).iter().any(Tally::is_owed) {
-        exit = exit.max(Exit::FailuresFound);
+        exit = worse(exit, Exit::FailuresFound);
     }
     let page = folder.join("summary.html");
     fs::write(&page, page::of(&sums))
         .map_err(|error| could_not(format!("cannot write {}: {error}", page.display())))?;
     screen.say(format_args!("\n{}", page.display()));
     Ok(exit)
+}
+
+/// What was found goes before what was not run: who tries again finds it again.
+fn worse(one: Exit, other: Exit) -> Exit {
+    match (one, other) {
+        (Exit::CouldNotRun, found @ (Exit::FailuresFound | Exit::Nondeterminism))
+        | (found @ (Exit::FailuresFound | Exit::Nondeterminism), Exit::CouldNotRun) => found,
+        _ => one.max(other),
+    }
 }
 
 fn read_all(folder: &Path) -> Result<BTreeMap<String, Sum>, String> {
@@ -60,6 +69,10 @@ fn read_all(folder: &Path) -> Result<BTreeMap<String, Sum>, String> {
     for path in paths {
         let text =
             fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        // Whoever began it was killed before its first line was whole: nothing has been run.
+        if !text.contains('\n') {
+            continue;
+        }
         let (ledger, _) = Ledger::parse(&text).map_err(|error| format!("{}:{error}", path.display()))?;
         sums.entry(ledger.head.scenario.clone()).or_default().add(ledger);
     }

@@ -170,6 +170,29 @@ fn a_resumed_campaign_is_as_bad_as_its_ledger() {
     assert!(out.contains("toy: two runs of seed 0 differed before\n  hash "), "{out}");
 }
 
+/// A worker may end at any byte of its ledger, and one scenario's failure is not hidden by what another one
+/// lacks.
+#[test]
+fn a_merge_takes_ledgers_as_killed_workers_leave_them() {
+    let folder = Folder::new("killed");
+    explore_toy(&toy::forgetful, &shard_options(&folder, 250, "1/1"));
+    let [(name, whole)] = ledgers(&folder).try_into().expect("one ledger");
+    folder.write("toy-250-260.jsonl", "");
+    folder.write("toy-260-270.jsonl", "{\"ledger\":{\"versi");
+    let other = "{\"ledger\":{\"version\":2,\"scenario\":\"yot\",\"seeds\":[0,50],\"shard\":\"1/1\",\"whole\":[0,50]}}\n";
+    folder.write("yot-0-50.jsonl", other);
+    let Printed { exit, out, .. } = merge_in(&folder);
+    assert_eq!(exit, Exit::FailuresFound);
+    assert!(
+        out.contains("yot: 0 passed, 0 failed in 1 ledger; ") && out.contains("not run: seeds 0..50\n"),
+        "{out}"
+    );
+    for length in (0..whole.len()).step_by(53) {
+        folder.write(&name, &whole[..length]);
+        assert_ne!(merge_in(&folder).exit, Exit::Passed, "cut off at {length}");
+    }
+}
+
 #[test]
 fn a_ledger_of_another_scenario_is_not_gone_on_with() {
     let folder = Folder::new("other");
