@@ -145,6 +145,16 @@ impl Line {
         }
     }
 
+    /// The text; of a message that arrives, with who sent it: ports alone do not tell two clients apart.
+    fn told(&self) -> Cow<'_, str> {
+        match &self.passage {
+            Some(passage) if self.kind == LineKind::Message && passage.to == self.host_name() => {
+                Cow::Owned(format!("from {}: {}", passage.from, self.text))
+            }
+            _ => Cow::Borrowed(&self.text),
+        }
+    }
+
     pub(crate) fn add_causes(&mut self, lines: &[usize]) {
         // A callback may look at what it has raised itself.
         self.causes.extend(lines.iter().filter(|cause| **cause != self.number));
@@ -244,7 +254,7 @@ struct Row<'a>(&'a Line, usize);
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Row(line, width) = self;
-        let (host, text) = (one_line(&line.host), one_line(&line.text));
+        let (host, text) = (one_line(&line.host), one_line(&line.told()));
         write!(f, "{:>13}  {host:width$}  {:8}  {text}", line.at, line.kind.name())
     }
 }

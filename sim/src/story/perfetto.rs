@@ -51,7 +51,7 @@ fn slice(line: &Line, (process, thread): Track, begin_ns: u64) -> Value {
     let picks: Vec<String> = line.picks.iter().map(ToString::to_string).collect();
     let mut event = json!({
         "ph": "X", "pid": process, "tid": thread, "ts": micros(begin_ns), "dur": micros(LENGTH_NS),
-        "name": format!("{mark}{}", line.text), "cat": line.kind.name(),
+        "name": format!("{mark}{}", line.told()), "cat": line.kind.name(),
         "args": { "line": line.number, "due to": line.causes, "at": line.at.to_string(), "picks": picks },
     });
     if matches!(line.kind, LineKind::Fault | LineKind::Failure) {

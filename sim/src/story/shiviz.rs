@@ -18,7 +18,7 @@ pub(super) fn export(story: &Story) -> String {
     for ((line, clock), host) in story.lines.iter().zip(clocks(story)).zip(hosts(story)) {
         let clock = serde_json::to_string(&clock).expect("names and counts are JSON");
         let (at, kind) = (line.at, line.kind.name());
-        text += &format!("{host} {clock}\n{at} {kind}: {}\n", one_line(&line.text));
+        text += &format!("{host} {clock}\n{at} {kind}: {}\n", one_line(&line.told()));
     }
     text
 }

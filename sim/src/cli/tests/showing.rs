@@ -92,6 +92,13 @@ fn show_tells_a_part_of_a_story() {
     assert!(whole.contains("  bystander  note") && whole.contains("  ← "), "{whole}");
     let host = show("--host bystander").out;
     assert!(host.contains("  bystander  note") && !host.contains("  client  "), "{host}");
+    // Two clients may send from one port: a message that arrives says who sent it.
+    let kind = Choices::Replayed { seed: 0, picks: Vec::new() };
+    let report = unanswered().scenarios[0].run(&kind, Telling::Silent);
+    let answered = folder.write("answered.replay", &ReplayFile::new("ask", 0, &report, "").to_string());
+    let answered = print_line(&unanswered(), &format!("show {answered}")).out;
+    assert!(answered.contains("  message   from client: 32768 > 53 UDP 1"), "{answered}");
+    assert!(answered.contains("  message   from server: 53 > 32768 UDP 1"), "{answered}");
     let connection = show("--connection client-server:53").out;
     assert!(connection.contains("UDP 1: lost") && !connection.contains("bystander"), "{connection}");
 
