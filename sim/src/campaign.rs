@@ -2,17 +2,18 @@
 //! failures and does not shrink them; it knows no terminal.
 
 pub(crate) mod ledger;
+mod schedulers;
 mod shard;
 #[cfg(test)]
 pub(crate) mod toy;
 
 pub use crate::determinism::Nondeterminism;
+pub(crate) use schedulers::{Detected, detect};
 pub use shard::Shard;
-pub(crate) use shard::{Detected, detect};
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,7 +45,8 @@ pub struct Campaign {
     pub stop_at_first: bool,
     /// Whether threads that are due at one moment have [priorities](Choices::Prioritised), and how often these change.
     pub priorities: Option<u32>,
-    /// How long, in wall time, seeds are begun. What a campaign finds then depends on the machine; each finding does not.
+    /// How long, in wall time, seeds are begun. What a campaign finds then depends on the machine; each finding does
+    /// not.
     pub time: Option<Duration>,
 }
 
@@ -91,11 +93,12 @@ impl Campaign {
 
     /// Runs the seeds of `scenario`.
     pub fn explore(&self, scenario: &Scenario) -> Findings {
-        self.explore_with(&|choices, telling| scenario.run(choices, telling), &|_| {})
+        self.explore_with(&|choices, telling| scenario.run(choices, telling), &unwatched)
     }
 
-    /// Runs the seeds by `run`. `progress` is told of each, in the order of the seeds; it holds up all threads.
-    pub(crate) fn explore_with(&self, run: Run<'_>, progress: &(dyn Fn(&Counted<'_>) + Sync)) -> Findings {
+    /// Runs the seeds by `run`. `progress` is told of each, in the order of the seeds; it holds up all threads. If it
+    /// breaks off, that seed is the last one that is counted.
+    pub(crate) fn explore_with(&self, run: Run<'_>, progress: Watch<'_>) -> Findings {
         let desk = Mutex::new(Desk {
             campaign: self,
             to_run: self.seeds.clone(),
@@ -152,6 +155,14 @@ fn wall_clock() -> Instant {
     Instant::now()
 }
 
+/// Who is told of each seed, and may break the campaign off.
+pub(crate) type Watch<'a> = &'a (dyn Fn(&Counted<'_>) -> ControlFlow<()> + Sync);
+
+/// Watches a campaign that nobody looks at.
+pub(crate) fn unwatched(_: &Counted<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
 /// A seed that was counted.
 pub(crate) struct Counted<'a> {
     pub(crate) seed: u64,
@@ -194,7 +205,7 @@ impl Desk<'_> {
         if is_over { None } else { self.to_run.next() }
     }
 
-    fn deliver(&mut self, seed: u64, ran: Ran, progress: &dyn Fn(&Counted<'_>)) {
+    fn deliver(&mut self, seed: u64, ran: Ran, progress: Watch<'_>) {
         if self.campaign.stop_at_first && ran.is_remarkable() {
             self.ended_by = Some(self.ended_by.map_or(seed, |lowest| lowest.min(seed)));
         }
@@ -206,7 +217,9 @@ impl Desk<'_> {
             self.findings.count(seed, &ran);
             let Ran { report, nondeterminism } = &ran;
             let nondeterminism = nondeterminism.as_ref();
-            progress(&Counted { seed, report, nondeterminism, findings: &self.findings });
+            if progress(&Counted { seed, report, nondeterminism, findings: &self.findings }).is_break() {
+                self.ended_by = Some(seed);
+            }
         }
     }
 }
@@ -289,7 +302,7 @@ mod tests {
     fn the_lowest_failure_is_found_whatever_the_threads_do() {
         let run = failing_at(|seed| seed % 10 == 7 && seed > 120);
         for jobs in [1, 2, 3, 8] {
-            let findings = campaign(100..1000, jobs).explore_with(&run, &|_| {});
+            let findings = campaign(100..1000, jobs).explore_with(&run, &unwatched);
             assert_eq!((findings.passed, findings.failed, findings.seeds()), (27, 1, 28), "with {jobs} jobs");
             assert_eq!(findings.failures[0].seed, 127);
             assert_eq!(findings.virtual_time, Duration::from_secs(28 * 2));
@@ -311,7 +324,7 @@ mod tests {
         };
         for jobs in [1, 4] {
             let all = Campaign { stop_at_first: false, ..campaign(0..30, jobs) };
-            let findings = all.explore_with(&run, &|_| {});
+            let findings = all.explore_with(&run, &unwatched);
             assert_eq!((findings.passed, findings.failed), (16, 14));
             let kinds: Vec<_> =
                 findings.failures.iter().map(|failure| (failure.seed, failure.seeds)).collect();
@@ -325,6 +338,7 @@ mod tests {
         let progress = |counted: &Counted<'_>| {
             let before = last.fetch_add(1, Ordering::Relaxed);
             assert_eq!((counted.seed, counted.findings.seeds()), (before, before + 1));
+            ControlFlow::Continue(())
         };
         let findings = campaign(0..300, 4).explore_with(&failing_at(|_| false), &progress);
         assert_eq!((findings.passed, last.into_inner()), (300, 300));
@@ -337,10 +351,10 @@ mod tests {
             runs.fetch_add(1, Ordering::Relaxed);
             failing_at(|seed| seed == 204)(choices, telling)
         };
-        campaign(200..300, 1).explore_with(&counted, &|_| {});
+        campaign(200..300, 1).explore_with(&counted, &unwatched);
         assert_eq!(runs.swap(0, Ordering::Relaxed), 5 + 2);
 
-        Campaign { check: true, ..campaign(200..204, 1) }.explore_with(&counted, &|_| {});
+        Campaign { check: true, ..campaign(200..204, 1) }.explore_with(&counted, &unwatched);
         assert_eq!(runs.into_inner(), 8);
     }
 
@@ -355,7 +369,7 @@ mod tests {
             }
             report
         };
-        let findings = Campaign { check: true, ..campaign(0..100, 1) }.explore_with(&leaky, &|_| {});
+        let findings = Campaign { check: true, ..campaign(0..100, 1) }.explore_with(&leaky, &unwatched);
         let found = findings.nondeterminism.as_ref().expect("seed 5 is run twice");
         let outcomes = [("passed".to_owned(), 10), ("passed".to_owned(), 11)];
         assert_eq!((found.seed, [&found.first, &found.second]), (5, outcomes.each_ref()));
@@ -363,8 +377,20 @@ mod tests {
     }
 
     #[test]
+    fn who_is_told_of_seeds_can_break_off() {
+        for jobs in [1, 4] {
+            let until_40 = |counted: &Counted<'_>| match counted.seed {
+                40 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            };
+            let findings = campaign(0..300, jobs).explore_with(&failing_at(|_| false), &until_40);
+            assert_eq!(findings.seeds(), 41, "with {jobs} jobs");
+        }
+    }
+
+    #[test]
     fn no_seeds_is_no_findings() {
-        let findings = campaign(5..5, 2).explore_with(&failing_at(|_| true), &|_| {});
+        let findings = campaign(5..5, 2).explore_with(&failing_at(|_| true), &unwatched);
         assert_eq!(findings.seeds(), 0);
     }
 }

@@ -4,21 +4,20 @@
 pub(crate) mod args;
 pub(crate) mod explore;
 pub(crate) mod failure;
+mod help;
 mod merge;
 mod meter;
 mod replay;
 pub(crate) mod screen;
 mod search;
 mod show;
+mod subject;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -28,14 +27,12 @@ use args::{COMMANDS, Request, Target};
 pub(crate) use args::{parse_seconds, parse_seeds};
 use replay::Source;
 use screen::Screen;
+pub(crate) use subject::{Called, Subject};
+use subject::{program, shell_word, with_subject};
 
-use crate::campaign::Run;
 use crate::isolation::{self, Again, Conditions, Isolation};
-use crate::replay_file::{Kept, Mismatch, ReplayFile};
-use crate::replays::file_name;
+use crate::replay_file::{Kept, Mismatch};
 use crate::scenario::Scenario;
-use crate::story::Telling;
-use crate::verdict::Report;
 
 /// How a command ended, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,77 +103,6 @@ struct Command {
     name: &'static str,
     about: &'static str,
     run: Box<CommandFn>,
-}
-
-/// What is explored and replayed: a scenario, seen as a name and a function.
-pub(crate) struct Subject<'a> {
-    pub(crate) name: &'a str,
-    /// What it was told, by name.
-    pub(crate) configuration: &'a BTreeMap<String, String>,
-    /// Under the conditions below.
-    pub(crate) run: Run<'a>,
-    pub(crate) conditions: &'a Conditions,
-    /// The run as it is, for other conditions.
-    pub(crate) bare: Run<'a>,
-    pub(crate) called: Called<'a>,
-}
-
-impl Subject<'_> {
-    /// The file that repeats the run which left `report`.
-    pub(crate) fn file(&self, seed: u64, report: &Report, story: &str) -> ReplayFile {
-        ReplayFile {
-            configuration: self.configuration.clone(),
-            is_strict: self.conditions.is_strict,
-            ..ReplayFile::new(self.name, seed, report, story)
-        }
-    }
-
-    /// The name of the file that keeps the failure of a seed.
-    pub(crate) fn file_name(&self, seed: u64) -> String {
-        file_name(self.name, self.configuration, seed)
-    }
-
-    /// A run of a kept file, under conditions that are at least as strict as those that it was found under.
-    pub(crate) fn run_kept(&self, kept: &Kept, telling: Telling) -> Result<Report, Mismatch> {
-        let conditions = self.conditions.at_least_of(kept)?;
-        Ok(conditions.run(self.bare, &kept.file.choices(), telling))
-    }
-}
-
-/// How a scenario was run, for lines to copy.
-#[derive(Clone, Copy)]
-pub(crate) enum Called<'a> {
-    /// By the program that these words of a shell call.
-    Program(&'a str),
-    /// As a test, which these words of cargo run.
-    Test(&'a str),
-}
-
-impl Called<'_> {
-    /// The line that runs the replay file at `path`.
-    pub(crate) fn again_from(self, path: &str) -> String {
-        let path = shell_word(path);
-        match self {
-            Called::Program(program) => format!("{program} replay {path}"),
-            Called::Test(cargo) => format!("TWINLOOP_REPLAY={path} {cargo}"),
-        }
-    }
-
-    /// What tells a story that was cut short.
-    fn tells_all(self) -> &'static str {
-        match self {
-            Called::Program(_) => "`show` tells all",
-            Called::Test(_) => "its replay tells all",
-        }
-    }
-
-    /// The line that runs the seed as it is.
-    fn again(self, seed: u64, scenario: &str) -> String {
-        match self {
-            Called::Program(program) => format!("{program} replay {seed} {}", shell_word(scenario)),
-            Called::Test(cargo) => format!("TWINLOOP_SEED={seed} {cargo}"),
-        }
-    }
 }
 
 /// Why a request is not even begun.
@@ -274,7 +200,7 @@ impl Cli {
         match request {
             Request::Explore { scenario, options } => {
                 let scenario = self.chosen(scenario.as_deref())?;
-                let environment = |name: &str| env::var_os(name)?.into_string().ok();
+                let environment = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
                 let conditions = self.conditions(scenario, options.isolation, options.strict)?;
                 with_subject(scenario, program, &conditions, |subject| {
                     explore::explore(subject, &options, &environment, screen)
@@ -394,8 +320,8 @@ impl Cli {
         }
     }
 
-    /// Under which conditions `scenario` is run. Only a `main` of its own can be called again for one run: a program that
-    /// calls [`Cli::run`] may do other things first.
+    /// Under which conditions `scenario` is run. Only a `main` of its own can be called again for one run: a program
+    /// that calls [`Cli::run`] may do other things first.
     fn conditions(
         &self,
         scenario: &Scenario,
@@ -441,108 +367,6 @@ impl Cli {
             Refusal::usage(format!("there is no scenario {name:?}; there are: {}", known.join(", ")))
         })
     }
-
-    fn list(&self) -> String {
-        let width = self.scenarios.iter().map(|scenario| scenario.name().len()).max().unwrap_or(0);
-        let mut list = String::new();
-        for scenario in &self.scenarios {
-            // Writing to a string cannot fail.
-            let _ = writeln!(list, "{:width$}  {}", scenario.name(), scenario.about());
-        }
-        list
-    }
-
-    fn help(&self, program: &str) -> String {
-        let mut help =
-            format!("{}: {}\n\nUsage: {program} COMMAND [ARGUMENTS]\n\n{HELP}", self.name, self.about);
-        if self.real.is_some() {
-            help.push_str(HELP_REAL);
-        }
-        for command in &self.commands {
-            let _ = writeln!(help, "  {:23} {}", command.name, command.about);
-        }
-        if !self.scenarios.is_empty() {
-            help.push_str("\nScenarios (the first is meant where none is named):\n");
-        }
-        for line in self.list().lines() {
-            let _ = writeln!(help, "  {line}");
-        }
-        help + HELP_EXIT
-    }
-}
-
-const HELP: &str = "\
-Commands:
-  explore [SCENARIO]      run many seeds; shrink a failure and keep it in a file
-    --seeds A..B            these seeds, B excluded (0..1000)
-    --jobs N                on N threads (as many as the machine runs at once)
-    --check                 run every seed twice and compare
-    --all                   go on after the first failure; tell one of each kind
-    --replays DIR           keep failures in DIR (replays)
-    --budget N              spend N runs on shrinking each failure (3000)
-    --any-failure           a smaller run may fail in another way
-    --time SECONDS          begin no seed after that
-    --shard I/N             the I-th of N parts of the seeds; without it, what
-                            Slurm, Kubernetes, GitLab and the like have set
-    --out DIR               keep a ledger in DIR: to go on later, and to merge
-    --json                  results as JSON lines, text to standard error
-    --isolation LEVEL       what a run shares with those before: same-thread,
-                            fresh-thread, fork, process
-    --strict                a run fails that makes a call of the system which
-                            nothing controls (with twinloop-interpose)
-    --reached               a sometimes! that was never true, a reachable! that
-                            was never reached, an always! that was never
-                            checked is a failure
-  search WAY [SCENARIO]   find a failure in other ways than seed by seed:
-                            guided      go on from where something was new
-                            exhaustive  all runs with few unusual picks
-                            priorities  one thread is ahead, then another one
-    --runs N, --seed S      at most N runs (10000), from seed S on (0)
-    --picks K, --values V   exhaustive: K unusual picks (2), V values each (3)
-    --changes D             priorities: so many changes of who is ahead (2)
-    --replays DIR, --budget N, --any-failure
-  replay FILE|SEED [SCENARIO]
-                          run it twice; say whether the failure is still there
-    --isolation, --strict   as for explore
-  show FILE|SEED [SCENARIO]
-                          tell what happens in the run, line by line; behind
-                          `←` stands what each line is due to
-    --everything            with every callback
-    --why                   only what led to the failure
-    --host NAME             only what happens on this host and to its messages
-    --connection A-B        only what is said between A and B, each a host, a
-                            port, HOST:PORT or an address with its port
-    --export FORMAT FILE    write it to FILE too, for ui.perfetto.dev
-                            (perfetto), for ShiViz (shiviz), or as a sequence
-                            diagram (mermaid)
-  shrink FILE             make the failure of FILE smaller still
-    --budget N, --any-failure
-  merge DIR               put the ledgers of DIR together, and write a page
-    --reached               as for explore, of all scenarios together
-  list                    list the scenarios
-  help                    show this page (also --help, -h)
-  --version               show the version
-";
-
-const HELP_REAL: &str = "  real [SCENARIO] [ARGS]  run the same scenario on the real driver\n";
-
-const HELP_EXIT: &str = "
-Exit codes: 0 passed, 1 failures found, 2 usage, 3 two runs that must be the
-same differ, 75 could not run.
-";
-
-fn with_subject<T>(
-    scenario: &Scenario,
-    program: &str,
-    conditions: &Conditions,
-    act: impl FnOnce(&Subject<'_>) -> T,
-) -> T {
-    let bare = |choices: &_, telling| scenario.run(choices, telling);
-    let run = |choices: &_, telling| conditions.run(&bare, choices, telling);
-    let program = shell_word(program);
-    let called = Called::Program(&program);
-    let (name, configuration) = (scenario.name(), scenario.configuration());
-    act(&Subject { name, configuration, run: &run, conditions, bare: &bare, called })
 }
 
 pub(crate) fn read(path: &Path) -> Result<Kept, Refusal> {
@@ -550,19 +374,4 @@ pub(crate) fn read(path: &Path) -> Result<Kept, Refusal> {
     let text = fs::read_to_string(path)
         .map_err(|error| refusal(format!("cannot read the replay file {}: {error}", path.display())))?;
     Kept::new(path, &text).map_err(|error| refusal(format!("{}:{error}", path.display())))
-}
-
-/// How this program was called, for lines to copy.
-fn program(name: &str) -> String {
-    env::args_os().next().map_or_else(|| name.to_owned(), |program| program.to_string_lossy().into_owned())
-}
-
-/// `word` as a POSIX shell must see it to take it for one word.
-fn shell_word(word: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=\\".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        Cow::Borrowed(word)
-    } else {
-        Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
-    }
 }

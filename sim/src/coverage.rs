@@ -1,4 +1,5 @@
-//! What kinds of things happened in a run, next to each other and how often: what a guided search takes for new. It decides nothing.
+//! What kinds of things happened in a run, next to each other and how often: what a guided search takes for new. It
+//! decides nothing.
 
 use std::panic::Location;
 

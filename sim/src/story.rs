@@ -1,10 +1,12 @@
 //! A run as text: who did what when and why, in the order in which it happened. It decides nothing.
 //!
-//! Each line has a number, and the numbers of the lines that it is due to: a message is due to the callback that has sent it, the
-//! callback that it wakes to its arrival, a timer to who has set it, a fault to the message that it strikes and to the oracle's
-//! picks. Following them back from the last line of a run that has failed gives the story of the failure: [`Focus::Failure`].
+//! Each line has a number, and the numbers of the lines that it is due to: a message is due to the callback that has
+//! sent it, the callback that it wakes to its arrival, a timer to who has set it, a fault to the message that it
+//! strikes and to the oracle's picks. Following them back from the last line of a run that has failed gives the story
+//! of the failure: [`Focus::Failure`].
 //!
-//! What a program keeps in mind is not seen: that one task has left a value where another one found it leads to nothing here.
+//! What a program keeps in mind is not seen: that one task has left a value where another one found it leads to
+//! nothing here.
 
 mod cause;
 mod export;
@@ -26,6 +28,7 @@ use twinloop::Moment;
 use crate::choice::Pick;
 use crate::kernel::Packet;
 use crate::message::MessageKind;
+use crate::verdict::one_line;
 
 pub(crate) use cause::{Blame, Stamp, Trail};
 pub use export::Export;
@@ -92,8 +95,8 @@ pub struct Line {
     pub text: String,
     /// Which line of the whole story it is, from 1; 0 if it is of none.
     pub number: usize,
-    /// The numbers of the lines that it is due to, ascending: what woke the callback, who sent the message, what the fault
-    /// was done to.
+    /// The numbers of the lines that it is due to, ascending: what woke the callback, who sent the message, what the
+    /// fault was done to.
     pub causes: Vec<usize>,
     /// The picks that it is due to, if it tells of a fault that was drawn.
     pub picks: Vec<Pick>,
@@ -142,6 +145,16 @@ impl Line {
         }
     }
 
+    /// The text; of a message that arrives, with who sent it: ports alone do not tell two clients apart.
+    fn told(&self) -> Cow<'_, str> {
+        match &self.passage {
+            Some(passage) if self.kind == LineKind::Message && passage.to == self.host_name() => {
+                Cow::Owned(format!("from {}: {}", passage.from, self.text))
+            }
+            _ => Cow::Borrowed(&self.text),
+        }
+    }
+
     pub(crate) fn add_causes(&mut self, lines: &[usize]) {
         // A callback may look at what it has raised itself.
         self.causes.extend(lines.iter().filter(|cause| **cause != self.number));
@@ -163,7 +176,8 @@ impl Story {
         Story { lines: self.lines[self.lines.len().saturating_sub(count)..].to_vec() }
     }
 
-    /// The story as a table that also has each line's number, and what it is due to: other lines, and picks of the oracle.
+    /// The story as a table that also has each line's number, and what it is due to: other lines, and picks of the
+    /// oracle.
     ///
     /// ```
     /// use twinloop::Moment;
@@ -185,7 +199,7 @@ impl Story {
     }
 
     fn host_width(&self) -> usize {
-        self.lines.iter().map(|line| line.host.chars().count()).max().unwrap_or(0)
+        self.lines.iter().map(|line| one_line(&line.host).chars().count()).max().unwrap_or(0)
     }
 }
 
@@ -222,8 +236,8 @@ impl WithCauses<'_> {
     }
 }
 
-/// `line`, with a part of it replaced by `…` if it has more than `width` characters. What is wrong stands at the end of most
-/// lines, so that is kept.
+/// `line`, with a part of it replaced by `…` if it has more than `width` characters. What is wrong stands at the end
+/// of most lines, so that is kept.
 fn clipped(line: &str, width: usize) -> Cow<'_, str> {
     let count = line.chars().count();
     if count <= width {
@@ -240,11 +254,12 @@ struct Row<'a>(&'a Line, usize);
 impl fmt::Display for Row<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Row(line, width) = self;
-        write!(f, "{:>13}  {:width$}  {:8}  {}", line.at, line.host, line.kind.name(), line.text)
+        let (host, text) = (one_line(&line.host), one_line(&line.told()));
+        write!(f, "{:>13}  {host:width$}  {:8}  {text}", line.at, line.kind.name())
     }
 }
 
-/// A table: virtual time, host, kind, text.
+/// A table: virtual time, host, kind, text. Whatever a program notes, a line of it stays one.
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.host_width();

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use crate::campaign::{Campaign, Failure, Findings, Run};
+use crate::campaign::{Campaign, Failure, Findings, Run, unwatched};
 use crate::choice::Choices;
 use crate::cli::explore::tell_nondeterminism;
 use crate::cli::failure::{Pursuit, pursue};
@@ -329,7 +329,7 @@ impl Test {
         if let Some(jobs) = wishes.jobs {
             campaign.jobs = jobs;
         }
-        let findings = campaign.explore_with(subject.run, &|_| {});
+        let findings = campaign.explore_with(subject.run, &unwatched);
         let mut told = tell(subject, &findings, folder);
         if told.is_empty() && wishes.seeds.is_none() {
             self.show_what_is_owed(&findings);

@@ -96,10 +96,28 @@ impl Verdict {
     }
 }
 
-/// `text` as one line: its line breaks, with the blanks around them, become ` / `.
+/// `text` as one line: its line breaks, with the blanks around them, become ` / `. Other characters that a terminal obeys and
+/// does not show are written as Rust writes them: a program may say what its peers have sent.
 pub(crate) fn one_line(text: &str) -> String {
-    let lines: Vec<&str> = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.join(" / ")
+    let lines: Vec<&str> = text.split(is_break).map(str::trim).filter(|line| !line.is_empty()).collect();
+    let line = lines.join(" / ");
+    if !line.contains(is_obeyed) {
+        return line;
+    }
+    let mut plain = String::with_capacity(line.len());
+    for c in line.chars() {
+        if is_obeyed(c) { plain.extend(c.escape_default()) } else { plain.push(c) }
+    }
+    plain
+}
+
+fn is_break(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Control characters, and those that turn the direction of writing.
+fn is_obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The signature of the failure whose verdict has this text.

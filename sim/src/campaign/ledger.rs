@@ -1,16 +1,17 @@
-//! What a campaign has come to, as a file of JSON lines that grows as it runs: to be resumed after an interruption, and to be
-//! merged with those of other shards. It keeps counts and failures; replays are files of their own.
+//! What a campaign has come to, as a file of JSON lines that grows as it runs: to be resumed after an interruption,
+//! and to be merged with those of other shards. It keeps counts and failures; replays are files of their own.
 //!
 //! ```text
-//! {"ledger":{"version":1,"scenario":"kv","seeds":[250,375],"shard":"3/8"}}
+//! {"ledger":{"version":2,"scenario":"kv","seeds":[250,375],"shard":"3/8","whole":[0,1000]}}
 //! {"catalogue":[{"kind":"sometimes","name":"the queue is full","place":"src/queue.rs:12"}]}
 //! {"failure":{"seed":261,"verdict":"failed: history: ...","signature":"...","hash":"..."}}
 //! {"through":{"seed":350,"passed":99,"failed":1,"virtual_ns":841230000000,"turns":79410,"callbacks":64210,"reached":{"sometimes: the queue is full":7}}}
 //! {"end":{"seed":375}}
 //! ```
 //!
-//! The lines are in the order of the seeds and depend on nothing but the scenario and the seeds: a shard that runs again
-//! writes the same bytes.
+//! The lines are in the order of the seeds and depend on nothing but the scenario and the seeds: a shard that runs
+//! again writes the same bytes. Two that write one ledger at a time, since a scheduler took the first for lost, write
+//! them both.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -21,12 +22,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counted, Findings};
+use super::{Counted, Findings, Nondeterminism, Shard};
 use crate::reached::{Listed, Reached};
 use crate::verdict::one_line;
 
 /// The version that is written, and the only one that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// After how many seeds the counts are noted: what an interruption costs at most.
 const CHECKPOINT: u64 = 100;
 
@@ -53,6 +54,8 @@ pub(crate) struct Head {
     /// The first seed, and the one behind the last.
     pub(crate) seeds: [u64; 2],
     pub(crate) shard: String,
+    /// The seeds of all shards together.
+    pub(crate) whole: [u64; 2],
 }
 
 /// A seed that failed.
@@ -70,6 +73,13 @@ pub(crate) struct Differed {
     pub(crate) seed: u64,
     pub(crate) first: String,
     pub(crate) second: String,
+}
+
+impl Differed {
+    pub(crate) fn of(found: &Nondeterminism) -> Differed {
+        let told = |(verdict, hash): &(String, u128)| format!("hash {hash:032x}, {}", one_line(verdict));
+        Differed { seed: found.seed, first: told(&found.first), second: told(&found.second) }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -105,7 +115,8 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Reads `text`. What follows the last line of counts is left out, since it was not counted: a campaign that was
-    /// interrupted runs those seeds again. Says how many bytes were taken, without the end: whoever goes on writes another.
+    /// interrupted runs those seeds again. Says how many bytes were taken, without the end: whoever goes on writes
+    /// another.
     pub(crate) fn parse(text: &str) -> Result<(Ledger, usize), String> {
         let mut ledger: Option<Ledger> = None;
         let (mut failures, mut nondeterminism) = (Vec::new(), Vec::new());
@@ -192,14 +203,16 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Begins the ledger of `seeds` in `folder`, or goes on with the one that is there. Says what it holds already.
+    /// Begins the ledger of the `shard` of `whole` in `folder`, or goes on with the one that is there. Says what it
+    /// holds already.
     pub(crate) fn open(
         folder: &Path,
         scenario: &str,
-        seeds: &Range<u64>,
-        shard: &str,
+        shard: Shard,
+        whole: &Range<u64>,
     ) -> Result<(Writer, Ledger), String> {
-        let path = folder.join(file_name(scenario, seeds));
+        let seeds = shard.part_of(whole);
+        let path = folder.join(file_name(scenario, &seeds));
         let failed = |what: &str, error: io::Error| format!("cannot {what} {}: {error}", path.display());
         fs::create_dir_all(folder).map_err(|error| failed("create the folder of", error))?;
         let mut file = OpenOptions::new()
@@ -214,19 +227,24 @@ impl Writer {
             version: VERSION,
             scenario: scenario.to_owned(),
             seeds: [seeds.start, seeds.end],
-            shard: shard.to_owned(),
+            shard: shard.to_string(),
+            whole: [whole.start, whole.end],
         };
         // A first line that is cut off is no ledger yet.
         let (ledger, taken) = if text.contains('\n') {
             let (ledger, taken) =
                 Ledger::parse(&text).map_err(|error| format!("{}:{error}", path.display()))?;
+            if (&ledger.head.scenario, ledger.head.seeds) != (&head.scenario, head.seeds) {
+                let Head { scenario, seeds: [start, end], .. } = ledger.head;
+                return Err(format!("{} is the ledger of {scenario}, seeds {start}..{end}", path.display()));
+            }
             (Some(ledger), taken)
         } else {
             (None, 0)
         };
         file.set_len(taken as u64).map_err(|error| failed("shorten", error))?;
         file.seek(SeekFrom::End(0)).map_err(|error| failed("seek in", error))?;
-        let mut writer = Writer { file, path, since: Counts::default(), reached: Reached::default() };
+        let mut writer = Writer::to(file, path);
         let mut ledger = match ledger {
             Some(ledger) => ledger,
             None => {
@@ -238,8 +256,13 @@ impl Writer {
         Ok((writer, ledger))
     }
 
-    /// Writes the program's catalogue, unless it stands there: an interruption may have come before it, and the program may have
-    /// changed since.
+    /// Writes to `file`, which is at `path`, from where it stands.
+    pub(crate) fn to(file: File, path: PathBuf) -> Writer {
+        Writer { file, path, since: Counts::default(), reached: Reached::default() }
+    }
+
+    /// Writes the program's catalogue, unless it stands there: an interruption may have come before it, and the
+    /// program may have changed since.
     fn say_what_there_is(&mut self, ledger: &mut Ledger, catalogue: Vec<Listed>) -> Result<(), String> {
         if ledger.catalogue != catalogue {
             self.write(&Line::Catalogue(catalogue.clone()))?;
@@ -252,9 +275,7 @@ impl Writer {
     pub(crate) fn note(&mut self, counted: &Counted<'_>) -> Result<(), String> {
         let Counted { seed, report, nondeterminism, .. } = counted;
         if let Some(found) = nondeterminism {
-            let told = |(verdict, hash): &(String, u128)| format!("hash {hash:032x}, {}", one_line(verdict));
-            let (first, second) = (told(&found.first), told(&found.second));
-            self.write(&Line::Nondeterminism(Differed { seed: *seed, first, second }))?;
+            self.write(&Line::Nondeterminism(Differed::of(found)))?;
         }
         let since = &mut self.since;
         since.seed = seed + 1;

@@ -1,20 +1,21 @@
 //! The command that runs many seeds: the campaign, what it found, and one line that sums it up.
 
-use std::ops::Range;
+mod results;
+mod seeds;
+
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::HumanCount;
-use serde::Serialize;
+use results::{FailureResult, KnownResult, Outcome, SummaryResult};
+use seeds::{Ran, run_seeds};
 
 use super::args::ExploreOptions;
 use super::failure::{Pursuit, pursue};
-use super::meter::SeedMeter;
 use super::screen::Screen;
 use super::{Exit, Refusal, Subject, read};
-use crate::campaign::ledger::{Ledger, Writer};
-use crate::campaign::{Campaign, Detected, Failure, Findings, Nondeterminism, Shard, detect};
+use crate::campaign::ledger::Differed;
+use crate::campaign::{Detected, Findings, Nondeterminism, Shard, detect};
 use crate::choice::Choices;
 use crate::determinism::Cause;
 use crate::isolation::Isolation;
@@ -35,26 +36,26 @@ pub(super) fn explore(
         screen.speak_json();
     }
     let shard = shard_of(options, environment, screen)?;
-    let seeds = shard.part_of(&options.seeds);
-    let seeds_start = seeds.start;
     let mut exit = run_known(subject, &options.replays, screen)?;
-    let (findings, wall_time) = run_seeds(subject, options, seeds, shard, screen)?;
+    let Ran { findings, wall_time, recalled, broken } = run_seeds(subject, options, shard, screen)?;
     if let Some(found) = &findings.nondeterminism {
         tell_nondeterminism(subject, &Choices::Seeded(found.seed), found, screen);
+        screen.emit(&Outcome::Nondeterminism(Differed::of(found)));
         exit = Exit::Nondeterminism;
     }
     if options.check && findings.nondeterminism.is_none() {
-        exit = exit.max(check_strictest(subject, seeds_start, screen));
+        exit = exit.max(check_strictest(subject, shard.part_of(&options.seeds).start, screen));
     }
+    exit = exit.max(recalled.tell(subject.name, screen));
     for failure in &findings.failures {
         // What its seed does not decide, its picks do not either.
         if findings.nondeterminism.as_ref().is_some_and(|found| found.seed == failure.seed) {
             continue;
         }
         let path = options.replays.join(subject.file_name(failure.seed));
-        let pursuit = Pursuit { limits: options.limits, path: &path };
-        exit = exit.max(pursue(subject, failure, &pursuit, screen));
-        screen.emit(&Outcome::Failure(FailureResult::of(failure)));
+        let pursued = pursue(subject, failure, &Pursuit { limits: options.limits, path: &path }, screen);
+        exit = exit.max(pursued.exit);
+        screen.emit(&Outcome::Failure(FailureResult::of(failure, &pursued, &path)));
     }
     screen.say(summary(subject.name, &findings, wall_time, subject.conditions.level));
     let tallies = Tally::all(&findings.reached);
@@ -62,11 +63,15 @@ pub(super) fn explore(
     if options.reached && tallies.iter().any(Tally::is_owed) {
         exit = exit.max(Exit::FailuresFound);
     }
-    screen.emit(&Outcome::Summary(SummaryResult::of(subject.name, &findings, wall_time)));
-    Ok(exit)
+    screen.emit(&Outcome::Summary(SummaryResult::of(subject, options, shard, &findings, wall_time)));
+    match broken {
+        Some(text) => Err(Refusal { exit: Exit::CouldNotRun, text }),
+        None => Ok(exit),
+    }
 }
 
-/// Runs one seed where nothing is shared with other runs: what is the same in every run of this process may not be there.
+/// Runs one seed where nothing is shared with other runs: what is the same in every run of this process may not be
+/// there.
 fn check_strictest(subject: &Subject<'_>, seed: u64, screen: &mut Screen<'_>) -> Exit {
     let Some(conditions) = subject.conditions.strictest() else { return Exit::Passed };
     let choices = Choices::Seeded(seed);
@@ -114,162 +119,18 @@ fn run_known(subject: &Subject<'_>, folder: &Path, screen: &mut Screen<'_>) -> R
             continue;
         }
         let report = subject.run_kept(&kept, Telling::Silent).map_err(|m| could_not(m.to_string()))?;
-        let path = path.display();
+        let (verdict, told) = (one_line(&report.verdict.to_string()), path.display());
         match (report.verdict.is_passed(), kept.file.keeps(&report.verdict)) {
-            (true, _) => screen.say(format_args!("{path}: passes now")),
-            (false, true) => screen.say(format_args!("{path}: known, still fails: {}", kept.file.verdict)),
-            (false, false) => {
-                let verdict = one_line(&report.verdict.to_string());
-                screen.say(format_args!("{path}: fails in another way now: {verdict}"));
-            }
+            (true, _) => screen.say(format_args!("{told}: passes now")),
+            (false, true) => screen.say(format_args!("{told}: known, still fails: {}", kept.file.verdict)),
+            (false, false) => screen.say(format_args!("{told}: fails in another way now: {verdict}")),
         }
+        screen.emit(&Outcome::Known(KnownResult { replay: told.to_string(), verdict }));
         if !report.verdict.is_passed() {
             exit = Exit::FailuresFound;
         }
     }
     Ok(exit)
-}
-
-/// The findings, with those of a ledger that is gone on with, and the wall time that the rest took.
-fn run_seeds(
-    subject: &Subject<'_>,
-    options: &ExploreOptions,
-    seeds: Range<u64>,
-    shard: Shard,
-    screen: &mut Screen<'_>,
-) -> Result<(Findings, Duration), Refusal> {
-    let could_not = |text| Refusal { exit: Exit::CouldNotRun, text };
-    let mut campaign = Campaign {
-        seeds: seeds.clone(),
-        jobs: options.jobs,
-        check: options.check,
-        stop_at_first: !options.all,
-        priorities: None,
-        time: options.time,
-    };
-    let mut before = Findings::default();
-    let mut writer = None;
-    if let Some(folder) = &options.out {
-        let (opened, ledger) =
-            Writer::open(folder, subject.name, &seeds, &shard.to_string()).map_err(could_not)?;
-        campaign.seeds.start = ledger.counts.seed;
-        // It ended at a failure, and nobody asked for more.
-        if ledger.is_over && campaign.stop_at_first {
-            campaign.seeds.end = ledger.counts.seed;
-        }
-        if ledger.counts.seed > seeds.start {
-            screen.say(format_args!("{}: goes on at seed {}", subject.name, ledger.counts.seed));
-        }
-        before = recall(subject, &ledger);
-        writer = Some(Mutex::new(opened));
-    }
-    let meter = SeedMeter::new(subject.name, campaign.seeds.end - campaign.seeds.start, screen.watched);
-    let broken = Mutex::new(None);
-    let findings = campaign.explore_with(subject.run, &|counted| {
-        meter.show(counted.findings);
-        if let Some(writer) = &writer {
-            let noted = writer.lock().expect("nothing panics while it writes").note(counted);
-            let mut broken = broken.lock().expect("nothing panics while it looks");
-            *broken = broken.take().or(noted.err());
-        }
-    });
-    let wall_time = meter.finish();
-    if let Some(error) = broken.into_inner().expect("nothing panics while it looks") {
-        return Err(could_not(error));
-    }
-    let next = campaign.seeds.start + findings.seeds();
-    let stopped = campaign.stop_at_first && (findings.failed > 0 || findings.nondeterminism.is_some());
-    if let Some(writer) = writer {
-        // A campaign that time has ended is not over: it can go on.
-        if next == campaign.seeds.end || stopped {
-            let writer = writer.into_inner().expect("nothing panics while it writes");
-            writer.end(next).map_err(could_not)?;
-        }
-    }
-    Ok((before.and(findings), wall_time))
-}
-
-/// What a ledger says, with a report for each failure: its first seed runs again.
-fn recall(subject: &Subject<'_>, ledger: &Ledger) -> Findings {
-    let mut findings = ledger.counts.to_findings();
-    for failed in &ledger.failures {
-        let known = findings
-            .failures
-            .iter_mut()
-            .find(|failure| failure.report.verdict.signature() == failed.signature);
-        match known {
-            Some(failure) => failure.seeds += 1,
-            None => {
-                let report = (subject.run)(&Choices::Seeded(failed.seed), Telling::Silent);
-                findings.failures.push(Failure { seed: failed.seed, report, seeds: 1 });
-            }
-        }
-    }
-    // A program that was mended since does not fail there any more.
-    findings.failures.retain(|failure| !failure.report.verdict.is_passed());
-    findings
-}
-
-/// A line of results for programs.
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Outcome {
-    Failure(FailureResult),
-    Summary(SummaryResult),
-}
-
-#[derive(Serialize)]
-struct FailureResult {
-    seed: u64,
-    /// How many seeds failed so.
-    seeds: u64,
-    verdict: String,
-    signature: String,
-    hash: String,
-}
-
-impl FailureResult {
-    fn of(failure: &Failure) -> FailureResult {
-        let Failure { seed, report, seeds } = failure;
-        FailureResult {
-            seed: *seed,
-            seeds: *seeds,
-            verdict: one_line(&report.verdict.to_string()),
-            signature: report.verdict.signature(),
-            hash: format!("{:032x}", report.hash),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct SummaryResult {
-    scenario: String,
-    passed: u64,
-    failed: u64,
-    is_deterministic: bool,
-    virtual_seconds: f64,
-    wall_seconds: f64,
-    turns: u64,
-    callbacks: u64,
-    /// What the program says of itself, and how often it came about.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    catalogue: Vec<Tally>,
-}
-
-impl SummaryResult {
-    fn of(scenario: &str, findings: &Findings, wall_time: Duration) -> SummaryResult {
-        SummaryResult {
-            scenario: scenario.to_owned(),
-            passed: findings.passed,
-            failed: findings.failed,
-            is_deterministic: findings.nondeterminism.is_none(),
-            virtual_seconds: findings.virtual_time.as_secs_f64(),
-            wall_seconds: wall_time.as_secs_f64(),
-            turns: findings.turns,
-            callbacks: findings.callbacks,
-            catalogue: Tally::all(&findings.reached),
-        }
-    }
 }
 
 /// Says that two runs of a seed differ, where they part, and why that may be.

@@ -34,20 +34,29 @@ pub(crate) struct Pursuit<'a> {
     pub(crate) path: &'a Path,
 }
 
-/// Shrinks `failure`, tells it and keeps it: the smallest run known is in its file at any time, so that who interrupts loses
-/// nothing.
+/// What a pursuit has come to.
+pub(crate) struct Pursued {
+    pub(super) exit: Exit,
+    /// None if the failure could not be repeated.
+    pub(super) smallest: Option<Shrunk>,
+    /// Whether the smallest failure is in its file.
+    pub(super) is_kept: bool,
+}
+
+/// Shrinks `failure`, tells it and keeps it: the smallest run known is in its file at any time, so that who
+/// interrupts loses nothing.
 pub(crate) fn pursue(
     subject: &Subject<'_>,
     failure: &Failure,
     pursuit: &Pursuit<'_>,
     screen: &mut Screen<'_>,
-) -> Exit {
+) -> Pursued {
     tell_found(subject.name, failure, screen);
     let shrunk = match shrink_found(subject, failure, pursuit, screen.watched) {
         Ok(shrunk) => shrunk,
         Err(error) => {
             screen.say(format_args!("  {}\n", error.to_string().replace('\n', "\n  ")));
-            return Exit::Nondeterminism;
+            return Pursued { exit: Exit::Nondeterminism, smallest: None, is_kept: false };
         }
     };
     let choices = Choices::Replayed { seed: shrunk.seed, picks: shrunk.picks.clone() };
@@ -59,10 +68,11 @@ pub(crate) fn pursue(
     let kept = keep(&file, pursuit.path).and_then(|()| prove(subject, &file, pursuit.path));
     let kept = kept.map(|()| pursuit.path);
     tell_kept(subject, failure.seed, &kept, screen);
-    match kept {
-        Ok(_) => confirm(subject, &file, screen),
-        Err(error) => error.exit(),
-    }
+    let (exit, is_kept) = match kept {
+        Ok(_) => (confirm(subject, &file, screen), true),
+        Err(error) => (error.exit(), false),
+    };
+    Pursued { exit, smallest: Some(shrunk), is_kept }
 }
 
 /// Runs what was kept where nothing is shared with the runs before, and says if it comes to something else there.
@@ -101,8 +111,8 @@ fn shrink_found(
     shrunk
 }
 
-/// Keeps the smallest run so far, unless an earlier search has left a smaller one. What can not be written now can not be written
-/// in the end either, and is told then.
+/// Keeps the smallest run so far, unless an earlier search has left a smaller one. What can not be written now can
+/// not be written in the end either, and is told then.
 fn keep_meanwhile(subject: &Subject<'_>, seed: u64, report: &Report, path: &Path) {
     let headline = format!("{}: {}; shrinking was interrupted", subject.name, report.verdict);
     let file = subject.file(seed, report, &headline);

@@ -51,9 +51,7 @@ impl SeedMeter {
     }
 
     fn log(&self, findings: &Findings) {
-        let elapsed = self.bar.elapsed();
-        let periods = elapsed.as_secs() / LOG_PERIOD_SECONDS;
-        if self.logged_periods.swap(periods, Ordering::Relaxed) < periods {
+        if is_due(&self.bar, &self.logged_periods) {
             let (name, seeds, failed) = (&self.name, HumanCount(findings.seeds()), findings.failed);
             let of = HumanCount(self.bar.length().unwrap_or(0));
             // A log that cannot be written does not stop the campaign: its result goes elsewhere.
@@ -67,6 +65,42 @@ impl SeedMeter {
         self.bar.finish_and_clear();
         elapsed
     }
+}
+
+/// The progress of a search that is no campaign.
+pub(super) struct RunMeter {
+    bar: ProgressBar,
+    name: String,
+    watched: bool,
+    logged_periods: AtomicU64,
+}
+
+impl RunMeter {
+    pub(super) fn new(name: &str, runs: u64, watched: bool) -> RunMeter {
+        let bar = bar(runs, watched);
+        bar.set_style(style("{msg} [{bar:16}] {human_pos} of at most {human_len} runs"));
+        bar.set_message(name.to_owned());
+        RunMeter { bar, name: name.to_owned(), watched, logged_periods: AtomicU64::new(0) }
+    }
+
+    pub(super) fn show(&self, runs: u64) {
+        self.bar.set_position(runs);
+        if self.watched && self.bar.is_hidden() && is_due(&self.bar, &self.logged_periods) {
+            let of = HumanCount(self.bar.length().unwrap_or(0));
+            // A log that cannot be written does not stop the search: its result goes elsewhere.
+            let _ = writeln!(io::stderr(), "{}: {} of at most {of} runs", self.name, HumanCount(runs));
+        }
+    }
+
+    pub(super) fn finish(self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Whether a log is to get its next line.
+fn is_due(bar: &ProgressBar, logged_periods: &AtomicU64) -> bool {
+    let periods = bar.elapsed().as_secs() / LOG_PERIOD_SECONDS;
+    logged_periods.swap(periods, Ordering::Relaxed) < periods
 }
 
 /// The progress of a search for a smaller failure.

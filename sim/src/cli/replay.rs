@@ -73,7 +73,7 @@ pub(super) fn shrink_further(
         return Exit::Passed;
     }
     let failure = Failure { seed: file.seed, report, seeds: 1 };
-    pursue(subject, &failure, &Pursuit { limits, path }, screen)
+    pursue(subject, &failure, &Pursuit { limits, path }, screen).exit
 }
 
 pub(super) fn exit_of(report: &Report) -> Exit {

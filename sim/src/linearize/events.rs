@@ -3,8 +3,8 @@
 
 use super::Operation;
 
-/// Calls and answers of the answered operations in the order of time, as a doubly linked list in arrays: an operation is
-/// taken out in constant time, and put back where it was if that happens in reverse order.
+/// Calls and answers of the answered operations in the order of time, as a doubly linked list in arrays: an operation
+/// is taken out in constant time, and put back where it was if that happens in reverse order.
 ///
 /// Event 2 i is the call of operation i, event 2 i + 1 its answer; one more event is the list's head and end.
 pub(super) struct Events {

@@ -1,16 +1,16 @@
 //! Runs that go on from where something new happened.
 //!
-//! A run that did what none before it did is kept: the pairs of adjacent things in its record, how often each was there by powers
-//! of two, the places of its callbacks, and what its programs noted and which `sometimes!` they came by (`coverage.rs`). Later runs repeat a part of a kept one, mostly
-//! with one fault more at its end, and draw the rest anew. What takes several unlikely things one after the other is reached step by
-//! step, where seeds need all of them at once.
+//! A run that did what none before it did is kept: the pairs of adjacent things in its record, how often each was
+//! there by powers of two, the places of its callbacks, and what its programs noted and which `sometimes!` they came
+//! by (`coverage.rs`). Later runs repeat a part of a kept one, mostly with one fault more at its end, and draw the
+//! rest anew. What takes several unlikely things one after the other is reached step by step, where seeds need all of
+//! them at once.
 
 use std::collections::BTreeSet;
 
-use super::{ProbedRun, Searched};
+use super::{LeftOut, Runs, Searched};
 use crate::choice::{Choices, Chooser, Draw, Draws, Pick, Site};
 use crate::coverage::Feature;
-use crate::story::Telling;
 use crate::verdict::{Probe, Report};
 
 /// How many of ten runs begin anew, once something is kept.
@@ -22,11 +22,11 @@ const CLOSE: usize = 12;
 /// So many of the last kept runs are gone on from in half of the cases: what was just new leads on.
 const LATEST: usize = 8;
 
-/// Makes `runs` runs of the scenario, or fewer if one fails. Equal arguments give equal runs. `seed`: of the search and of its first
-/// runs.
+/// Makes `runs` runs of the scenario, or fewer if one fails. Equal arguments give equal runs. `seed`: of the search
+/// and of its first runs.
 ///
-/// Programs can show the way: what they [note](twinloop::Handle::note), and a [`sometimes!`](twinloop::sometimes) that is true, are
-/// something new for the first time.
+/// Programs can show the way: what they [note](twinloop::Handle::note), and a [`sometimes!`](twinloop::sometimes)
+/// that is true, are something new for the first time.
 ///
 /// ```
 /// use twinloop_sim::search::guide;
@@ -38,25 +38,35 @@ const LATEST: usize = 8;
 /// assert_eq!(guide(&scenario, 1, 50).runs, 50);
 /// ```
 pub fn guide(scenario: &crate::Scenario, seed: u64, runs: u64) -> Searched {
-    guide_with(&mut |choices, telling| scenario.run(choices, telling), seed, runs)
+    guide_with(Runs::of(&|choices, telling| scenario.run(choices, telling)), seed, runs)
 }
 
-pub(crate) fn guide_with(run: ProbedRun<'_>, seed: u64, runs: u64) -> Searched {
+pub(crate) fn guide_with(runs: Runs<'_>, seed: u64, most: u64) -> Searched {
     let mut search = Search::new(seed);
-    for number in 0..runs {
-        let choices = search.next_choices(seed.wrapping_add(number));
-        let mut report = run(&choices, Telling::Probed);
-        let probe = report.probe.take().expect("it was asked for");
-        if !report.verdict.is_passed() {
-            return Searched {
-                runs: number + 1,
-                failure: Some((choices.seed(), report)),
-                is_complete: false,
-            };
+    let mut made = 0;
+    let searched =
+        |runs, failure| Searched { runs, failure, is_complete: false, left_out: LeftOut::default() };
+    while made < most {
+        let decided = at_a_time(made).min(most - made);
+        let choices: Vec<Choices> =
+            (made..made + decided).map(|number| search.next_choices(seed.wrapping_add(number))).collect();
+        for (choices, mut report) in choices.iter().zip(runs.make(&choices)) {
+            made += 1;
+            let probe = report.probe.take().expect("it was asked for");
+            if !report.verdict.is_passed() {
+                return searched(made, Some((choices.seed(), report)));
+            }
+            search.learn(choices.seed(), &report, &probe);
         }
-        search.learn(choices.seed(), &report, &probe);
+        (runs.progress)(made);
     }
-    Searched { runs, failure: None, is_complete: false }
+    searched(made, None)
+}
+
+/// How many runs are decided on at a time, after so many. They do not learn from each other; the first runs teach the
+/// most.
+fn at_a_time(made: u64) -> u64 {
+    (made / 8).clamp(1, 64)
 }
 
 /// A run that is worth going on from.
@@ -142,9 +152,12 @@ impl Search {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use twinloop::{Handle, sleep};
 
     use super::*;
+    use crate::story::Telling;
     use crate::{Scenario, Units};
 
     /// Five unlikely things in a row, each of which the program notes.
@@ -184,9 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn equal_arguments_give_equal_runs() {
-        let [one, two] = [(); 2].map(|()| guide(&climb(), 7, 20_000));
-        assert_eq!(one.runs, two.runs);
-        assert_eq!(one.failure.map(|found| found.1.hash), two.failure.map(|found| found.1.hash));
+    fn equal_arguments_give_equal_runs_on_any_number_of_threads() {
+        let scenario = climb();
+        let run = |choices: &Choices, telling| scenario.run(choices, telling);
+        let found = [1, 2, 5].map(|jobs| {
+            let jobs = NonZeroUsize::new(jobs).expect("one at least");
+            let searched = guide_with(Runs { jobs, ..Runs::of(&run) }, 7, 20_000);
+            (searched.runs, searched.failure.map(|(seed, report)| (seed, report.hash)))
+        });
+        assert!(found[0].1.is_some() && found[0] == found[1] && found[1] == found[2], "{found:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! What leads to what, while a story is told: from a callback to what it sends, from a packet's arrival to the event that it
-//! raises, and from there to the callback that it wakes.
+//! What leads to what, while a story is told: from a callback to what it sends, from a packet's arrival to the event
+//! that it raises, and from there to the callback that it wakes.
 //!
 //! It knows lines by their numbers and not by what they say. A silent run has none of it.
 
@@ -16,8 +16,8 @@ use crate::fabric::HostIndex;
 use crate::kernel::ThreadIndex;
 use crate::story::{Line, LineKind};
 
-/// How many causes are kept of one thing, the latest: in a run without callbacks as lines, one that waits for many would
-/// otherwise collect ever more.
+/// How many causes are kept of one thing, the latest: in a run without callbacks as lines, one that waits for many
+/// would otherwise collect ever more.
 const CAUSES_MAX: usize = 8;
 
 /// Names what had led to something that was put off: a packet, a restart, the end of a cut. 0 names nothing.
@@ -177,8 +177,8 @@ impl Trail {
 
     // ---- packets and events ----
 
-    /// A kernel sends something. What it sends by itself is due to what became of the same direction before. What is drawn from now
-    /// on is drawn for it; `drawn`: how many picks were unusual before.
+    /// A kernel sends something. What it sends by itself is due to what became of the same direction before. What is
+    /// drawn from now on is drawn for it; `drawn`: how many picks were unusual before.
     pub(crate) fn send(&mut self, source: SocketAddr, destination: SocketAddr, drawn: usize) {
         self.drawn = drawn;
         if self.now.0.is_empty() {
@@ -217,8 +217,8 @@ impl Trail {
         stamp
     }
 
-    /// The callback that runs looks at a descriptor: what has come to it has led to what it does. Gives the line of the callback,
-    /// if it has one, and what has come.
+    /// The callback that runs looks at a descriptor: what has come to it has led to what it does. Gives the line of
+    /// the callback, if it has one, and what has come.
     pub(crate) fn hear(&mut self, host: HostIndex, fd: Fd) -> Option<(usize, Causes)> {
         let heard = self.edges.remove(&(host, fd))?;
         let Some(line) = self.callback else {

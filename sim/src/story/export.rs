@@ -1,4 +1,5 @@
-//! A story as text that other programs read. Each format has a file of its own; which lines there are is not their business.
+//! A story as text that other programs read. Each format has a file of its own; which lines there are is not their
+//! business.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +10,9 @@ use super::{Story, mermaid, perfetto, shiviz};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Export {
-    /// JSON in the trace event format, for ui.perfetto.dev and chrome://tracing: a process for each host, a thread for each of its
-    /// dispatchers and one for its kernel, slices for what happens, arrows from causes to what they led to.
+    /// JSON in the trace event format, for ui.perfetto.dev and chrome://tracing: a process for each host, a thread
+    /// for each of its dispatchers and one for its kernel, slices for what happens, arrows from causes to what they
+    /// led to.
     Perfetto,
     /// A log with vector clocks, for ShiViz.
     Shiviz,
@@ -20,7 +22,8 @@ pub enum Export {
 }
 
 impl Story {
-    /// The story in another program's format. Told with [`Telling::Everything`](super::Telling::Everything), it shows most.
+    /// The story in another program's format. Told with [`Telling::Everything`](super::Telling::Everything), it shows
+    /// most.
     ///
     /// ```
     /// use twinloop_sim::choice::Choices;

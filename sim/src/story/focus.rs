@@ -1,5 +1,5 @@
-//! A part of a story: what concerns one host, one connection, or what led to the failure. It knows lines and their causes, and
-//! no mechanism of the simulation.
+//! A part of a story: what concerns one host, one connection, or what led to the failure. It knows lines and their
+//! causes, and no mechanism of the simulation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -15,18 +15,19 @@ const CAUSES_MAX: usize = 8;
 pub enum Focus {
     /// What happens on one host, to its messages included.
     Host(String),
-    /// What is said between two addresses, in both directions, and what that leads to at once: one connection of TCP, or the
-    /// datagrams between two sockets.
+    /// What is said between two addresses, in both directions, and what that leads to at once: one connection of TCP,
+    /// or the datagrams between two sockets.
     Connection(SocketAddr, SocketAddr),
-    /// What led to the failure: of all that it is due to, the faults and what came of them. With it, what programs said because
-    /// of these faults, since what a program keeps in mind is seen by no one; and what the one that fails said since, for what
-    /// does not come wakes nobody. Where no fault had a part in it, all that it is due to. Nothing of a run that has passed.
+    /// What led to the failure: of all that it is due to, the faults and what came of them. With it, what programs
+    /// said because of these faults, since what a program keeps in mind is seen by no one; and what the one that
+    /// fails said since, for what does not come wakes nobody. Where no fault had a part in it, all that it is due to.
+    /// Nothing of a run that has passed.
     Failure,
 }
 
 impl Story {
-    /// The part of the story that `focus` says. Lines keep their numbers; where a line is due to one that is left out, it is told
-    /// to be due to what that one is due to.
+    /// The part of the story that `focus` says. Lines keep their numbers; where a line is due to one that is left
+    /// out, it is told to be due to what that one is due to.
     ///
     /// ```
     /// use twinloop::{StreamServer, connect};
@@ -112,7 +113,8 @@ impl Story {
         hosts
     }
 
-    /// The pairs of addresses that it tells messages of, in the order in which they appear; first the one that spoke first.
+    /// The pairs of addresses that it tells messages of, in the order in which they appear; first the one that spoke
+    /// first.
     ///
     /// ```
     /// assert!(twinloop_sim::story::Story::default().connections().is_empty());
@@ -129,8 +131,8 @@ impl Story {
         connections
     }
 
-    /// The connection that `ends` means, as `A-B`: each end is an address with its port, a port, a host's name with a port, or a
-    /// host's name. Of several that it fits, the first.
+    /// The connection that `ends` means, as `A-B`: each end is an address with its port, a port, a host's name with a
+    /// port, or a host's name. Of several that it fits, the first.
     ///
     /// ```
     /// assert_eq!(twinloop_sim::story::Story::default().connection("client-server:80"), None);

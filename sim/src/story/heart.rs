@@ -1,5 +1,5 @@
-//! The heart of a story: so few of the lines that led to a failure that they are read at a glance. It knows causes, and no host's
-//! business.
+//! The heart of a story: so few of the lines that led to a failure that they are read at a glance. It knows causes,
+//! and no host's business.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use super::{Focus, Line, LineKind, Story};
 const STEPS_MAX: usize = 3;
 
 impl Story {
-    /// Of what led to the failure, what faults did and programs said: all of it if that is `count` lines at most, otherwise
-    /// what is nearest to the faults, and to the failure if it is a program's own.
+    /// Of what led to the failure, what faults did and programs said: all of it if that is `count` lines at most,
+    /// otherwise what is nearest to the faults, and to the failure if it is a program's own.
     pub(crate) fn heart(&self, count: usize) -> Story {
         let why = self.focus(&Focus::Failure);
         let why = why.keep(|line| line.kind != LineKind::Message && line.kind != LineKind::Callback);
         let Some(failure) = why.lines.last() else { return Story::default() };
-        // A check looks at what all hosts have come to: its own line says nothing that its verdict does not, and what came last
-        // has no more to do with it than what came before.
+        // A check looks at what all hosts have come to: its own line says nothing that its verdict does not, and what
+        // came last has no more to do with it than what came before.
         let is_programs_own =
             self.lines.iter().any(|line| line.host == failure.host && line.number != failure.number);
         let has_faults = why.lines.iter().any(|line| line.kind == LineKind::Fault);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Line, LineKind, Story};
 use crate::message::MessageKind;
+use crate::verdict::one_line;
 
 /// How many lines of a story a diagram has: a reader sees no more at once, and browsers draw long ones for minutes.
 pub const MERMAID_LINES_MAX: usize = 200;
@@ -101,16 +102,16 @@ impl<'a> Participants<'a> {
     }
 }
 
-/// `text` without what mermaid reads as more than text: `;` and line breaks end a statement, `#` begins an entity.
+/// `text` without what mermaid reads as more than text: `;` ends a statement as a line break does, `#` begins an
+/// entity.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in one_line(text).chars() {
         match c {
             ';' => plain.push_str("#59;"),
             '#' => plain.push_str("#35;"),
             '<' => plain.push_str("#lt;"),
             '>' => plain.push_str("#gt;"),
-            '\n' | '\r' => plain.push(' '),
             c => plain.push(c),
         }
     }

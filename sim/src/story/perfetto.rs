@@ -1,8 +1,8 @@
 //! A story in the trace event format, as JSON for ui.perfetto.dev and chrome://tracing. It knows no other format.
 //!
-//! A host is a process; each of its dispatchers is a thread, and so is its kernel, where messages arrive and faults strike.
-//! Nothing takes time in a simulation, and a slice without a length shows neither its order nor an arrow: each gets a
-//! nanosecond, and begins at the end of the one before it on its thread if both happen at one moment.
+//! A host is a process; each of its dispatchers is a thread, and so is its kernel, where messages arrive and faults
+//! strike. Nothing takes time in a simulation, and a slice without a length shows neither its order nor an arrow:
+//! each gets a nanosecond, and begins at the end of the one before it on its thread if both happen at one moment.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ fn slice(line: &Line, (process, thread): Track, begin_ns: u64) -> Value {
     let picks: Vec<String> = line.picks.iter().map(ToString::to_string).collect();
     let mut event = json!({
         "ph": "X", "pid": process, "tid": thread, "ts": micros(begin_ns), "dur": micros(LENGTH_NS),
-        "name": format!("{mark}{}", line.text), "cat": line.kind.name(),
+        "name": format!("{mark}{}", line.told()), "cat": line.kind.name(),
         "args": { "line": line.number, "due to": line.causes, "at": line.at.to_string(), "picks": picks },
     });
     if matches!(line.kind, LineKind::Fault | LineKind::Failure) {
@@ -78,8 +78,8 @@ fn micros(ns: u64) -> f64 {
     ns as f64 / 1000.0
 }
 
-/// Which process and thread each line belongs to, by numbers from 1: Perfetto takes 0 for the machine's own idle thread. No two
-/// threads have one number, as on a machine.
+/// Which process and thread each line belongs to, by numbers from 1: Perfetto takes 0 for the machine's own idle
+/// thread. No two threads have one number, as on a machine.
 struct Tracks<'a> {
     processes: BTreeMap<&'a str, u64>,
     threads: BTreeMap<Lane<'a>, u64>,

@@ -1,11 +1,12 @@
 //! A story as a log for ShiViz: two lines for each event, with its vector clock. It knows no kind of line.
 //!
-//! ShiViz draws a line for each host and an arrow wherever a clock has news of another host. It asks that a host's own clock
-//! counts its events from 1, and that no clock has news from the future.
+//! ShiViz draws a line for each host and an arrow wherever a clock has news of another host. It asks that a host's
+//! own clock counts its events from 1, and that no clock has news from the future.
 
 use std::collections::BTreeMap;
 
 use super::Story;
+use crate::verdict::one_line;
 
 /// What ShiViz finds an event by: the first line of the file. The second one would part several runs, and is empty.
 const PATTERN: &str = r"(?<host>\S+) (?<clock>\{.*\})\n(?<date>\S+) (?<event>.*)";
@@ -17,7 +18,7 @@ pub(super) fn export(story: &Story) -> String {
     for ((line, clock), host) in story.lines.iter().zip(clocks(story)).zip(hosts(story)) {
         let clock = serde_json::to_string(&clock).expect("names and counts are JSON");
         let (at, kind) = (line.at, line.kind.name());
-        text += &format!("{host} {clock}\n{at} {kind}: {}\n", line.text.replace(['\n', '\r'], " "));
+        text += &format!("{host} {clock}\n{at} {kind}: {}\n", one_line(&line.told()));
     }
     text
 }
@@ -26,7 +27,7 @@ pub(super) fn export(story: &Story) -> String {
 fn hosts(story: &Story) -> impl Iterator<Item = String> + '_ {
     story.lines.iter().map(|line| match line.host.as_str() {
         "" => "world".to_owned(),
-        host => host.replace(char::is_whitespace, "_"),
+        host => one_line(host).replace(char::is_whitespace, "_"),
     })
 }
 

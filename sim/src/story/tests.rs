@@ -56,8 +56,26 @@ fn long_lines_are_clipped_at_a_character() {
     assert_eq!(clipped("to b: SYN WIN 65536: lost", 16), "to b: SYN … lost");
 }
 
-/// What ShiViz asks for: two lines for each event; a host's own clock counts its events from 1; and no clock has news that its
-/// host cannot have: it never goes back, and knows of no event that was not before.
+/// What ShiViz asks for: two lines for each event; a host's own clock counts its events from 1; and no clock has news
+/// that its host cannot have: it never goes back, and knows of no event that was not before.
+/// What a program notes may come from its peers: it moves no cursor, and it makes no line that the story does not have.
+#[test]
+fn a_line_stays_one_line_whatever_is_noted() {
+    let wild = "one\r\n two\tthree \u{1b}[2Jfour\u{7} \u{202e}five\u{2028}six; ←";
+    let mut line = Line::new(Moment::ORIGIN, "a\nb", LineKind::Note, wild);
+    line.number = 1;
+    let story = Story { lines: vec![line] };
+    let plain = r"one / two\tthree \u{1b}[2Jfour\u{7} \u{202e}five / six; ←";
+    assert_eq!(story.to_string(), format!(" 0.000000000s  a / b  note      {plain}\n"));
+    assert_eq!(story.with_causes().to_string(), format!("1   0.000000000s  a / b  note      {plain}\n"));
+
+    let shiviz = story.export(Export::Shiviz);
+    assert!(shiviz.ends_with(&format!("a_/_b {{\"a_/_b\":1}}\n0.000000000s note: {plain}\n")), "{shiviz}");
+    let mermaid = story.export(Export::Mermaid);
+    assert_eq!(mermaid.lines().count(), 3, "{mermaid}");
+    assert!(!mermaid.contains(|c: char| c.is_control() && c != '\n'), "{mermaid}");
+}
+
 #[test]
 fn shiviz_finds_clocks_that_are_consistent() {
     for seed in 0..10 {
@@ -106,8 +124,8 @@ fn a_clock_knows_what_its_causes_knew() {
     );
 }
 
-/// The trace event format: slices that follow each other on their thread, and arrows that have two ends, each in a slice, the
-/// first before the second.
+/// The trace event format: slices that follow each other on their thread, and arrows that have two ends, each in a
+/// slice, the first before the second.
 #[test]
 fn perfetto_finds_threads_slices_and_arrows() {
     for seed in 0..10 {
@@ -146,7 +164,8 @@ fn perfetto_finds_threads_slices_and_arrows() {
     }
 }
 
-/// A diagram has its hosts, arrows for messages, crosses for what is lost, and notes; in words that mermaid takes for text.
+/// A diagram has its hosts, arrows for messages, crosses for what is lost, and notes; in words that mermaid takes for
+/// text.
 #[test]
 fn mermaid_finds_arrows_crosses_and_notes() {
     let diagram = story(1).export(Export::Mermaid);

@@ -1,5 +1,5 @@
-//! Small programs, each with one planted bug of a kind that people write, and each once more without it. What finds them, and how
-//! soon, is measured by `table.rs` and kept by `tests/planted.rs`.
+//! Small programs, each with one planted bug of a kind that people write, and each once more without it. What finds
+//! them, and how soon, is measured by `table.rs` and kept by `tests/planted.rs`.
 #![forbid(unsafe_code)]
 
 mod bugs;

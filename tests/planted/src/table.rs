@@ -36,7 +36,8 @@ pub struct Found {
     pub shrinking: Duration,
 }
 
-/// Looks for the bug in the first [`SEEDS`] seeds, and in as many runs that are guided if no seed fails; shrinks the first failure.
+/// Looks for the bug in the first [`SEEDS`] seeds, and in as many runs that are guided if no seed fails; shrinks the
+/// first failure.
 ///
 /// # Errors
 ///
@@ -90,32 +91,44 @@ pub fn repeat(bug: &Bug, found: &Found, folder: &Path, program: &Path) -> Result
 
 /// Prints the table. Replays go to `folder`.
 pub fn print(folder: &Path) -> Exit {
-    let width = BUGS.iter().map(|bug| bug.name.len()).max().unwrap_or(0);
-    println!("{:width$}  found after    picks      runs  shrunk in  repeated  what", "bug");
+    println!("{}", header());
     let mut exit = Exit::Passed;
     for bug in BUGS {
         let row = find(bug).and_then(|found| {
-            let program = std::env::current_exe()?;
-            repeat(bug, &found, folder, &program)?;
-            let Found { runs, is_guided, picks, shrunk, shrinking, .. } = found;
-            let way = if is_guided { "guided" } else { "seeds" };
-            Ok(format!(
-                "{runs:5} {way:6}  {picks:5} → {:<2}  {:4}  {:7.1?}  yes       {}",
-                shrunk.picks.len(),
-                shrunk.runs,
-                Duration::from_micros(shrinking.as_micros() as u64),
-                bug.kind
-            ))
+            repeat(bug, &found, folder, &std::env::current_exe()?)?;
+            Ok(row(bug, &found))
         });
         match row {
-            Ok(row) => println!("{:width$}  {row}", bug.name),
+            Ok(row) => println!("{row}"),
             Err(error) => {
-                println!("{:width$}  {error}", bug.name);
+                println!("{error}");
                 exit = Exit::FailuresFound;
             }
         }
     }
     exit
+}
+
+fn header() -> String {
+    let width = name_width();
+    format!("{:width$}  found after      picks    runs  shrunk in  what", "bug")
+}
+
+/// What the table says of a bug that was found, and repeated. All but the time is the same on every machine.
+pub fn row(bug: &Bug, found: &Found) -> String {
+    let Found { runs, is_guided, picks, shrunk, shrinking, .. } = found;
+    let width = name_width();
+    let way = if *is_guided { "guided" } else { "seeds" };
+    let (left, shrink_runs) = (shrunk.picks.len(), shrunk.runs);
+    let milliseconds = shrinking.as_secs_f64() * 1000.0;
+    format!(
+        "{:width$}  {runs:5} {way:6}  {picks:4} → {left:<2}  {shrink_runs:5}  {milliseconds:6.1} ms  {}",
+        bug.name, bug.kind
+    )
+}
+
+fn name_width() -> usize {
+    BUGS.iter().map(|bug| bug.name.len()).max().unwrap_or(0)
 }
 
 /// How long shrinking takes is for people: no run sees it.
