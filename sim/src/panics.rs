@@ -3,15 +3,17 @@
 //! A campaign meets thousands of failing runs; the process's panic hook would print each. The hook is replaced once, by
 //! one that is silent on a thread that runs a simulation and passes everything else on to the hook before.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{PanicHookInfo, set_hook, take_hook};
 use std::sync::Once;
 
 use twinloop::panic_text;
 
 thread_local! {
-    /// `Some` while this thread runs simulated programs; inside, the panics' texts, each with its place.
-    static QUIET: RefCell<Option<Vec<Kept>>> = const { RefCell::new(None) };
+    /// How many that live keep this thread quiet: more than none while it runs simulated programs.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// The panics' texts meanwhile, each with its place.
+    static KEPT: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A panic's text, and the same with its place.
@@ -19,7 +21,8 @@ type Kept = (String, String);
 
 /// While it lives, panics of this thread are kept instead of printed.
 pub(crate) struct Quiet {
-    outer: Option<Vec<Kept>>,
+    /// How many texts were kept before.
+    before: usize,
 }
 
 pub(crate) fn quietly() -> Quiet {
@@ -27,20 +30,22 @@ pub(crate) fn quietly() -> Quiet {
     INSTALLED.call_once(|| {
         let before = take_hook();
         set_hook(Box::new(move |info| {
-            let kept = QUIET.try_with(|quiet| keep(quiet, info)).unwrap_or(false);
+            let is_quiet = DEPTH.try_with(|depth| depth.get() > 0).unwrap_or(false);
+            let kept = is_quiet && KEPT.try_with(|kept| keep(kept, info)).unwrap_or(false);
             if !kept {
                 before(info);
             }
         }));
     });
-    Quiet { outer: QUIET.replace(Some(Vec::new())) }
+    DEPTH.set(DEPTH.get() + 1);
+    Quiet { before: KEPT.with_borrow(Vec::len) }
 }
 
 impl Quiet {
     /// The text with the place of the first panic since whose text this is: programs may have handled others themselves.
     pub(crate) fn told(&self, text: &str) -> Option<String> {
-        QUIET.with_borrow(|quiet| {
-            let (_, told) = quiet.iter().flatten().find(|(kept, _)| kept == text)?;
+        KEPT.with_borrow(|kept| {
+            let (_, told) = kept[self.before..].iter().find(|(kept, _)| kept == text)?;
             Some(told.clone())
         })
     }
@@ -48,15 +53,15 @@ impl Quiet {
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        QUIET.replace(self.outer.take());
+        DEPTH.set(DEPTH.get() - 1);
+        KEPT.with_borrow_mut(|kept| kept.truncate(self.before));
     }
 }
 
-/// Keeps the panic, if this thread is quiet.
-fn keep(quiet: &RefCell<Option<Vec<Kept>>>, info: &PanicHookInfo<'_>) -> bool {
-    // A panic inside of the record keeping itself is printed.
-    let Ok(mut quiet) = quiet.try_borrow_mut() else { return false };
-    let Some(kept) = &mut *quiet else { return false };
+/// Whether the panic could be kept.
+fn keep(kept: &RefCell<Vec<Kept>>, info: &PanicHookInfo<'_>) -> bool {
+    // A panic inside of the keeping itself is printed.
+    let Ok(mut kept) = kept.try_borrow_mut() else { return false };
     let text = panic_text(info.payload());
     let told = match info.location() {
         Some(place) => format!("{text} (at {}:{})", place.file(), place.line()),

@@ -54,6 +54,8 @@ pub(crate) struct World {
     plan: Vec<Planned>,
     /// When cuts and crashes are drawn next; `None` in a world that has none.
     next_faults_at: Option<Moment>,
+    /// A program has ended since its exits were looked at last.
+    some_ended: bool,
     is_watched: bool,
     interposer: Option<&'static dyn Interposer>,
     pub(crate) turns: u64,
@@ -93,6 +95,7 @@ impl World {
             host_order,
             plan: Vec::new(),
             next_faults_at: draws_faults.then_some(Moment::ORIGIN + FAULT_PERIOD),
+            some_ended: false,
             is_watched: trail::is_watched(),
             interposer: interposer(),
             turns: 0,
@@ -155,11 +158,11 @@ impl World {
     }
 
     /// The state, once no dispatcher is left that could reach it.
-    pub(crate) fn into_state(self) -> State {
+    pub(crate) fn into_state(self) -> Rc<RefCell<State>> {
         let World { state, hosts, .. } = self;
         drop(hosts);
-        let state = Rc::try_unwrap(state).map_err(|_| "a driver outlived its dispatcher");
-        state.unwrap_or_else(|why| panic!("{why}")).into_inner()
+        assert_eq!(Rc::strong_count(&state), 1, "no driver outlives its dispatcher");
+        state
     }
 
     /// The first assertion of a program's that did not hold. What comes of that in the same turn, such as a panic, is its
@@ -168,18 +171,15 @@ impl World {
         self.state.borrow().violated.clone()
     }
 
-    fn verdict(&self) -> Option<Verdict> {
+    fn verdict(&mut self) -> Option<Verdict> {
         if self.state.borrow().violated.is_some() {
             return self.violation();
         }
-        for host in &self.hosts {
-            if let Some(Err(message)) = &*host.exit.borrow() {
-                return Some(Verdict::Failed { subject: host.name.clone(), message: message.clone() });
+        if self.some_ended {
+            self.some_ended = false;
+            if let Some(verdict) = self.verdict_of_exits() {
+                return Some(verdict);
             }
-        }
-        let mut clients = self.hosts.iter().filter(|host| host.program.is_client());
-        if self.has_clients() && clients.all(|host| host.exit.borrow().is_some()) {
-            return Some(Verdict::Passed);
         }
         if self.turns >= self.budget.turns {
             return Some(Verdict::TurnBudget { turns: self.budget.turns, message: self.busiest() });
@@ -194,6 +194,18 @@ impl World {
             return Some(verdict);
         }
         None
+    }
+
+    /// How programs have ended: with an error, or all for which the run waits.
+    fn verdict_of_exits(&self) -> Option<Verdict> {
+        for host in &self.hosts {
+            if let Some(Err(message)) = &*host.exit.borrow() {
+                return Some(Verdict::Failed { subject: host.name.clone(), message: message.clone() });
+            }
+        }
+        let mut clients = self.hosts.iter().filter(|host| host.program.is_client());
+        let all_ended = self.has_clients() && clients.all(|host| host.exit.borrow().is_some());
+        all_ended.then_some(Verdict::Passed)
     }
 
     /// Does the next thing that is due: something of the world's, or the turn of one host.
@@ -338,6 +350,7 @@ impl World {
         }
         drop(state);
         if thread.has_ended.get() {
+            self.some_ended = true;
             self.thread_ended(host, index)?;
         }
         let (some_ended, some_start) = {
