@@ -570,12 +570,17 @@ impl Core {
     }
 
     /// Tells who wants to know why callbacks were queued and timers set.
+    #[inline]
     fn tell_progress<const OBSERVED: bool>(&self, reason: Reason) {
         if OBSERVED && self.explained.get() {
-            let progress =
-                Progress { queued: self.ready.borrow().len(), timers: self.timers.borrow().added() };
-            self.observing(|observer| observer.progress(progress, reason));
+            self.explain_progress(reason);
         }
+    }
+
+    #[cold]
+    fn explain_progress(&self, reason: Reason) {
+        let progress = Progress { queued: self.ready.borrow().len(), timers: self.timers.borrow().added() };
+        self.observing(|observer| observer.progress(progress, reason));
     }
 
     fn observing(&self, mut tell: impl FnMut(&mut dyn Observer)) {

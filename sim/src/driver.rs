@@ -242,8 +242,10 @@ impl Driver for SimDriver {
 
     fn entropy(&mut self, buffer: &mut [u8]) -> Result<(), OsError> {
         let mut state = self.state()?;
-        let site = state.machines[self.host].entropy;
-        state.chooser.entropy(site, buffer);
+        let State { machines, chooser, .. } = &mut *state;
+        let Machine { name, entropy, .. } = &mut machines[self.host];
+        let site = *entropy.get_or_insert_with(|| chooser.site(&format!("{name}: entropy")));
+        chooser.entropy(site, buffer);
         Ok(())
     }
 

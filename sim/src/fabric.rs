@@ -45,20 +45,34 @@ pub(crate) enum Due {
 pub(crate) struct Fabric {
     queue: BinaryHeap<Reverse<Entry>>,
     sequence: u64,
+    /// What is due, by the slots of the entries: a packet is large, and a heap moves what is in it again and again.
+    due: Vec<Option<(Stamp, Due)>>,
+    free: Vec<u32>,
 }
 
+/// By its time, then by its number: what was scheduled first happens first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     at: Moment,
-    /// What was scheduled first happens first.
     sequence: u64,
-    /// What had led to it, where a story is told.
-    stamp: Stamp,
-    due: Due,
+    slot: u32,
 }
 
 impl Fabric {
+    /// `stamp`: what had led to it, where a story is told.
     pub(crate) fn schedule(&mut self, at: Moment, stamp: Stamp, due: Due) {
-        self.queue.push(Reverse(Entry { at, sequence: self.sequence, stamp, due }));
+        let due = Some((stamp, due));
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.due[slot as usize] = due;
+                slot
+            }
+            None => {
+                self.due.push(due);
+                u32::try_from(self.due.len() - 1).expect("fewer than 2³² things are due at once")
+            }
+        };
+        self.queue.push(Reverse(Entry { at, sequence: self.sequence, slot }));
         self.sequence += 1;
     }
 
@@ -67,7 +81,10 @@ impl Fabric {
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Stamp, Due)> {
-        self.queue.pop().map(|Reverse(entry)| (entry.stamp, entry.due))
+        let Reverse(Entry { slot, .. }) = self.queue.pop()?;
+        self.free.push(slot);
+        let due = self.due[slot as usize].take();
+        Some(due.expect("a slot is filled for as long as its entry is queued"))
     }
 }
 
@@ -84,30 +101,4 @@ pub(crate) fn host_of(ip: IpAddr, count: usize) -> Option<HostIndex> {
     let IpAddr::V4(ip) = ip else { return None };
     let number = u32::from(ip) & 0x00ff_ffff;
     (ip.octets()[0] == 10 && number >= 1 && number as usize <= count).then(|| number as usize - 1)
-}
-
-impl Entry {
-    fn rank(&self) -> (Moment, u64) {
-        (self.at, self.sequence)
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank() == other.rank()
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.rank().cmp(&other.rank())
-    }
 }

@@ -47,7 +47,7 @@ use files::{Files, OpenFile, Operation};
 use local::{Local, Locals};
 use lookup::Lookup;
 use options::Options;
-use packet::{Content, Segment, is_for_many};
+use packet::{Content, Parts, Segment, is_for_many};
 pub(crate) use packet::{Packet, Route};
 use signals::Listening;
 use tcp::{Connection, Out, State};
@@ -66,6 +66,8 @@ pub(crate) struct Kernel {
     connections: Table<Entry>,
     /// Connections by their ends and number.
     by_ends: BTreeMap<Ends, Key>,
+    /// What was found there last: packets come in rows.
+    last_ends: Option<(Ends, Key)>,
     /// Listening sockets by where they listen, in the order in which they began. Several share a place if they agree to
     /// (`SO_REUSEPORT`), or are bound to different devices.
     listeners: BTreeMap<SocketAddr, Vec<Key>>,
@@ -183,6 +185,7 @@ impl Kernel {
             locals: Locals::default(),
             connections: Table::new(),
             by_ends: BTreeMap::new(),
+            last_ends: None,
             listeners: BTreeMap::new(),
             datagrams: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -451,7 +454,7 @@ impl Kernel {
 
     /// A packet has arrived.
     pub(crate) fn deliver(&mut self, now: Moment, packet: Packet) {
-        let Packet { source, destination, content, .. } = packet;
+        let Parts { source, destination, content, .. } = packet.into_parts();
         match content {
             Content::Tcp { connection, segment } => {
                 self.deliver_segment(now, (destination, source, connection), segment);
@@ -464,9 +467,20 @@ impl Kernel {
         }
     }
 
+    fn find_by_ends(&mut self, ends: &Ends) -> Option<Key> {
+        if let Some((last, key)) = &self.last_ends {
+            if last == ends {
+                return Some(*key);
+            }
+        }
+        let key = *self.by_ends.get(ends)?;
+        self.last_ends = Some((*ends, key));
+        Some(key)
+    }
+
     /// A router knows no way to the peer of a connection.
     fn deliver_host_unreachable(&mut self, ends: Ends) {
-        let Some(&key) = self.by_ends.get(&ends) else { return };
+        let Some(key) = self.find_by_ends(&ends) else { return };
         let was = self.entry(key).connection.state();
         let told = self.with(key, |connection, _| connection.take_unreachable());
         self.tell(key, was, told);
@@ -474,7 +488,7 @@ impl Kernel {
 
     /// A segment has arrived for the connection with these ends.
     fn deliver_segment(&mut self, now: Moment, ends: Ends, segment: Segment) {
-        let Some(&key) = self.by_ends.get(&ends) else { return self.deliver_to_nobody(now, ends, &segment) };
+        let Some(key) = self.find_by_ends(&ends) else { return self.deliver_to_nobody(now, ends, &segment) };
         let entry = self.entry(key);
         let was = entry.connection.state();
         if let (Owner::Embryo(listener), Segment::Data { .. }) = (entry.owner, &segment) {
@@ -502,6 +516,11 @@ impl Kernel {
     /// When the next kernel timer is due.
     pub(crate) fn next_timer(&self) -> Option<Moment> {
         self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Whether anything is to be sent.
+    pub(crate) fn has_packets(&self) -> bool {
+        !self.packets.is_empty()
     }
 
     /// Takes what is to be sent, in the order of sending.
@@ -728,7 +747,9 @@ impl Kernel {
             let content = Content::Tcp { connection, segment };
             Packet::new(source, destination, content)
         };
-        self.packets.extend(self.out.drain(..).map(address));
+        if !self.out.is_empty() {
+            self.packets.extend(self.out.drain(..).map(address));
+        }
         let timer = entry.connection.next_timer();
         if entry.timer != timer {
             let before = std::mem::replace(&mut entry.timer, timer);
@@ -751,6 +772,7 @@ impl Kernel {
     fn forget(&mut self, key: Key) {
         let entry = self.connections.remove(key).expect("a connection is forgotten once");
         self.by_ends.remove(&entry.ends);
+        self.last_ends = None;
         if let Some(at) = entry.timer {
             self.timers.remove(&(at, key));
         }

@@ -69,7 +69,8 @@ pub(crate) struct Machine {
     pub(crate) kernel: Kernel,
     pub(crate) rule: HostRule,
     pub(crate) disk: DiskRule,
-    pub(crate) entropy: Site,
+    /// Named when a program asks for entropy first: most never do.
+    pub(crate) entropy: Option<Site>,
     /// Descriptors whose event was held back before: it is told by the next poll.
     pub(crate) overdue: Vec<Fd>,
     pub(crate) up: bool,
@@ -129,14 +130,18 @@ impl State {
     /// Hands what a host's kernel wants to send to the links. Called after each call into a kernel.
     pub(crate) fn collect(&mut self, host: HostIndex) {
         self.explain_edges(host);
-        let mut packets = std::mem::take(&mut self.packets);
-        self.machines[host].kernel.take_packets(&mut packets);
-        for packet in packets.drain(..) {
-            self.send(host, packet);
+        if self.machines[host].kernel.has_packets() {
+            let mut packets = std::mem::take(&mut self.packets);
+            self.machines[host].kernel.take_packets(&mut packets);
+            for packet in packets.drain(..) {
+                self.send(host, packet);
+            }
+            self.packets = packets;
         }
-        self.packets = packets;
-        for (stream, bytes) in self.machines[host].kernel.take_written() {
-            self.hear(host, stream, &bytes);
+        if self.machines[host].kernel.has_written() {
+            for (stream, bytes) in self.machines[host].kernel.take_written() {
+                self.hear(host, stream, &bytes);
+            }
         }
     }
 

@@ -60,6 +60,7 @@ pub(crate) struct World {
 }
 
 /// When a thread has something to do.
+#[derive(Clone, Copy)]
 struct Planned {
     at: Moment,
     host: HostIndex,
@@ -168,8 +169,8 @@ impl World {
     }
 
     fn verdict(&self) -> Option<Verdict> {
-        if let Some(violated) = self.violation() {
-            return Some(violated);
+        if self.state.borrow().violated.is_some() {
+            return self.violation();
         }
         for host in &self.hosts {
             if let Some(Err(message)) = &*host.exit.borrow() {
@@ -197,9 +198,15 @@ impl World {
 
     /// Does the next thing that is due: something of the world's, or the turn of one host.
     fn step(&mut self) -> Result<(), Verdict> {
-        let now = self.state.borrow().now;
+        let (now, next_event) = {
+            let state = self.state.borrow();
+            (state.now, state.next_at())
+        };
+        // No thread turns before this has happened.
+        if next_event.is_some_and(|at| at <= now) {
+            return self.happen(now);
+        }
         let next_turn = self.plan_turns();
-        let next_event = self.state.borrow().next_at();
         let Some(next) = next_turn.into_iter().chain(next_event).min() else {
             // Servers alone wait for nobody: that nothing is left to happen is their end.
             let stuck = Verdict::Deadlock { message: self.unfinished() };
@@ -214,17 +221,21 @@ impl World {
         if next_event.is_some_and(|at| at <= next) {
             return self.happen(next);
         }
-        let due = || self.plan.iter().filter(|planned| planned.at <= next);
-        let which = match due().count() {
+        let Planned { host, index, .. } = self.pick_due(next);
+        self.turn(host, index, next)
+    }
+
+    /// One of the threads that are due.
+    fn pick_due(&mut self, now: Moment) -> Planned {
+        self.plan.retain(|planned| planned.at <= now);
+        let which = match self.plan.len() {
             1 => 0,
             several => {
-                let ids = due().map(|planned| (planned.host as u64) << 32 | planned.index as u64);
+                let ids = self.plan.iter().map(|planned| (planned.host as u64) << 32 | planned.index as u64);
                 self.state.borrow_mut().chooser.pick_thread(self.host_order, several, ids)
             }
         };
-        let &Planned { host, index, .. } =
-            due().nth(which).expect("a pick is below the number of threads that are due");
-        self.turn(host, index, next)
+        self.plan[which]
     }
 
     fn has_clients(&self) -> bool {
@@ -329,10 +340,15 @@ impl World {
         if thread.has_ended.get() {
             self.thread_ended(host, index)?;
         }
-        if !self.state.borrow().ended.is_empty() {
+        let (some_ended, some_start) = {
+            let state = self.state.borrow();
+            (!state.ended.is_empty(), !state.starting.is_empty())
+        };
+        if some_ended {
             self.drop_ended()?;
         }
-        self.start_threads()
+        // Also what destructors of those that have ended ask for.
+        if some_ended || some_start { self.start_threads() } else { Ok(()) }
     }
 
     /// Clients that have not finished, with what is pending on them; and hosts that stand still, for which they may wait.

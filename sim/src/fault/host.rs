@@ -17,7 +17,7 @@ use crate::names::{Answer, NameFailure};
 use clocks::{ClockFaults, ClockSites};
 pub(crate) use errors::Call;
 use errors::{ErrorFaults, ErrorSites};
-use lookup::{LookupFaults, LookupRule};
+use lookup::{LookupFaults, LookupSites};
 pub(crate) use process::ProcessFault;
 use process::{ProcessFaults, ProcessSites};
 
@@ -157,6 +157,15 @@ impl HostFaults {
         self
     }
 
+    /// Whether anything is drawn, apart from what has a file of its own.
+    fn draws(&self) -> bool {
+        let HostFaults { short_read, short_write, spurious, late_event, event_order, .. } = self;
+        let HostFaults { late_timer, late_wake, crash, .. } = self;
+        let chances =
+            [short_read, short_write, spurious, late_event, event_order, late_timer, late_wake, crash];
+        chances.iter().any(|chance| **chance > 0.0)
+    }
+
     /// Whether something is drawn in each period.
     pub(crate) fn draws_by_period(&self) -> bool {
         self.crash > 0.0 || self.clocks.draws_by_period() || self.process.draws_by_period()
@@ -166,6 +175,14 @@ impl HostFaults {
 /// One host's faults, with the sites that draw for them.
 pub(crate) struct HostRule {
     faults: HostFaults,
+    sites: Option<Sites>,
+    lookup_sites: Option<LookupSites>,
+    error_sites: Option<ErrorSites>,
+    clock_sites: Option<ClockSites>,
+    process_sites: Option<ProcessSites>,
+}
+
+struct Sites {
     short_read: Site,
     short_write: Site,
     spurious: Site,
@@ -173,25 +190,15 @@ pub(crate) struct HostRule {
     event_order: Site,
     late_timer: Site,
     late_wake: Site,
-    lookups: LookupRule,
-    error_sites: Option<ErrorSites>,
     crash: Site,
     down_for: Site,
-    clock_sites: Option<ClockSites>,
-    process_sites: Option<ProcessSites>,
 }
 
-impl HostRule {
-    pub(crate) fn new(chooser: &mut Chooser, host: &str, faults: HostFaults) -> HostRule {
-        let clock_sites = ClockSites::new(chooser, host, &faults.clocks);
-        let process_sites = ProcessSites::new(chooser, host, &faults.process);
-        let lookups = LookupRule::new(chooser, host, &faults.lookups);
-        let error_sites = ErrorSites::new(chooser, host, &faults.errors);
+impl Sites {
+    /// `None`, without a site, where nothing of this is on.
+    fn new(chooser: &mut Chooser, host: &str, faults: &HostFaults) -> Option<Sites> {
         let mut site = |what: &str| chooser.site(&format!("{host}: {what}"));
-        HostRule {
-            faults,
-            clock_sites,
-            process_sites,
+        faults.draws().then(|| Sites {
             short_read: site("short read"),
             short_write: site("short write"),
             spurious: site("spurious event"),
@@ -199,10 +206,21 @@ impl HostRule {
             event_order: site("event order"),
             late_timer: site("late timer"),
             late_wake: site("late wake"),
-            lookups,
-            error_sites,
             crash: site("crash"),
             down_for: site("down for"),
+        })
+    }
+}
+
+impl HostRule {
+    pub(crate) fn new(chooser: &mut Chooser, host: &str, faults: HostFaults) -> HostRule {
+        HostRule {
+            clock_sites: ClockSites::new(chooser, host, &faults.clocks),
+            process_sites: ProcessSites::new(chooser, host, &faults.process),
+            lookup_sites: LookupSites::new(chooser, host, &faults.lookups),
+            error_sites: ErrorSites::new(chooser, host, &faults.errors),
+            sites: Sites::new(chooser, host, &faults),
+            faults,
         }
     }
 
@@ -214,20 +232,23 @@ impl HostRule {
     pub(crate) fn set(&mut self, chooser: &mut Chooser, host: &str, faults: HostFaults) -> bool {
         self.clock_sites = ClockSites::new(chooser, host, &faults.clocks);
         self.process_sites = ProcessSites::new(chooser, host, &faults.process);
-        self.lookups = LookupRule::new(chooser, host, &faults.lookups);
+        self.lookup_sites = LookupSites::new(chooser, host, &faults.lookups);
         self.error_sites = ErrorSites::new(chooser, host, &faults.errors);
+        self.sites = Sites::new(chooser, host, &faults);
         let before = std::mem::replace(&mut self.faults, faults);
         before.clocks != self.faults.clocks
     }
 
     /// How many of `wanted` bytes a receive may give; `wanted` when nothing unusual happens.
     pub(crate) fn read_length(&self, chooser: &mut Chooser, wanted: usize) -> usize {
-        shorten(chooser, self.short_read, self.faults.short_read, wanted)
+        let Some(sites) = &self.sites else { return wanted };
+        shorten(chooser, sites.short_read, self.faults.short_read, wanted)
     }
 
     /// As [`HostRule::read_length`] for a send.
     pub(crate) fn write_length(&self, chooser: &mut Chooser, wanted: usize) -> usize {
-        shorten(chooser, self.short_write, self.faults.short_write, wanted)
+        let Some(sites) = &self.sites else { return wanted };
+        shorten(chooser, sites.short_write, self.faults.short_write, wanted)
     }
 
     /// The ports that its kernel picks from, if they are not the usual ones.
@@ -242,30 +263,31 @@ impl HostRule {
 
     /// Whether a datagram has to wait although there is room.
     pub(crate) fn draw_wait(&self, chooser: &mut Chooser) -> bool {
-        chooser.chance(self.short_write, self.faults.short_write)
+        self.sites.as_ref().is_some_and(|sites| chooser.chance(sites.short_write, self.faults.short_write))
     }
 
     /// Which of `live` descriptors is told of although nothing happened.
     pub(crate) fn draw_spurious(&self, chooser: &mut Chooser, live: usize) -> Option<usize> {
-        if live == 0 || !chooser.chance(self.spurious, self.faults.spurious) {
+        let sites = self.sites.as_ref()?;
+        if live == 0 || !chooser.chance(sites.spurious, self.faults.spurious) {
             return None;
         }
-        Some(chooser.pick(self.spurious, live))
+        Some(chooser.pick(sites.spurious, live))
     }
 
     /// How late an event is told; not at all late when nothing unusual happens.
     pub(crate) fn draw_late_event(&self, chooser: &mut Chooser) -> Option<Duration> {
-        self.draw_late(chooser, self.late_event, self.faults.late_event)
+        self.draw_late(chooser, self.sites.as_ref()?.late_event, self.faults.late_event)
     }
 
     /// How late a deadline is noticed.
     pub(crate) fn draw_late_timer(&self, chooser: &mut Chooser) -> Option<Duration> {
-        self.draw_late(chooser, self.late_timer, self.faults.late_timer)
+        self.draw_late(chooser, self.sites.as_ref()?.late_timer, self.faults.late_timer)
     }
 
     /// How late a thread notices that another one has woken it.
     pub(crate) fn draw_late_wake(&self, chooser: &mut Chooser) -> Option<Duration> {
-        self.draw_late(chooser, self.late_wake, self.faults.late_wake)
+        self.draw_late(chooser, self.sites.as_ref()?.late_wake, self.faults.late_wake)
     }
 
     fn draw_late(&self, chooser: &mut Chooser, site: Site, probability: f64) -> Option<Duration> {
@@ -276,19 +298,23 @@ impl HostRule {
     /// Perhaps puts the events of a poll in another order; says how many of them, from the front, are told now.
     pub(crate) fn order_events(&self, chooser: &mut Chooser, events: &mut [Event]) -> usize {
         let count = events.len();
-        if count < 2 || !chooser.chance(self.event_order, self.faults.event_order) {
+        let Some(Sites { event_order: site, .. }) = self.sites else { return count };
+        if count < 2 || !chooser.chance(site, self.faults.event_order) {
             return count;
         }
         for at in 0..count - 1 {
-            let other = at + chooser.pick(self.event_order, count - at);
+            let other = at + chooser.pick(site, count - at);
             events.swap(at, other);
         }
-        count - chooser.pick(self.event_order, count)
+        count - chooser.pick(site, count)
     }
 
     /// How long a lookup takes, and whether it fails whatever is true of the name.
     pub(crate) fn judge_lookup(&self, chooser: &mut Chooser) -> (Duration, Option<NameFailure>) {
-        self.lookups.judge(chooser, &self.faults.lookups)
+        match &self.lookup_sites {
+            Some(sites) => sites.judge(chooser, &self.faults.lookups),
+            None => (self.faults.lookups.latency, None),
+        }
     }
 
     /// What a lookup is answered instead of `answer`, and what is wrong with it; `None` if nothing is. `before`: what was true
@@ -300,15 +326,16 @@ impl HostRule {
         answer: &Answer,
         before: Option<&(Answer, Moment)>,
     ) -> Option<(Answer, &'static str)> {
-        self.lookups.bend(chooser, &self.faults.lookups, now, answer, before)
+        self.lookup_sites.as_ref()?.bend(chooser, &self.faults.lookups, now, answer, before)
     }
 
     /// Whether the host crashes now, and how long it stays down.
     pub(crate) fn draw_crash(&self, chooser: &mut Chooser) -> Option<Duration> {
-        if !chooser.chance(self.crash, self.faults.crash) {
+        let sites = self.sites.as_ref()?;
+        if !chooser.chance(sites.crash, self.faults.crash) {
             return None;
         }
-        Some(draw_duration(chooser, self.down_for, &self.faults.down_for))
+        Some(draw_duration(chooser, sites.down_for, &self.faults.down_for))
     }
 }
 

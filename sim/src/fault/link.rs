@@ -129,6 +129,11 @@ impl LinkFaults {
         self.cut > 0.0
     }
 
+    /// Whether anything is drawn, apart from what is rare.
+    fn draws(&self) -> bool {
+        !self.jitter.is_zero() || [self.loss, self.reset, self.cut].iter().any(|chance| *chance > 0.0)
+    }
+
     /// Whether something is drawn in each period.
     pub(crate) fn draws_by_period(&self) -> bool {
         self.cut > 0.0 || self.rare.as_ref().is_some_and(|rare| rare.draws_by_period())

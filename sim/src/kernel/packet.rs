@@ -2,15 +2,19 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::{Deref, DerefMut};
 
 use super::options::Device;
 use super::tcp::RECEIVE_BUFFER;
 use crate::message::MessageKind;
 use crate::story::Stamp;
 
-/// One packet.
+/// One packet. It is handed on many times before it arrives, so what it says stays where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Packet {
+pub(crate) struct Packet(Box<Parts>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parts {
     pub(crate) source: SocketAddr,
     pub(crate) destination: SocketAddr,
     pub(crate) content: Content,
@@ -77,9 +81,27 @@ pub(crate) enum Route {
     Others,
 }
 
+impl Deref for Packet {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for Packet {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
+    }
+}
+
 impl Packet {
     pub(super) fn new(source: SocketAddr, destination: SocketAddr, content: Content) -> Packet {
-        Packet { source, destination, content, stamp: Stamp::default() }
+        Packet(Box::new(Parts { source, destination, content, stamp: Stamp::default() }))
+    }
+
+    pub(super) fn into_parts(self) -> Parts {
+        *self.0
     }
 
     pub(crate) fn route(&self) -> Route {

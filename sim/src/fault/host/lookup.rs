@@ -12,7 +12,7 @@ use crate::names::{Answer, NameFailure};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct LookupFaults {
-    latency: Duration,
+    pub(super) latency: Duration,
     jitter: Duration,
     loss: f64,
     patience: Duration,
@@ -123,34 +123,30 @@ impl HostFaults {
     }
 }
 
-/// One host's lookups, with the sites that draw for them.
-pub(super) struct LookupRule {
+/// What draws for one host's lookups.
+pub(super) struct LookupSites {
     jitter: Site,
     loss: Site,
-    rare: Option<RareSites>,
-}
-
-/// Of what few hosts have.
-struct RareSites {
     failure: Site,
     stale: Site,
     partial: Site,
     rotated: Site,
 }
 
-impl LookupRule {
-    pub(super) fn new(chooser: &mut Chooser, host: &str, faults: &LookupFaults) -> LookupRule {
+impl LookupSites {
+    /// `None`, without a site, where lookups take their time and nothing else happens.
+    pub(super) fn new(chooser: &mut Chooser, host: &str, faults: &LookupFaults) -> Option<LookupSites> {
         let mut site = |what: &str| chooser.site(&format!("{host}: {what}"));
-        let probabilities = [faults.failure, faults.stale, faults.partial, faults.rotated];
-        let has_rare = probabilities.iter().any(|probability| *probability > 0.0);
-        let (jitter, loss) = (site("lookup jitter"), site("lookup loss"));
-        let rare = has_rare.then(|| RareSites {
+        let LookupFaults { loss, failure, stale, partial, rotated, .. } = faults;
+        let draws = [loss, failure, stale, partial, rotated].iter().any(|chance| **chance > 0.0);
+        (draws || !faults.jitter.is_zero()).then(|| LookupSites {
+            jitter: site("lookup jitter"),
+            loss: site("lookup loss"),
             failure: site("lookup failure"),
             stale: site("lookup stale"),
             partial: site("lookup partial"),
             rotated: site("lookup rotated"),
-        });
-        LookupRule { jitter, loss, rare }
+        })
     }
 
     /// How long a lookup takes, and whether it fails whatever is true of the name.
@@ -172,9 +168,7 @@ impl LookupRule {
         if chooser.chance(self.loss, faults.loss) {
             return Some(NameFailure::NoAnswer);
         }
-        let has_failed =
-            self.rare.as_ref().is_some_and(|sites| chooser.chance(sites.failure, faults.failure));
-        has_failed.then_some(NameFailure::ServerFailure)
+        chooser.chance(self.failure, faults.failure).then_some(NameFailure::ServerFailure)
     }
 
     /// What is answered instead of what is true of a name, and what is wrong with it. `before`: what was true of it before
@@ -187,18 +181,17 @@ impl LookupRule {
         answer: &Answer,
         before: Option<&(Answer, Moment)>,
     ) -> Option<(Answer, &'static str)> {
-        let sites = self.rare.as_ref()?;
         let before = before.filter(|(_, changed_at)| now - *changed_at < faults.stale_for);
-        if let Some((before, _)) = before.filter(|_| chooser.chance(sites.stale, faults.stale)) {
+        if let Some((before, _)) = before.filter(|_| chooser.chance(self.stale, faults.stale)) {
             return Some((before.clone(), "stale"));
         }
         let mut ips: Vec<IpAddr> = answer.as_ref().ok().filter(|ips| ips.len() > 1)?.clone();
-        if chooser.chance(sites.partial, faults.partial) {
-            ips.truncate(ips.len() - 1 - chooser.pick(sites.partial, ips.len() - 1));
+        if chooser.chance(self.partial, faults.partial) {
+            ips.truncate(ips.len() - 1 - chooser.pick(self.partial, ips.len() - 1));
             return Some((Ok(ips), "in part"));
         }
-        if chooser.chance(sites.rotated, faults.rotated) {
-            let by = 1 + chooser.pick(sites.rotated, ips.len() - 1);
+        if chooser.chance(self.rotated, faults.rotated) {
+            let by = 1 + chooser.pick(self.rotated, ips.len() - 1);
             ips.rotate_left(by);
             return Some((Ok(ips), "in another order"));
         }

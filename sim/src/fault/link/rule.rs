@@ -10,12 +10,16 @@ use crate::choice::{Chooser, Site};
 /// One direction of a link, with the sites that draw for it.
 pub(crate) struct LinkRule {
     faults: LinkFaults,
+    sites: Option<Sites>,
+    rare: Option<Box<RareRule>>,
+}
+
+struct Sites {
     jitter: Site,
     loss: Site,
     reset: Site,
     cut: Site,
     cut_for: Site,
-    rare: Option<Box<RareRule>>,
 }
 
 /// What becomes of a packet.
@@ -33,19 +37,24 @@ pub(crate) enum CutWays {
     Other,
 }
 
-impl LinkRule {
-    pub(crate) fn new(chooser: &mut Chooser, from: &str, to: &str, faults: LinkFaults) -> LinkRule {
-        let rare = RareRule::of(chooser, from, to, &faults);
+impl Sites {
+    /// `None` where nothing is drawn: there are many links, and most of a large world's never carry anything.
+    fn of(chooser: &mut Chooser, from: &str, to: &str, faults: &LinkFaults) -> Option<Sites> {
         let mut site = |what: &str| chooser.site(&format!("{from} > {to}: {what}"));
-        LinkRule {
-            faults,
+        faults.draws().then(|| Sites {
             jitter: site("jitter"),
             loss: site("loss"),
             reset: site("reset"),
             cut: site("cut"),
             cut_for: site("cut for"),
-            rare,
-        }
+        })
+    }
+}
+
+impl LinkRule {
+    pub(crate) fn new(chooser: &mut Chooser, from: &str, to: &str, faults: LinkFaults) -> LinkRule {
+        let rare = RareRule::of(chooser, from, to, &faults);
+        LinkRule { sites: Sites::of(chooser, from, to, &faults), faults, rare }
     }
 
     pub(crate) fn faults(&self) -> &LinkFaults {
@@ -59,6 +68,7 @@ impl LinkRule {
             (Some(before), Some(now)) => Some(Box::new(now.going_on_from(&before))),
             (_, rare) => rare,
         };
+        self.sites = Sites::of(chooser, from, to, &faults);
         self.faults = faults;
     }
 
@@ -73,11 +83,13 @@ impl LinkRule {
     }
 
     pub(crate) fn judge(&self, chooser: &mut Chooser, can_be_reset: bool) -> PacketVerdict {
-        if chooser.chance(self.loss, self.faults.loss) {
-            return PacketVerdict::Lose;
-        }
-        if can_be_reset && chooser.chance(self.reset, self.faults.reset) {
-            return PacketVerdict::Reset;
+        if let Some(sites) = &self.sites {
+            if chooser.chance(sites.loss, self.faults.loss) {
+                return PacketVerdict::Lose;
+            }
+            if can_be_reset && chooser.chance(sites.reset, self.faults.reset) {
+                return PacketVerdict::Reset;
+            }
         }
         PacketVerdict::Deliver(self.draw_latency(chooser))
     }
@@ -87,11 +99,13 @@ impl LinkRule {
         if let Some(drawn) = self.rare.as_ref().and_then(|rare| rare.draw_latency(chooser)) {
             return drawn;
         }
-        if self.faults.jitter.is_zero() {
-            return self.faults.latency;
+        let LinkFaults { latency, jitter, .. } = self.faults;
+        match &self.sites {
+            Some(sites) if !jitter.is_zero() => {
+                draw_duration(chooser, sites.jitter, &(latency..latency + jitter))
+            }
+            _ => latency,
         }
-        let range = self.faults.latency..self.faults.latency + self.faults.jitter;
-        draw_duration(chooser, self.jitter, &range)
     }
 
     pub(crate) fn least_latency(&self) -> Duration {
@@ -101,10 +115,11 @@ impl LinkRule {
 
     /// Whether a cut begins now, which ways, and for how long.
     pub(crate) fn draw_cut(&self, chooser: &mut Chooser) -> Option<(CutWays, Duration)> {
-        if !chooser.chance(self.cut, self.faults.cut) {
+        let sites = self.sites.as_ref()?;
+        if !chooser.chance(sites.cut, self.faults.cut) {
             return None;
         }
-        let ways = [CutWays::Both, CutWays::This, CutWays::Other][chooser.pick(self.cut_for, 3)];
-        Some((ways, draw_duration(chooser, self.cut_for, &self.faults.cut_for)))
+        let ways = [CutWays::Both, CutWays::This, CutWays::Other][chooser.pick(sites.cut_for, 3)];
+        Some((ways, draw_duration(chooser, sites.cut_for, &self.faults.cut_for)))
     }
 }

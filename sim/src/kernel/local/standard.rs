@@ -30,6 +30,11 @@ impl Kernel {
     }
 
     /// What programs have written to their output and their error stream since the last call.
+    /// Whether [`Kernel::take_written`] has anything.
+    pub(crate) fn has_written(&self) -> bool {
+        !self.locals.console.written.is_empty()
+    }
+
     pub(crate) fn take_written(&mut self) -> Vec<(Standard, Vec<u8>)> {
         std::mem::take(&mut self.locals.console.written)
     }
