@@ -6,7 +6,7 @@
 //! rest anew. What takes several unlikely things one after the other is reached step by step, where seeds need all of
 //! them at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{LeftOut, Runs, Searched};
 use crate::choice::{Choices, Chooser, Draw, Draws, Pick, Site};
@@ -21,6 +21,9 @@ const ADDING_OF_TEN: usize = 7;
 const CLOSE: usize = 12;
 /// So many of the last kept runs are gone on from in half of the cases: what was just new leads on.
 const LATEST: usize = 8;
+
+/// So many runs are kept, the latest: the draws of one take some hundred kilobytes.
+const KEPT_MAX: usize = 1000;
 
 /// Makes `runs` runs of the scenario, or fewer if one fails. Equal arguments give equal runs. `seed`: of the search
 /// and of its first runs.
@@ -83,14 +86,14 @@ struct Search {
     chooser: Chooser,
     site: Site,
     seen: BTreeSet<Feature>,
-    kept: Vec<Kept>,
+    kept: VecDeque<Kept>,
 }
 
 impl Search {
     fn new(seed: u64) -> Search {
         let mut chooser = Chooser::new(&Choices::Seeded(seed));
         let site = chooser.site("search");
-        Search { chooser, site, seen: BTreeSet::new(), kept: Vec::new() }
+        Search { chooser, site, seen: BTreeSet::new(), kept: VecDeque::new() }
     }
 
     fn next_choices(&mut self, fresh: u64) -> Choices {
@@ -141,7 +144,10 @@ impl Search {
             let draws = probe.draws.clone();
             let is_chance = |(at, draw): (usize, &Draw)| (draw.alternatives == 2).then_some(at);
             let chances = draws.list.iter().enumerate().filter_map(is_chance).collect();
-            self.kept.push(Kept { seed, picks: report.unusual.clone(), draws, chances });
+            if self.kept.len() == KEPT_MAX {
+                self.kept.pop_front();
+            }
+            self.kept.push_back(Kept { seed, picks: report.unusual.clone(), draws, chances });
         }
     }
 
