@@ -69,11 +69,13 @@ impl Kernel {
                 listener.options.is_on_the_way_to(address.ip())
                     && (address.is_ipv6() || !listener.options.only_v6)
             };
-            let hearing =
-                there.iter().map(|key| (*key, self.listener(*key))).filter(|(_, listener)| hears(listener));
-            let hearing: Vec<(Key, &Listener)> = hearing.collect();
-            let share = |count: usize| (hash_of(address, remote) % count as u64) as usize;
-            (!hearing.is_empty()).then(|| hearing[share(hearing.len())])
+            let hearing = || {
+                there.iter().map(|key| (*key, self.listener(*key))).filter(|(_, listener)| hears(listener))
+            };
+            match hearing().count() {
+                0 | 1 => hearing().next(),
+                several => hearing().nth((hash_of(address, remote) % several as u64) as usize),
+            }
         })
     }
 
