@@ -44,7 +44,8 @@ impl SimDriver {
     pub(crate) fn new(state: Rc<RefCell<State>>, host: HostIndex, thread: ThreadIndex) -> SimDriver {
         catalogue::watch();
         let life = state.borrow().machines[host].life;
-        SimDriver { state, host, life, thread, wake: Arc::new(Wake::new()), is_alone: false }
+        let wake = Arc::new(Wake::new(Arc::clone(&state.borrow().some_woken)));
+        SimDriver { state, host, life, thread, wake, is_alone: false }
     }
 
     /// The only driver of a world that nobody else runs.
@@ -461,6 +462,8 @@ impl Driver for SimDriver {
 /// one that was woken.
 pub(crate) struct Wake {
     is_due: AtomicBool,
+    /// The same of any thread of the world.
+    is_any_due: Arc<AtomicBool>,
     count: AtomicUsize,
     /// A thread that runs no simulation has woken this one. Looked for in watched runs.
     is_foreign: AtomicBool,
@@ -468,9 +471,9 @@ pub(crate) struct Wake {
 }
 
 impl Wake {
-    fn new() -> Wake {
+    fn new(is_any_due: Arc<AtomicBool>) -> Wake {
         let (is_due, is_foreign) = (AtomicBool::new(false), AtomicBool::new(false));
-        Wake { is_due, count: AtomicUsize::new(0), is_foreign, is_watched: trail::is_watched() }
+        Wake { is_due, is_any_due, count: AtomicUsize::new(0), is_foreign, is_watched: trail::is_watched() }
     }
 
     pub(crate) fn is_due(&self) -> bool {
@@ -494,6 +497,8 @@ impl Unpark for Wake {
             self.is_foreign.store(true, Ordering::Relaxed);
         }
         self.is_due.store(true, Ordering::Relaxed);
+        // Who sees this sees what is above, whatever thread has woken this one.
+        self.is_any_due.store(true, Ordering::Release);
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -8,6 +8,8 @@ mod hosts;
 mod link;
 mod network;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use twinloop::driver::{Event, Fd, Standard, ThreadMain};
@@ -57,6 +59,8 @@ pub(crate) struct State {
     pub(crate) starting: Vec<(HostIndex, ThreadMain)>,
     /// Hosts whose process has ended itself in the turn that is under way.
     pub(crate) ended: Vec<HostIndex>,
+    /// Some thread was woken by another one since this was looked at last.
+    pub(crate) some_woken: Arc<AtomicBool>,
     packets: Vec<Packet>,
     next_filter: u64,
     /// What programs have asked for in the turn that is under way.
@@ -86,6 +90,12 @@ impl Machine {
         if let Some(ports) = self.rule.ephemeral_ports() {
             self.kernel.pick_ports_from(ports);
         }
+    }
+
+    /// When the next timer of its kernel is due.
+    #[inline]
+    pub(crate) fn next_timer(&self) -> Option<Moment> {
+        if self.has_kernel_time() { self.kernel.next_timer() } else { None }
     }
 
     /// Whether its kernel goes on.
@@ -121,10 +131,16 @@ impl State {
             record,
             starting: Vec::new(),
             ended: Vec::new(),
+            some_woken: Arc::default(),
             packets: Vec::new(),
             next_filter: 0,
             asked: Vec::new(),
         }
+    }
+
+    /// Whether some thread was woken by another one since this was asked last.
+    pub(crate) fn take_woken(&self) -> bool {
+        self.some_woken.load(Ordering::Acquire) && self.some_woken.swap(false, Ordering::Acquire)
     }
 
     /// Hands what a host's kernel wants to send to the links. Called after each call into a kernel.
@@ -375,12 +391,7 @@ impl State {
 
     /// The earliest time at which something happens by itself, apart from what programs do.
     pub(crate) fn next_at(&self) -> Option<Moment> {
-        let timers = self
-            .machines
-            .iter()
-            .filter(|machine| machine.has_kernel_time())
-            .filter_map(|machine| machine.kernel.next_timer());
-        timers.chain(self.fabric.next_at()).min()
+        self.machines.iter().filter_map(Machine::next_timer).chain(self.fabric.next_at()).min()
     }
 }
 

@@ -50,8 +50,13 @@ pub(crate) struct World {
     /// Draws which of several threads that are due at one time turns first; 0 is the first one of the host that was added
     /// first.
     host_order: Site,
-    /// The threads that have something to do, as of the present step, by host and index; kept for its allocation.
-    plan: Vec<Planned>,
+    /// When the threads of each host have something to do, and when a timer of its kernel is due: as of the present step,
+    /// but for those that are stale.
+    next_turns: Vec<Option<Moment>>,
+    next_timers: Vec<Option<Moment>>,
+    stale: Stale,
+    /// The threads that are due in the present step; kept for its allocation.
+    due: Vec<(HostIndex, ThreadIndex)>,
     /// When cuts and crashes are drawn next; `None` in a world that has none.
     next_faults_at: Option<Moment>,
     /// A program has ended since its exits were looked at last.
@@ -61,12 +66,11 @@ pub(crate) struct World {
     pub(crate) turns: u64,
 }
 
-/// When a thread has something to do.
-#[derive(Clone, Copy)]
-struct Planned {
-    at: Moment,
-    host: HostIndex,
-    index: ThreadIndex,
+/// Of which hosts it has to be found out anew what they have to do. A turn concerns its own host alone: others hear of it by
+/// packets and by wakes.
+struct Stale {
+    all: bool,
+    hosts: Vec<HostIndex>,
 }
 
 impl World {
@@ -85,6 +89,7 @@ impl World {
         for (number, step) in script.iter().enumerate() {
             state.schedule(Moment::ORIGIN + step.at, Due::Script(number));
         }
+        let host_count = programs.len();
         let host =
             |(name, program)| Host { name, program, exit: Exit::default(), threads: Vec::new(), turns: 0 };
         World {
@@ -93,7 +98,10 @@ impl World {
             script,
             budget,
             host_order,
-            plan: Vec::new(),
+            next_turns: vec![None; host_count],
+            next_timers: vec![None; host_count],
+            stale: Stale { all: true, hosts: Vec::new() },
+            due: Vec::new(),
             next_faults_at: draws_faults.then_some(Moment::ORIGIN + FAULT_PERIOD),
             some_ended: false,
             is_watched: trail::is_watched(),
@@ -210,15 +218,17 @@ impl World {
 
     /// Does the next thing that is due: something of the world's, or the turn of one host.
     fn step(&mut self) -> Result<(), Verdict> {
-        let (now, next_event) = {
+        self.look_at_stale_hosts();
+        let (now, of_fabric) = {
             let state = self.state.borrow();
-            (state.now, state.next_at())
+            (state.now, state.fabric.next_at())
         };
+        let next_event = of_fabric.into_iter().chain(self.next_timers.iter().flatten().copied()).min();
         // No thread turns before this has happened.
         if next_event.is_some_and(|at| at <= now) {
             return self.happen(now);
         }
-        let next_turn = self.plan_turns();
+        let next_turn = self.next_turns.iter().flatten().copied().min();
         let Some(next) = next_turn.into_iter().chain(next_event).min() else {
             // Servers alone wait for nobody: that nothing is left to happen is their end.
             let stuck = Verdict::Deadlock { message: self.unfinished() };
@@ -226,6 +236,7 @@ impl World {
         };
         let next = next.max(now);
         if let Some(at) = self.next_faults_at.filter(|at| *at <= next) {
+            self.stale.all = true;
             self.state.borrow_mut().now = at;
             return self.draw_faults(at);
         }
@@ -233,21 +244,28 @@ impl World {
         if next_event.is_some_and(|at| at <= next) {
             return self.happen(next);
         }
-        let Planned { host, index, .. } = self.pick_due(next);
+        let (host, index) = self.pick_due(next);
         self.turn(host, index, next)
     }
 
     /// One of the threads that are due.
-    fn pick_due(&mut self, now: Moment) -> Planned {
-        self.plan.retain(|planned| planned.at <= now);
-        let which = match self.plan.len() {
+    fn pick_due(&mut self, now: Moment) -> (HostIndex, ThreadIndex) {
+        let is_due = |at: &Option<Moment>| at.is_some_and(|at| at <= now);
+        self.due.clear();
+        for (host, _) in self.next_turns.iter().enumerate().filter(|(_, at)| is_due(at)) {
+            let threads = self.hosts[host].threads.iter().enumerate();
+            let due =
+                threads.filter(|(_, thread)| thread.as_ref().is_some_and(|thread| is_due(&thread.next_turn)));
+            self.due.extend(due.map(|(index, _)| (host, index)));
+        }
+        let which = match self.due.len() {
             1 => 0,
             several => {
-                let ids = self.plan.iter().map(|planned| (planned.host as u64) << 32 | planned.index as u64);
+                let ids = self.due.iter().map(|(host, index)| (*host as u64) << 32 | *index as u64);
                 self.state.borrow_mut().chooser.pick_thread(self.host_order, several, ids)
             }
         };
-        self.plan[which]
+        self.due[which]
     }
 
     fn has_clients(&self) -> bool {
@@ -259,16 +277,20 @@ impl World {
         let mut state = self.state.borrow_mut();
         if state.fabric.next_at().is_none_or(|at| at > now) {
             state.begin_by_itself();
-            for host in 0..state.machines.len() {
-                let machine = &state.machines[host];
-                if machine.has_kernel_time() && machine.kernel.next_timer().is_some_and(|at| at <= now) {
+            for (host, timer) in self.next_timers.iter().enumerate() {
+                if timer.is_some_and(|at| at <= now) {
                     state.expire(host);
+                    self.stale.hosts.push(host);
                 }
             }
             return Ok(());
         }
         let (stamp, due) = state.fabric.pop().expect("its time was seen above");
         state.resume_trail(stamp);
+        match due {
+            Due::Arrival { to: host, .. } | Due::LateEvent { host, .. } => self.stale.hosts.push(host),
+            _ => self.stale.all = true,
+        }
         match due {
             Due::Arrival { from, to, packet } => state.deliver(from, to, packet),
             Due::LateEvent { host, life, event } => state.raise(host, life, event),
@@ -294,27 +316,25 @@ impl World {
         Ok(())
     }
 
-    /// Finds out when each thread has something to do; gives the earliest of these times.
-    fn plan_turns(&mut self) -> Option<Moment> {
-        self.plan.clear();
-        let mut earliest = None;
-        let State { machines, chooser, now, .. } = &mut *self.state.borrow_mut();
-        for (host, (Host { threads, .. }, machine)) in self.hosts.iter_mut().zip(machines).enumerate() {
-            let Machine { kernel, rule, condition, .. } = machine;
-            if condition.is_halted() {
-                continue;
-            }
-            for (index, thread) in threads.iter_mut().enumerate() {
-                let Some(thread) = thread else { continue };
-                let has_edges = kernel.has_edges(index);
-                if let Some(at) = thread.next_work_at(has_edges, rule, &condition.clock, chooser, *now) {
-                    let at = at.max(thread.free_at);
-                    earliest = Some(earliest.map_or(at, |other: Moment| other.min(at)));
-                    self.plan.push(Planned { at, host, index });
-                }
-            }
+    /// Finds out anew what stale hosts have to do, and when.
+    fn look_at_stale_hosts(&mut self) {
+        let mut state = self.state.borrow_mut();
+        if self.stale.all || state.take_woken() {
+            self.stale.all = false;
+            self.stale.hosts.clear();
+            self.stale.hosts.extend(0..self.hosts.len());
         }
-        earliest
+        let State { machines, chooser, now, .. } = &mut *state;
+        for host in self.stale.hosts.drain(..) {
+            let machine = &machines[host];
+            self.next_turns[host] = self.hosts[host].plan_turns(machine, chooser, *now);
+            self.next_timers[host] = machine.next_timer();
+        }
+        debug_assert!(
+            self.hosts.iter().zip(&*machines).all(|(host, machine)| host.is_as_planned(machine)),
+            "what a host has to do changes by what is done to that host"
+        );
+        debug_assert!(self.next_timers.iter().copied().eq(machines.iter().map(Machine::next_timer)));
     }
 
     /// One turn of one thread.
@@ -325,6 +345,7 @@ impl World {
         thread.turns_in_a_row = if now == thread.free_at { thread.turns_in_a_row + 1 } else { 1 };
         thread.free_at = if thread.turns_in_a_row > FREE_TURNS { now + TURN_COST } else { now };
         thread.woken_at = None;
+        self.stale.hosts.push(host);
         if self.is_watched {
             trail::see(|trail| {
                 trail.turn(now, &thread.name);
@@ -351,17 +372,20 @@ impl World {
         drop(state);
         if thread.has_ended.get() {
             self.some_ended = true;
+            self.stale.all = true;
             self.thread_ended(host, index)?;
         }
         let (some_ended, some_start) = {
             let state = self.state.borrow();
             (!state.ended.is_empty(), !state.starting.is_empty())
         };
-        if some_ended {
-            self.drop_ended()?;
+        if !some_ended && !some_start {
+            return Ok(());
         }
-        // Also what destructors of those that have ended ask for.
-        if some_ended || some_start { self.start_threads() } else { Ok(()) }
+        self.stale.all = true;
+        self.drop_ended()?;
+        // Also those that destructors ask for.
+        self.start_threads()
     }
 
     /// Clients that have not finished, with what is pending on them; and hosts that stand still, for which they may wait.

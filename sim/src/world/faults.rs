@@ -83,6 +83,7 @@ impl World {
         if self.state.borrow().asked.is_empty() {
             return Ok(());
         }
+        self.stale.all = true;
         let asked = std::mem::take(&mut self.state.borrow_mut().asked);
         asked.into_iter().try_for_each(|act| self.perform(act))
     }

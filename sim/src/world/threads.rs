@@ -11,14 +11,12 @@ use twinloop::{Dispatcher, Handle, Moment, NextWork};
 
 use super::{World, contain};
 use crate::choice::Chooser;
-use crate::clock::HostClock;
 use crate::condition::Condition;
 use crate::driver::{SimDriver, Wake};
 use crate::fabric::HostIndex;
-use crate::fault::HostRule;
 use crate::kernel::ThreadIndex;
 use crate::program::{Exit, Program};
-use crate::state::State;
+use crate::state::{Machine, State};
 use crate::verdict::Verdict;
 
 pub(super) struct Host {
@@ -40,6 +38,9 @@ pub(super) struct Thread {
     pub(super) free_at: Moment,
     /// Turns at the moment `free_at`, without a pause.
     pub(super) turns_in_a_row: u32,
+    /// When it turns next, as of when its host was looked at last, and what was seen of it then.
+    pub(super) next_turn: Option<Moment>,
+    seen: Option<Seen>,
     /// The deadline that was looked at last, by the host's clock, and how late it is noticed if it is.
     alarm: Option<Moment>,
     alarm_late: Option<Duration>,
@@ -79,6 +80,8 @@ impl World {
             has_ended: Rc::default(),
             free_at: self.state.borrow().now,
             turns_in_a_row: 0,
+            next_turn: None,
+            seen: None,
             alarm: None,
             alarm_late: None,
             wake,
@@ -165,29 +168,72 @@ impl Host {
     }
 }
 
-impl Thread {
-    /// When it has something to do, were it not busy.
-    #[inline]
-    pub(super) fn next_work_at(
+/// What decides when a thread has something to do, apart from wakes and clocks.
+#[derive(Clone, Copy, PartialEq)]
+struct Seen {
+    has_edges: bool,
+    next_work: NextWork,
+}
+
+impl Host {
+    /// Finds out when each thread has something to do; gives the earliest of these times.
+    pub(super) fn plan_turns(
         &mut self,
-        has_edges: bool,
-        rule: &HostRule,
-        clock: &HostClock,
+        machine: &Machine,
         chooser: &mut Chooser,
         now: Moment,
     ) -> Option<Moment> {
-        if has_edges {
-            return Some(now);
+        let mut earliest = None;
+        for (index, thread) in self.threads.iter_mut().enumerate() {
+            let Some(thread) = thread else { continue };
+            thread.plan_turn(machine, index, chooser, now);
+            earliest = earliest.into_iter().chain(thread.next_turn).min();
         }
-        let mut at = match self.dispatcher.next_work() {
-            NextWork::Now => return Some(now),
-            NextWork::OnEvent => None,
-            NextWork::At(deadline) => {
+        earliest
+    }
+
+    /// Whether its threads have to do what they had when it was looked at last.
+    pub(super) fn is_as_planned(&self, machine: &Machine) -> bool {
+        let mut threads = self.threads.iter().enumerate();
+        threads.all(|(index, thread)| {
+            let now_seen = |thread: &Thread| thread.see(machine, index);
+            thread.as_ref().is_none_or(|thread| thread.seen == now_seen(thread))
+        })
+    }
+}
+
+impl Thread {
+    /// `None` on a host that stands still.
+    fn see(&self, machine: &Machine, index: ThreadIndex) -> Option<Seen> {
+        let see =
+            || Seen { has_edges: machine.kernel.has_edges(index), next_work: self.dispatcher.next_work() };
+        (!machine.condition.is_halted()).then(see)
+    }
+
+    fn plan_turn(&mut self, machine: &Machine, index: ThreadIndex, chooser: &mut Chooser, now: Moment) {
+        self.seen = self.see(machine, index);
+        let next_work = self.seen.and_then(|seen| self.next_work_at(seen, machine, chooser, now));
+        self.next_turn = next_work.map(|at| at.max(self.free_at));
+    }
+
+    /// When it has something to do, were it not busy.
+    fn next_work_at(
+        &mut self,
+        seen: Seen,
+        machine: &Machine,
+        chooser: &mut Chooser,
+        now: Moment,
+    ) -> Option<Moment> {
+        let Machine { rule, condition, .. } = machine;
+        let mut at = match seen {
+            Seen { has_edges: true, .. } | Seen { next_work: NextWork::Now, .. } => return Some(now),
+            Seen { next_work: NextWork::OnEvent, .. } => None,
+            Seen { next_work: NextWork::At(deadline), .. } => {
                 if self.alarm != Some(deadline) {
                     self.alarm = Some(deadline);
                     self.alarm_late = rule.draw_late_timer(chooser);
                 }
-                let due = clock.when(deadline);
+                let due = condition.clock.when(deadline);
                 Some(self.alarm_late.map_or(due, |late| due + late))
             }
         };
