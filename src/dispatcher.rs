@@ -9,6 +9,7 @@
 //! No borrow of the state below is alive while a callback, a future, a waker or a destructor of user code runs.
 
 mod current;
+mod dump;
 mod errors;
 mod handle;
 mod inbox;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use crate::callback::{AsyncCallback, CallbackKind};
 use crate::driver::{Capabilities, Driver, Event, Fd, Readiness};
-use crate::observe::{ObservedCallback, Observer, Place, Progress, Reason};
+use crate::observe::{ObservedCallback, Observer, Progress, Reason};
 use crate::table::{Key, Table};
 use crate::task::JoinError;
 use crate::{Moment, time};
@@ -47,7 +48,7 @@ use tasks::{LocalFuture, Payload, Tasks};
 pub(crate) use tasks::{Outcome, Waiter};
 use timers::{Expired, Timers};
 use waits::Waits;
-pub(crate) use waits::{Ended, WaitQueue};
+pub(crate) use waits::{Ended, Holder, OneHolder, WaitQueue};
 
 /// How many callbacks `block_on` runs before it asks the kernel again, while callbacks keep scheduling callbacks.
 ///
@@ -310,22 +311,6 @@ pub enum NextWork {
 }
 
 impl Core {
-    fn dump(&self) -> String {
-        let mut text = String::new();
-        let mut add = |what: &str, place: &'static Location<'static>| {
-            text.push_str(&format!("{what} {}\n", Place(place)));
-        };
-        // Queued callbacks of other kinds belong to what is listed below.
-        let ready = self.ready.borrow();
-        let soon = ready.iter().filter(|entry| entry.kind == CallbackKind::Soon);
-        soon.for_each(|entry| add(entry.kind.name(), entry.place));
-        self.tasks.borrow().unfinished().for_each(|place| add("task", place));
-        self.timers.borrow().places().for_each(|place| add("timer", place));
-        self.sources.borrow().places().for_each(|(interest, place)| add(interest.watcher_name(), place));
-        self.waits.borrow().places().for_each(|(what, place)| add(what, place));
-        text
-    }
-
     #[track_caller]
     fn refuse_reentry(&self) {
         assert!(

@@ -388,15 +388,22 @@ impl World {
         self.start_threads()
     }
 
-    /// Clients that have not finished, with what is pending on them; and hosts that stand still, for which they may wait.
+    /// Clients that have not finished, with what is pending on them, and hosts that stand still; then what all others wait
+    /// for that have not ended, since it may be them who are waited for.
     fn unfinished(&self) -> String {
         let state = self.state.borrow();
-        let waits = |host: &Host| host.program.is_client() && host.exit.borrow().is_none();
-        let told = self.hosts.iter().zip(&state.machines).filter_map(|(host, machine)| {
-            let condition = &machine.condition;
-            (waits(host) || condition.is_halted()).then(|| host.what_it_waits_for(condition))
-        });
-        told.collect::<Vec<_>>().join("; ")
+        let hosts =
+            || self.hosts.iter().zip(&state.machines).filter(|(host, _)| host.exit.borrow().is_none());
+        let is_told_first =
+            |host: &Host, machine: &Machine| host.program.is_client() || machine.condition.is_halted();
+        let tell = |(host, machine): (&Host, &Machine)| host.what_it_waits_for(&machine.condition);
+        let first: Vec<String> =
+            hosts().filter(|(host, machine)| is_told_first(host, machine)).map(tell).collect();
+        let others: Vec<String> =
+            hosts().filter(|(host, machine)| !is_told_first(host, machine)).map(tell).collect();
+        // Which failure it is, a signature says by what stands before the colon.
+        let others = (!others.is_empty()).then(|| format!("beside them: {}", others.join("; ")));
+        first.into_iter().chain(others).collect::<Vec<_>>().join("; ")
     }
 
     /// Who made most turns, and with what it is busy: what its tasks wait for between two of them.

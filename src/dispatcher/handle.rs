@@ -44,7 +44,8 @@ impl Handle {
     /// What is pending, one line each: what it is, and the place in the source where it was asked for.
     ///
     /// A line begins with `soon` for a queued callback, with `task`, `timer`, `reader` or `writer`, or with what a wait
-    /// inside the program is for, such as `idle` or `lock`.
+    /// inside the program is for, such as `idle` or `lock`; the task that waits follows, and the one that holds the lock. Where
+    /// tasks wait for each other in a circle, by locks and by awaiting each other's ends, the first line is that `circle`.
     ///
     /// ```
     /// # twinloop_sim::run(async {

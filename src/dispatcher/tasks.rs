@@ -326,13 +326,18 @@ impl Core {
         }
     }
 
+    /// The task whose future is being polled, if one is.
+    pub(crate) fn polled(&self) -> Option<Key> {
+        self.tasks.borrow().polled.map(|polled| polled.task)
+    }
+
     /// The task whose future is being polled.
     ///
     /// # Panics
     ///
     /// If there is none.
     pub(crate) fn polled_task(&self) -> Key {
-        self.tasks.borrow().polled.expect("only a task's future asks which task it is").task
+        self.polled().expect("only a task's future asks which task it is")
     }
 
     pub(super) fn poll_task(&self, key: Key) {
@@ -452,11 +457,15 @@ impl Tasks {
         self.table.keys()
     }
 
-    /// The places where the tasks that are not done were spawned.
-    pub(super) fn unfinished(&self) -> impl Iterator<Item = &'static Location<'static>> {
+    /// The tasks that are not done, where they were spawned, and the task that awaits each.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = (Key, &'static Location<'static>, Option<Key>)> {
+        let joiner = |task: &Task| match task.joiner {
+            Waiter::Task(joiner) => Some(joiner),
+            _ => None,
+        };
         self.table
             .iter()
             .filter(|(_, task)| !matches!(task.state, State::Done(_)))
-            .map(|(_, task)| task.place)
+            .map(move |(key, task)| (key, task.place, joiner(task)))
     }
 }

@@ -28,6 +28,27 @@ struct Wait {
     amount: usize,
     what: &'static str,
     place: &'static Location<'static>,
+    /// The task that asked last whether it was granted.
+    task: Option<Key>,
+    /// What is waited for, if one task at a time has it.
+    held: Option<OneHolder>,
+}
+
+/// What one task at a time has: an object of the dispatcher's, and how it is asked who has it. Only a dump asks, so that
+/// whoever takes and gives back pays nothing for it.
+#[derive(Clone, Copy)]
+pub(crate) struct OneHolder {
+    pub(crate) object: Key,
+    pub(crate) ask: fn(&Core, Key) -> Option<Holder>,
+}
+
+/// Who has it.
+#[derive(Clone, Copy)]
+pub(crate) struct Holder {
+    /// The task that took it, if a task did.
+    pub(crate) task: Option<Key>,
+    /// Where it was taken.
+    pub(crate) place: &'static Location<'static>,
 }
 
 /// ```text
@@ -102,7 +123,8 @@ impl WaitQueue {
         let sequence = waits.sequence;
         waits.sequence += 1;
         let state = State::Queued { before, after: None };
-        let key = waits.table.insert(Wait { sequence, state, waiter, amount, what, place });
+        let key =
+            waits.table.insert(Wait { sequence, state, waiter, amount, what, place, task: None, held: None });
         if let Some(before) = before {
             *waits.links_mut(before).1 = Some(key);
         }
@@ -226,6 +248,7 @@ impl Core {
         let Some(mut waiter) = self.take_waiter(wait) else { return true };
         // Cloning and dropping wakers is anyone's code: no borrow is alive, and the wait may be granted meanwhile.
         waiter.note(self, context);
+        let task = self.polled();
         let mut waits = self.waits.borrow_mut();
         let entry = waits.get_mut(wait);
         if matches!(entry.state, State::Granted) {
@@ -233,7 +256,13 @@ impl Core {
             return true;
         }
         entry.waiter = waiter;
+        entry.task = task;
         false
+    }
+
+    /// What is waited for is in one task's hands at a time.
+    pub(crate) fn note_held(&self, wait: Key, held: OneHolder) {
+        self.waits.borrow_mut().get_mut(wait).held = Some(held);
     }
 
     /// Who was noted for a wait, or `None` if it was granted.
@@ -244,14 +273,26 @@ impl Core {
     }
 }
 
+/// A wait, as a dump sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Waiting {
+    pub(super) what: &'static str,
+    pub(super) place: &'static Location<'static>,
+    pub(super) task: Option<Key>,
+    pub(super) held: Option<OneHolder>,
+}
+
 impl Waits {
     pub(super) fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// What is waited for, and where it was asked for.
-    pub(super) fn places(&self) -> impl Iterator<Item = (&'static str, &'static Location<'static>)> {
-        self.table.iter().map(|(_, wait)| (wait.what, wait.place))
+    /// All waits, in the order of their keys.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Waiting> {
+        self.table.iter().map(|(_, wait)| {
+            let &Wait { what, place, task, held, .. } = wait;
+            Waiting { what, place, task, held }
+        })
     }
 
     fn get(&self, wait: Key) -> &Wait {

@@ -10,8 +10,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::ticket::Ticket;
-use crate::dispatcher::{Core, Ended, WaitQueue};
-use crate::shared::Shared;
+use crate::dispatcher::{Core, Ended, Holder, OneHolder, WaitQueue};
+use crate::shared::{Owned, Shared};
+use crate::table::Key;
 
 /// A value that one task at a time may use, also across awaits.
 ///
@@ -52,6 +53,8 @@ struct State<T> {
     locked: Cell<bool>,
     /// Here unless a guard has it.
     value: Cell<Option<T>>,
+    /// Who took the value, for a dump.
+    holder: Cell<Option<Holder>>,
     waits: WaitQueue,
 }
 
@@ -63,8 +66,8 @@ impl<T> AsyncLock<T> {
     /// Outside of a dispatcher's scope.
     #[track_caller]
     pub fn new(value: T) -> AsyncLock<T> {
-        let state =
-            State { locked: Cell::new(false), value: Cell::new(Some(value)), waits: WaitQueue::default() };
+        let (locked, value) = (Cell::new(false), Cell::new(Some(value)));
+        let state = State { locked, value, holder: Cell::new(None), waits: WaitQueue::default() };
         AsyncLock { lock: Shared::new(state) }
     }
 
@@ -96,8 +99,10 @@ impl<T> AsyncLock<T> {
     /// ```
     #[track_caller]
     pub fn try_acquire(&self) -> Option<LockGuard<T>> {
-        let (_, state) = self.lock.resolve();
-        state.try_take().map(|value| LockGuard { lock: self.lock.clone(), value: Some(value) })
+        let (core, state) = self.lock.resolve();
+        state
+            .try_take(&core, Location::caller())
+            .map(|value| LockGuard { lock: self.lock.clone(), value: Some(value) })
     }
 
     /// Whether someone holds the lock, or has been handed it and not had its turn yet.
@@ -124,13 +129,14 @@ impl<T> fmt::Debug for AsyncLock<T> {
 
 impl<T> State<T> {
     /// The value, if the lock is free; it is not from now on.
-    fn try_take(&self) -> Option<T> {
+    fn try_take(&self, core: &Core, place: &'static Location<'static>) -> Option<T> {
         let was_locked = self.locked.replace(true);
-        (!was_locked).then(|| self.take_value())
+        (!was_locked).then(|| self.take_value(core, place))
     }
 
     /// For whoever the lock belongs to now.
-    fn take_value(&self) -> T {
+    fn take_value(&self, core: &Core, place: &'static Location<'static>) -> T {
+        self.holder.set(Some(Holder { task: core.polled(), place }));
         self.value.take().expect("the value is here unless a guard has it, and there is one at most")
     }
 
@@ -140,6 +146,12 @@ impl<T> State<T> {
             self.locked.set(false);
         }
     }
+}
+
+/// By which a dump finds out who has the lock.
+fn held<T: 'static>(lock: &Shared<State<T>>) -> OneHolder {
+    let ask = |core: &Core, object: Key| core.object::<Owned<State<T>>>(object)?.holder.get();
+    OneHolder { object: lock.key(), ask }
 }
 
 /// The future of [`AsyncLock::acquire`].
@@ -155,15 +167,17 @@ impl<T> Future for Acquire<T> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<LockGuard<T>> {
         let Acquire { lock, ticket } = self.get_mut();
-        let (core, state) =
-            lock.as_ref().expect("an Acquire was polled again after it gave its guard").resolve();
+        let shared = lock.as_ref().expect("an Acquire was polled again after it gave its guard");
+        let (core, state) = shared.resolve();
         // It is not free while anyone waits, so that this takes it from nobody.
-        let value = match state.try_take() {
+        let value = match state.try_take(&core, ticket.place()) {
             Some(value) => value,
-            None if ticket.poll(&state.waits, &core, context) => state.take_value(),
+            None if ticket.poll_held(&state.waits, &core, context, held(shared)) => {
+                state.take_value(&core, ticket.place())
+            }
             None => return Poll::Pending,
         };
-        let lock = lock.take().expect("it was resolved above");
+        let lock = lock.take().expect("it was seen above");
         Poll::Ready(LockGuard { lock, value: Some(value) })
     }
 }
@@ -227,6 +241,7 @@ impl<T> Drop for LockGuard<T> {
     fn drop(&mut self) {
         let Some((core, state)) = self.lock.try_resolve() else { return };
         state.value.set(self.value.take());
+        state.holder.set(None);
         state.pass_on(&core);
     }
 }

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::task::Context;
 
-use crate::dispatcher::{Core, Ended, WaitQueue};
+use crate::dispatcher::{Core, Ended, OneHolder, WaitQueue};
 use crate::table::Key;
 
 /// Not drawn until the future finds that it has to wait.
@@ -41,6 +41,27 @@ impl Ticket {
         let ended = queue.end(core, wait);
         assert!(ended == Ended::Granted, "a granted wait stays granted");
         true
+    }
+
+    /// As [`Ticket::poll`], for what one task at a time has.
+    pub(super) fn poll_held(
+        &mut self,
+        queue: &WaitQueue,
+        core: &Core,
+        context: &Context<'_>,
+        held: OneHolder,
+    ) -> bool {
+        let had_to_wait = self.is_drawn();
+        let is_granted = self.poll(queue, core, context);
+        if let Some(wait) = self.wait.filter(|_| !had_to_wait) {
+            core.note_held(wait, held);
+        }
+        is_granted
+    }
+
+    /// Where it was asked for.
+    pub(super) fn place(&self) -> &'static Location<'static> {
+        self.place
     }
 
     /// For destructors: ends the wait, if there is one, and says whether it had been granted what is now to be passed on.

@@ -19,6 +19,9 @@ use crate::program::{Exit, Program};
 use crate::state::{Machine, State};
 use crate::verdict::Verdict;
 
+/// How much of what is pending on a thread is told of a run that fails with it.
+const PENDING_TOLD: usize = 40;
+
 pub(super) struct Host {
     pub(super) name: String,
     pub(super) program: Program,
@@ -161,7 +164,12 @@ impl Host {
             return format!("{} is down", self.name);
         }
         let describe = |thread: &Thread| {
-            let pending: Vec<String> = thread.dispatcher.dump().lines().map(str::to_owned).collect();
+            let dump = thread.dispatcher.dump();
+            let mut pending: Vec<&str> = dump.lines().take(PENDING_TOLD).collect();
+            let more = format!("and {} more", dump.lines().count().saturating_sub(PENDING_TOLD));
+            if dump.lines().count() > PENDING_TOLD {
+                pending.push(&more);
+            }
             format!("{} waits: {}", thread.name, pending.join(", "))
         };
         self.threads.iter().flatten().map(describe).collect::<Vec<_>>().join("; ")

@@ -4,6 +4,7 @@ pub(super) use super::{run, run_leaving};
 
 mod broadcast;
 mod cancel;
+mod circles;
 mod close;
 mod combine;
 mod completion;

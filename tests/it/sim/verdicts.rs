@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use twinloop::{Address, StreamServer, connect, sleep, spawn, yield_now};
+use twinloop::{Address, AsyncLock, StreamServer, connect, sleep, spawn, yield_now};
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::Telling;
 use twinloop_sim::{Report, Sim, Verdict, run_world};
@@ -90,6 +90,56 @@ fn what_can_never_happen_is_a_deadlock_that_names_who_waits() {
     });
     let Verdict::Deadlock { message } = &report.verdict else { panic!("{}", report.verdict) };
     assert!(message.starts_with("client waits: task "), "{message}");
+}
+
+/// Two tasks that take two locks in different orders: the verdict says who has which lock, and who waits for it.
+#[test]
+fn a_deadlock_of_locks_tells_the_circle() {
+    let report = run(|sim| {
+        sim.client("client", || async {
+            let (left, right) = (AsyncLock::new(()), AsyncLock::new(()));
+            let (left_too, right_too) = (left.clone(), right.clone());
+            let one = spawn(async move {
+                let _left = left.acquire().await;
+                yield_now().await;
+                let _right = right.acquire().await;
+            });
+            let _right = right_too.acquire().await;
+            yield_now().await;
+            let _left = left_too.acquire().await;
+            one.await?;
+            Ok(())
+        });
+    });
+    let Verdict::Deadlock { message } = &report.verdict else { panic!("{}", report.verdict) };
+    assert!(message.starts_with("client waits: circle task "), "{message}");
+    assert_eq!(message.matches(" for the lock taken at ").count(), 2, "{message}");
+    assert_eq!(message.matches(", held by task ").count(), 2, "{message}");
+}
+
+/// Who is waited for may be a server: what it waits for is told behind those for whom the run waits.
+#[test]
+fn a_deadlock_tells_what_servers_wait_for() {
+    let report = run(|sim| {
+        let address = sim.host("server", 7, |address| async move {
+            let stream = StreamServer::listen(address)?.accept().await?;
+            stream.read_line(100).await?;
+            Ok(())
+        });
+        sim.client("client", move || async move {
+            let stream = connect(address).await?;
+            stream.write(b"no end of line").await?;
+            stream.read(&mut [0]).await?;
+            Ok(())
+        });
+    });
+    let Verdict::Deadlock { message } = &report.verdict else { panic!("{}", report.verdict) };
+    let (clients, others) = message.split_once("; beside them: ").expect("the server waits too");
+    assert!(
+        clients.starts_with("client waits: ") && clients.contains("reader sim/verdicts.rs:"),
+        "{message}"
+    );
+    assert!(others.starts_with("server waits: ") && others.contains("reader sim/verdicts.rs:"), "{message}");
 }
 
 /// Bytes that nobody reads are no work: what waits beside them waits in vain.
