@@ -1,22 +1,37 @@
-//! What a scenario does to its world while it runs: faults with guards that end them, and a look at a host's sockets. What is asked
-//! for is an act of a script (`script.rs`), and the world performs it once the turn under way is over.
+//! What a scenario does to its world while it runs: faults with guards that end them, and a look at it. What is asked for is an act
+//! of a script (`script.rs`): a program can ask for whatever a plan can.
 
-use std::cell::RefCell;
+mod guard;
+mod hosts;
+mod links;
+mod overlays;
+mod zones;
+
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::Sim;
 use crate::fabric::HostIndex;
-use crate::fault::{CutWays, HostFaults, LinkFaults};
+use crate::names::NameFailure;
 use crate::netstat::Netstat;
 use crate::reach::Reach;
-use crate::script::{Act, HostFault, LinkAct};
+use crate::script::Act;
+use guard::Desk;
+
+pub use guard::Guard;
 
 /// A handle to the world that runs, for programs and checks of a scenario: from [`Sim::controls`]. Clones are handles to the same
 /// world. Before the world runs, and after its end, nothing happens.
 ///
-/// What is asked for happens at the same moment, once the turn under way is over. It is in the run's hash and in its story.
+/// What is asked for happens at once; only what begins, halts or ends programs (a crash, a kill, a pause) happens when the turn under
+/// way is over, in the order of asking, without time passing: so a program may end itself. All of it is in the run's hash and in
+/// its story.
+///
+/// # Panics
+///
+/// All methods that name a host or a zone panic if the world that runs has none of that name.
 ///
 /// ```
 /// use twinloop::{DatagramTransport, sleep, timeout};
@@ -38,11 +53,9 @@ use crate::script::{Act, HostFault, LinkAct};
 ///         async move {
 ///             let socket = DatagramTransport::connect(address)?;
 ///             let cut = controls.partition("client", "echo");
-///             sleep(1.ms()).await;
 ///             socket.send(b"?").await?;
 ///             assert!(timeout(1.s(), socket.recv(&mut [0])).await.is_err());
 ///             drop(cut);
-///             sleep(1.ms()).await;
 ///             socket.send(b"?").await?;
 ///             assert!(timeout(1.s(), socket.recv(&mut [0])).await.is_ok());
 ///             Ok(())
@@ -54,152 +67,88 @@ use crate::script::{Act, HostFault, LinkAct};
 #[derive(Clone)]
 pub struct Controls(Rc<Desk>);
 
-struct Desk {
-    reach: Reach,
-    hosts: RefCell<Vec<String>>,
-    /// How many guards keep up each fault.
-    kept_up: RefCell<BTreeMap<Kept, usize>>,
-}
-
-/// A fault that guards keep up; several may do so at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kept {
-    Cut(HostIndex, HostIndex),
-    Clog(HostIndex, HostIndex),
-    Halt(HostIndex),
-    Down(HostIndex),
-}
-
-/// Keeps up a fault. Once it is dropped the fault is over, unless another guard keeps it up too.
-#[must_use = "the fault is over once this is dropped"]
-pub struct Guard {
-    desk: Rc<Desk>,
-    ends: Vec<End>,
-}
-
-enum End {
-    Kept(Kept),
-    /// What held before is put back.
-    Restore(Act),
-}
-
 impl Controls {
     pub(crate) fn new(reach: Reach) -> Controls {
-        let (hosts, kept_up) = (RefCell::default(), RefCell::default());
-        Controls(Rc::new(Desk { reach, hosts, kept_up }))
+        Controls(Rc::new(Desk::new(reach)))
     }
 
-    /// The world is about to run, with these hosts.
-    pub(crate) fn know(&self, hosts: Vec<String>) {
+    /// The world is about to run, with these hosts and zones.
+    pub(crate) fn know(&self, hosts: Vec<String>, zones: BTreeMap<String, Vec<HostIndex>>) {
         *self.0.hosts.borrow_mut() = hosts;
+        *self.0.zones.borrow_mut() = zones;
     }
 
-    // ---- faults with guards ----
-
-    /// Nothing passes between two hosts.
+    /// A choice of the program's that asks, such as whom it cuts off next: an index below `n`, where 0 is the plainest. The seed
+    /// decides, and a failure is shrunk towards 0, as with [`Sim::pick`]. Without a world that runs it is 0.
     ///
     /// # Panics
     ///
-    /// This and all calls that name hosts panic if the world has no host of that name.
-    pub fn partition(&self, a: &str, b: &str) -> Guard {
-        let (a, b) = (self.0.index(a), self.0.index(b));
-        self.0.keep([Kept::Cut(a, b), Kept::Cut(b, a)])
-    }
-
-    /// Nothing passes from one host to another; the other way is as before.
-    pub fn partition_one_way(&self, from: &str, to: &str) -> Guard {
-        self.0.keep([Kept::Cut(self.0.index(from), self.0.index(to))])
-    }
-
-    /// Nothing passes between the host and any other one.
-    pub fn isolate(&self, host: &str) -> Guard {
-        let host = self.0.index(host);
-        let others = (0..self.0.hosts.borrow().len()).filter(move |other| *other != host);
-        self.0.keep(others.flat_map(|other| [Kept::Cut(host, other), Kept::Cut(other, host)]))
-    }
-
-    /// The link between two hosts delivers nothing; once it is over, all of it at once.
-    pub fn clog(&self, a: &str, b: &str) -> Guard {
-        let (a, b) = (self.0.index(a), self.0.index(b));
-        self.0.keep([Kept::Clog(a, b), Kept::Clog(b, a)])
-    }
-
-    /// The host's programs stand still; its kernel goes on.
-    pub fn pause(&self, host: &str) -> Guard {
-        self.0.keep([Kept::Halt(self.0.index(host))])
-    }
-
-    /// The host crashes, and starts again once the guard is dropped.
-    pub fn down(&self, host: &str) -> Guard {
-        self.0.keep([Kept::Down(self.0.index(host))])
-    }
-
-    /// The link between two hosts behaves otherwise: `change` is given how it behaves now, from `a` to `b`. Then each direction
-    /// behaves as before.
-    pub fn with_link(&self, a: &str, b: &str, change: impl FnOnce(&mut LinkFaults)) -> Guard {
-        let (a, b) = (self.0.index(a), self.0.index(b));
-        let mut change = Some(change);
-        let directions = self.0.reach.with(|state| {
-            let mut faults = state.links[a][b].rule.faults().clone();
-            if let Some(change) = change.take() {
-                change(&mut faults);
-            }
-            let before = |from: HostIndex, to: HostIndex| state.links[from][to].rule.faults().clone();
-            (faults, [(a, b, before(a, b)), (b, a, before(b, a))])
+    /// If `n` is 0.
+    ///
+    /// ```
+    /// use twinloop::sleep;
+    /// use twinloop_sim::choice::Choices;
+    /// use twinloop_sim::story::Telling;
+    /// use twinloop_sim::{Units, run_world};
+    ///
+    /// let report = run_world(&Choices::Seeded(1), Telling::Silent, |sim| {
+    ///     for host in ["a", "b", "c"] {
+    ///         sim.client(host, || async {
+    ///             sleep(10.s()).await;
+    ///             Ok(())
+    ///         });
+    ///     }
+    ///     let controls = sim.controls();
+    ///     sim.host("nemesis", 1, move |_| {
+    ///         let controls = controls.clone();
+    ///         async move {
+    ///             loop {
+    ///                 sleep(1.s()).await;
+    ///                 let victim = ["a", "b", "c"][controls.pick("victim", 3)];
+    ///                 let down = controls.down(victim);
+    ///                 sleep(100.ms()).await;
+    ///                 down.heal();
+    ///             }
+    ///         }
+    ///     });
+    ///     sim.time_budget(60.s());
+    /// });
+    /// assert!(report.unusual.iter().any(|pick| pick.site == "controls: victim"));
+    /// ```
+    pub fn pick(&self, what: &str, n: usize) -> usize {
+        assert!(n > 0, "a pick needs at least one alternative");
+        let picked = self.0.reach.with(|state| {
+            let site = state.chooser.site(&format!("controls: {what}"));
+            state.chooser.pick(site, n)
         });
-        let Some((faults, before)) = directions else { return self.0.keep([]) };
-        let link = |from, to, faults| Act::Link { from, to, both_ways: false, faults: Box::new(faults) };
-        self.0.ask(link(a, b, faults.clone()));
-        self.0.ask(link(b, a, faults));
-        let ends = before.map(|(from, to, faults)| End::Restore(link(from, to, faults)));
-        Guard { desk: Rc::clone(&self.0), ends: ends.into() }
+        picked.unwrap_or(0)
     }
 
-    /// The host behaves otherwise: `change` is given how it behaves now.
-    pub fn with_host(&self, host: &str, change: impl FnOnce(&mut HostFaults)) -> Guard {
-        let host = self.0.index(host);
-        let before = self.0.reach.with(|state| state.machines[host].rule.faults().clone());
-        let Some(before) = before else { return self.0.keep([]) };
-        let mut faults = before.clone();
-        change(&mut faults);
-        self.0.ask(Act::Host { host, faults: Box::new(faults) });
-        let restore = Act::Host { host, faults: Box::new(before) };
-        Guard { desk: Rc::clone(&self.0), ends: vec![End::Restore(restore)] }
+    // ---- names ----
+
+    /// Lookups of `name` are answered by `addresses` from now on, as [`Sim::name`] says it from the beginning.
+    pub fn name(&self, name: &str, addresses: impl IntoIterator<Item: Into<IpAddr>>) {
+        let answer = Ok(addresses.into_iter().map(Into::into).collect());
+        self.0.ask(Act::Name { name: name.to_owned(), answer });
     }
 
-    // ---- what happens once ----
-
-    /// The host is gone without a word, until it is [restarted](Controls::restart).
-    pub fn crash(&self, host: &str) {
-        self.0.ask(Act::Crash { host: self.0.index(host) });
-    }
-
-    /// The host starts, if it is down.
-    pub fn restart(&self, host: &str) {
-        self.0.ask(Act::Restart { host: self.0.index(host) });
-    }
-
-    /// The host's process is killed, as by [`At::kill`](crate::At::kill).
-    pub fn kill(&self, host: &str) {
-        self.0.ask(Act::Befall { host: self.0.index(host), fault: HostFault::Kill });
-    }
-
-    /// The host's program is asked to end, as by [`At::stop`](crate::At::stop).
-    pub fn stop(&self, host: &str) {
-        self.0.ask(Act::Befall { host: self.0.index(host), fault: HostFault::Stop });
-    }
-
-    /// All connections of the host are reset.
-    pub fn reset_connections(&self, host: &str) {
-        self.0.ask(Act::Reset { host: self.0.index(host) });
-    }
-
-    /// All links carry again, as by [`At::heal_all`](crate::At::heal_all): also those that guards have cut.
-    pub fn heal_all(&self) {
-        self.0.ask(Act::Links(LinkAct::HealAll));
+    /// Lookups of `name` fail from now on, as [`Sim::name_fails`] says it from the beginning.
+    pub fn name_fails(&self, name: &str, failure: NameFailure) {
+        self.0.ask(Act::Name { name: name.to_owned(), answer: Err(failure) });
     }
 
     // ---- looking ----
+
+    /// The names of all hosts, in the order in which they were added. Without a world that runs, none.
+    pub fn hosts(&self) -> Vec<String> {
+        self.0.hosts.borrow().clone()
+    }
+
+    /// Whether the host's machine runs, also while it stands still; not after a crash. That of a process that was killed does.
+    pub fn is_up(&self, host: &str) -> bool {
+        let host = self.0.index(host);
+        self.0.reach.with(|state| state.machines[host].up).unwrap_or(false)
+    }
 
     /// The host's sockets now. Without a world that runs, none.
     pub fn netstat(&self, host: &str) -> Netstat {
@@ -210,80 +159,9 @@ impl Controls {
     }
 }
 
-impl Desk {
-    fn index(&self, name: &str) -> HostIndex {
-        let found = self.hosts.borrow().iter().position(|host| host == name);
-        found.unwrap_or_else(|| {
-            panic!("the world that runs has no host {name:?}: controls are for while it runs")
-        })
-    }
-
-    fn ask(&self, act: Act) {
-        self.reach.with(|state| state.asked.push(act));
-    }
-
-    fn keep(self: &Rc<Self>, faults: impl IntoIterator<Item = Kept>) -> Guard {
-        let faults: Vec<Kept> = faults.into_iter().collect();
-        for fault in &faults {
-            let count = *self.kept_up.borrow_mut().entry(*fault).and_modify(|count| *count += 1).or_insert(1);
-            if count == 1 {
-                self.ask(fault.begin());
-            }
-        }
-        Guard { desk: Rc::clone(self), ends: faults.into_iter().map(End::Kept).collect() }
-    }
-}
-
-impl Kept {
-    fn begin(self) -> Act {
-        match self {
-            Kept::Cut(from, to) => Act::Cut { from, to, ways: CutWays::This },
-            Kept::Clog(from, to) => Act::Links(LinkAct::Clog { from, to }),
-            Kept::Halt(host) => {
-                Act::Befall { host, fault: HostFault::Halt { length: None, suspended: false } }
-            }
-            Kept::Down(host) => Act::Crash { host },
-        }
-    }
-
-    fn end(self) -> Act {
-        match self {
-            Kept::Cut(from, to) => Act::HealOneWay { from, to },
-            Kept::Clog(from, to) => Act::Links(LinkAct::Unclog { from, to }),
-            Kept::Halt(host) => Act::Befall { host, fault: HostFault::Resume },
-            Kept::Down(host) => Act::Restart { host },
-        }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        for end in self.ends.drain(..) {
-            match end {
-                End::Restore(act) => self.desk.ask(act),
-                End::Kept(fault) => {
-                    let mut kept_up = self.desk.kept_up.borrow_mut();
-                    let count = kept_up.get_mut(&fault).expect("this guard keeps it up");
-                    *count -= 1;
-                    if *count == 0 {
-                        kept_up.remove(&fault);
-                        self.desk.ask(fault.end());
-                    }
-                }
-            }
-        }
-    }
-}
-
 impl fmt::Debug for Controls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Controls").field("hosts", &self.0.hosts.borrow()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("faults", &self.ends.len()).finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::Sim;
 use crate::message::Message;
 use crate::reach::Reach;
-use crate::state::{FilterKey, FilterKind};
+use crate::state::{FilterKey, FilterKind, State};
 
 /// Messages of one direction of a link that are held back, from [`Sim::hold_where`]. A program or a test lets them go on one
 /// by one, in any order, or loses them: the finest way to say in which order two hosts hear of each other.
@@ -60,19 +60,24 @@ pub struct Held(Rc<Hold>);
 
 struct Hold {
     reach: Reach,
-    key: FilterKey,
+    /// None if there was no world whose messages could be held.
+    key: Option<FilterKey>,
 }
 
 impl Held {
+    pub(crate) fn new(reach: Reach, key: Option<FilterKey>) -> Held {
+        Held(Rc::new(Hold { reach, key }))
+    }
+
     /// What is held, in the order of sending.
     pub fn messages(&self) -> Vec<Message> {
-        self.0.reach.with(|state| state.held(self.0.key).to_vec()).unwrap_or_default()
+        self.0.with(|state, key| state.held(key).to_vec()).unwrap_or_default()
     }
 
     /// Lets one of the messages go on, counted from 0; false if there are not so many. It travels as one that is sent now, and
     /// nothing befalls it.
     pub fn release(&self, which: usize) -> bool {
-        self.0.reach.with(|state| state.release(self.0.key, which)).unwrap_or(false)
+        self.0.with(|state, key| state.release(key, which)).unwrap_or(false)
     }
 
     /// Lets all of them go on, in the order of sending. Later ones are held still.
@@ -82,7 +87,7 @@ impl Held {
 
     /// Loses one of the messages, counted from 0; false if there are not so many.
     pub fn discard(&self, which: usize) -> bool {
-        self.0.reach.with(|state| state.drop_held(self.0.key, which)).unwrap_or(false)
+        self.0.with(|state, key| state.drop_held(key, which)).unwrap_or(false)
     }
 
     /// Holds nothing any more: what is held goes on, and so does all that follows.
@@ -93,7 +98,12 @@ impl Held {
 
 impl Hold {
     fn end(&self) {
-        self.reach.with(|state| state.end_filter(self.key));
+        self.with(|state, key| state.end_filter(key));
+    }
+
+    fn with<R>(&self, call: impl FnOnce(&mut State, FilterKey) -> R) -> Option<R> {
+        let key = self.key?;
+        self.reach.with(|state| call(state, key))
     }
 }
 
@@ -138,6 +148,6 @@ impl Sim {
         predicate: impl Fn(&Message) -> bool + 'static,
     ) -> Held {
         let key = self.filter(from, to, FilterKind::Hold, Rc::new(predicate));
-        Held(Rc::new(Hold { reach: self.reach.clone(), key }))
+        Held::new(self.reach.clone(), Some(key))
     }
 }

@@ -12,7 +12,7 @@ use crate::fault::{CutWays, DiskFaults, HostFaults, LinkFaults};
 use crate::liveness::Core;
 use crate::names::{Answer, NameFailure};
 
-pub(crate) use hosts::HostFault;
+pub(crate) use hosts::{HostFault, nanos};
 pub(crate) use links::LinkAct;
 
 /// One step of the script.
@@ -23,20 +23,59 @@ pub(crate) struct Step {
 
 #[derive(Clone)]
 pub(crate) enum Act {
-    Crash { host: HostIndex },
-    Restart { host: HostIndex },
-    Cut { from: HostIndex, to: HostIndex, ways: CutWays },
-    Heal { a: HostIndex, b: HostIndex },
-    HealOneWay { from: HostIndex, to: HostIndex },
+    Crash {
+        host: HostIndex,
+    },
+    Restart {
+        host: HostIndex,
+    },
+    Cut {
+        from: HostIndex,
+        to: HostIndex,
+        ways: CutWays,
+    },
+    Heal {
+        a: HostIndex,
+        b: HostIndex,
+    },
+    HealOneWay {
+        from: HostIndex,
+        to: HostIndex,
+    },
     MakeWhole(Core),
     Judge(Core),
-    Reset { host: HostIndex },
-    Name { name: String, answer: Answer },
+    Reset {
+        host: HostIndex,
+    },
+    Name {
+        name: String,
+        answer: Answer,
+    },
     Links(LinkAct),
-    Link { from: HostIndex, to: HostIndex, both_ways: bool, faults: Box<LinkFaults> },
-    Host { host: HostIndex, faults: Box<HostFaults> },
-    Befall { host: HostIndex, fault: HostFault },
-    Disk { host: HostIndex, faults: Box<DiskFaults> },
+    Link {
+        from: HostIndex,
+        to: HostIndex,
+        both_ways: bool,
+        faults: Box<LinkFaults>,
+    },
+    Host {
+        host: HostIndex,
+        faults: Box<HostFaults>,
+    },
+    Befall {
+        host: HostIndex,
+        fault: HostFault,
+    },
+    JumpWall {
+        host: HostIndex,
+        by_ns: i64,
+    },
+    /// Faults that are drawn by period are on from now on.
+    DrawByPeriod,
+    Disk {
+        host: HostIndex,
+        faults: Box<DiskFaults>,
+    },
 }
 
 /// What is to happen at a time, from [`Sim::at`]. Steps at one time happen in the order in which they were written.
@@ -50,6 +89,13 @@ pub struct At<'a> {
 }
 
 impl Act {
+    /// Whether it begins, halts or ends programs, or looks at them: a world does so between two turns. What else there is its
+    /// state does at any time.
+    pub(crate) fn concerns_programs(&self) -> bool {
+        use Act::{Befall, Crash, DrawByPeriod, Judge, MakeWhole, Restart};
+        matches!(self, Crash { .. } | Restart { .. } | MakeWhole(_) | Judge(_) | Befall { .. } | DrawByPeriod)
+    }
+
     /// Whether from then on something is drawn in each period.
     pub(crate) fn draws_faults(&self) -> bool {
         match self {

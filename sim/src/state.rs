@@ -2,6 +2,7 @@
 //!
 //! It runs no program. The world (`world.rs`) turns the dispatchers and decides when time jumps.
 
+mod acts;
 mod catalogue;
 mod filters;
 mod hosts;
@@ -20,7 +21,7 @@ use crate::condition::Condition;
 use crate::console::Output;
 use crate::disk::Copies;
 use crate::fabric::{Due, Fabric, HostIndex};
-use crate::fault::{BuggifyRule, DiskRule, HostFaults, HostRule, ZoneRule};
+use crate::fault::{BuggifyRule, DiskFaults, DiskRule, HostFaults, HostRule, ZoneRule};
 use crate::isolation::Interposer;
 use crate::kernel::{Kernel, Packet};
 use crate::message::MessageKind;
@@ -336,6 +337,13 @@ impl State {
         if clocks_change && machine.up {
             self.set_clocks(host);
         }
+    }
+
+    pub(crate) fn change_disk(&mut self, host: HostIndex, faults: DiskFaults) {
+        let machine = &mut self.machines[host];
+        machine.disk.change(faults);
+        // What it does is in the hash with each operation.
+        self.record.tell(self.now, &machine.name, LineKind::Fault, || "disk behaves otherwise".to_owned());
     }
 
     /// The host is gone without a word: no FIN, no reset, nothing flushed.

@@ -1,6 +1,8 @@
 //! Zones: names for hosts that share a place, and what a scenario says of them. What a zone means is the scenario's to say: a
 //! rack, a data centre, a version of the program. A host may be in several.
 
+use std::collections::BTreeMap;
+
 use crate::choice::Chooser;
 use crate::fabric::HostIndex;
 use crate::fault::{CutWays, LinkFaults, ZoneFaults, ZoneRule};
@@ -26,6 +28,11 @@ impl Zones {
         self.named.into_iter().filter_map(rule).collect()
     }
 
+    /// The hosts of each zone.
+    pub(crate) fn by_name(&self) -> BTreeMap<String, Vec<HostIndex>> {
+        self.named.iter().cloned().collect()
+    }
+
     /// Whether no zone was named.
     pub(crate) fn are_unnamed(&self) -> bool {
         self.named.is_empty()
@@ -37,6 +44,15 @@ impl Zones {
             found.unwrap_or_else(|| panic!("no zone is called {name:?}: name it by Sim::zone() before"));
         &found.1
     }
+}
+
+/// Each pair of a host of one group and one of the other. Hosts in both belong to either side.
+pub(crate) fn apart(one: &[HostIndex], other: &[HostIndex]) -> Vec<(HostIndex, HostIndex)> {
+    let only = |group: &[HostIndex], not: &[HostIndex]| -> Vec<HostIndex> {
+        group.iter().filter(|host| !not.contains(host)).copied().collect()
+    };
+    let (one, other) = (only(one, other), only(other, one));
+    one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b))).collect()
 }
 
 /// Every method that takes a zone panics if none of that name was [named](Sim::zone) before.
@@ -89,6 +105,10 @@ impl Sim {
         }
     }
 
+    fn pairs_apart(&self, one: &str, other: &str) -> Vec<(HostIndex, HostIndex)> {
+        apart(self.zones.hosts(one), self.zones.hosts(other))
+    }
+
     /// Each pair of different hosts, one of each zone, once.
     fn pairs(&self, one: &str, other: &str) -> Vec<(HostIndex, HostIndex)> {
         let (one, other) = (self.zones.hosts(one), self.zones.hosts(other));
@@ -130,13 +150,13 @@ impl At<'_> {
 
     /// Nothing passes between the two zones any more, until healed. A host that is in both is still reached.
     pub fn partition_zones(self, one: &str, other: &str) -> Self {
-        let pairs = self.sim.pairs(one, other);
+        let pairs = self.sim.pairs_apart(one, other);
         self.cut_each(pairs)
     }
 
     /// Every link between the two zones carries again.
     pub fn heal_zones(self, one: &str, other: &str) -> Self {
-        let pairs = self.sim.pairs(one, other);
+        let pairs = self.sim.pairs_apart(one, other);
         self.heal_each(pairs)
     }
 

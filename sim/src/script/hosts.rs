@@ -14,7 +14,6 @@ pub(crate) enum HostFault {
     Signal(Signal),
     Halt { length: Option<Duration>, suspended: bool },
     Resume,
-    JumpWall { by_ns: i64 },
 }
 
 impl At<'_> {
@@ -91,12 +90,17 @@ impl At<'_> {
 
     /// The host's wall clock is set forward.
     pub fn wall_clock_forward(self, host: &str, by: Duration) -> Self {
-        self.befall(host, HostFault::JumpWall { by_ns: nanos(by) })
+        self.jump_wall(host, nanos(by))
     }
 
     /// The host's wall clock is set back.
     pub fn wall_clock_back(self, host: &str, by: Duration) -> Self {
-        self.befall(host, HostFault::JumpWall { by_ns: -nanos(by) })
+        self.jump_wall(host, -nanos(by))
+    }
+
+    fn jump_wall(self, host: &str, by_ns: i64) -> Self {
+        let host = self.sim.index(host);
+        self.step(Act::JumpWall { host, by_ns })
     }
 
     fn befall(self, host: &str, fault: HostFault) -> Self {
@@ -105,6 +109,6 @@ impl At<'_> {
     }
 }
 
-fn nanos(length: Duration) -> i64 {
+pub(crate) fn nanos(length: Duration) -> i64 {
     i64::try_from(length.as_nanos()).expect("a clock jumps by less than 292 years")
 }

@@ -62,6 +62,7 @@ impl Sim {
         trail::see(|trail| trail.begin(&names));
         let behaviour = self.behaviour(&swarm);
         let (machines, links) = self.machines(&names, &behaviour);
+        let named_zones = self.zones.by_name();
         let zones = self.zones.into_rules(&mut self.chooser, &swarm);
         let mut record = Record::new(self.telling);
         swarm.note(&mut record);
@@ -79,7 +80,7 @@ impl Sim {
         }
         let world = World::new(state, self.hosts, self.script, self.budget);
         world.be_reached_by(&self.reach);
-        self.controls.know(names);
+        self.controls.know(names, named_zones);
         world
     }
 

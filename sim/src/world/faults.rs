@@ -130,31 +130,20 @@ impl World {
     /// Does what a scenario asks for.
     pub(super) fn perform(&mut self, act: Act) -> Result<(), Verdict> {
         match act {
-            Act::Crash { host } => self.crash(host, None)?,
-            Act::Restart { host } => self.start(host)?,
-            Act::Cut { from, to, ways } => self.state.borrow_mut().cut(from, to, ways, None),
-            Act::Heal { a, b } => {
-                let mut state = self.state.borrow_mut();
-                state.heal(a, b);
-                state.heal(b, a);
+            Act::Crash { host } => self.crash(host, None),
+            Act::Restart { host } => self.start(host),
+            Act::Befall { host, fault } => self.befall(host, fault),
+            Act::MakeWhole(core) => self.make_whole(&core),
+            Act::Judge(core) => self.judge(&core),
+            Act::DrawByPeriod => {
+                let next = self.state.borrow().now + FAULT_PERIOD;
+                self.next_faults_at.get_or_insert(next);
+                Ok(())
             }
-            Act::HealOneWay { from, to } => self.state.borrow_mut().heal(from, to),
-            Act::MakeWhole(core) => self.make_whole(&core)?,
-            Act::Judge(core) => return self.judge(&core),
-            Act::Reset { host } => self.state.borrow_mut().reset_connections(host),
-            Act::Name { name, answer } => self.state.borrow_mut().rename(&name, answer),
-            Act::Links(act) => self.state.borrow_mut().act_on_links(act),
-            Act::Link { from, to, both_ways, faults } => {
-                let mut state = self.state.borrow_mut();
-                if both_ways {
-                    state.change_link(to, from, (*faults).clone());
-                }
-                state.change_link(from, to, *faults);
+            act => {
+                self.state.borrow_mut().perform(act);
+                Ok(())
             }
-            Act::Disk { host, faults } => self.state.borrow_mut().machines[host].disk.change(*faults),
-            Act::Host { host, faults } => self.state.borrow_mut().change_host(host, *faults),
-            Act::Befall { host, fault } => self.befall(host, fault)?,
         }
-        Ok(())
     }
 }

@@ -46,7 +46,6 @@ impl World {
             HostFault::Signal(signal) => self.signal(host, signal)?,
             HostFault::Halt { length, suspended } => self.state.borrow_mut().halt(host, length, suspended),
             HostFault::Resume => self.state.borrow_mut().resume(host),
-            HostFault::JumpWall { by_ns } => self.state.borrow_mut().jump_wall(host, by_ns),
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Programs that do something to their own world: each fault by its effect, and by its end.
 
+mod guards;
+
 use std::time::Duration;
 
 use twinloop::{Address, DatagramTransport, StreamServer, connect, sleep, timeout};
@@ -49,7 +51,7 @@ fn pass(report: &Report) {
 }
 
 async fn is_answered(address: Address) -> Result<bool, twinloop::TransportError> {
-    // What was asked for happens once the turn is over.
+    // What concerns programs happens once the turn is over.
     sleep(1.us()).await;
     let socket = DatagramTransport::connect(address)?;
     socket.send(b"?").await?;

@@ -59,6 +59,26 @@ fn a_zone_crashes_as_one() {
     assert_eq!(starts.all(), [("a", zero), ("b", zero), ("c", zero), ("a", s(4)), ("b", s(4))]);
 }
 
+/// Who is in both zones belongs to either side, and hears everybody.
+#[test]
+fn a_host_in_both_zones_is_still_reached() {
+    let report = run(1, |sim| {
+        let addresses = servers(sim, &["a", "both", "b"], &Seen::nothing());
+        sim.client("client", move || {
+            let addresses = addresses.clone();
+            async move {
+                sleep(s(1)).await;
+                assert_eq!(reachable(&addresses).await, [true, true, false]);
+                Ok(())
+            }
+        });
+        sim.zone("one", &["a", "both", "client"]);
+        sim.zone("other", &["b", "both"]);
+        sim.at(Duration::ZERO).partition_zones("one", "other");
+    });
+    pass(&report);
+}
+
 /// Two zones do not hear of each other, while a third hears of both.
 #[test]
 fn zones_are_parted() {
