@@ -72,9 +72,12 @@ pub(crate) async fn hash_value() -> ProgramResult {
 
 pub(crate) async fn monotonic_clock() -> ProgramResult {
     static BEGAN: OnceLock<Instant> = OnceLock::new();
-    let age = BEGAN.get_or_init(Instant::now).elapsed();
-    // Also of the very first run.
-    sleep(Duration::from_nanos(1) + age).await;
+    // Several, since in a new process the first age is that of two calls in a row: two runs may well have the same.
+    for _ in 0..4 {
+        let age = BEGAN.get_or_init(Instant::now).elapsed();
+        // Also of the very first run.
+        sleep(Duration::from_nanos(1) + age).await;
+    }
     Ok(())
 }
 
@@ -179,12 +182,14 @@ pub(crate) async fn counter() -> ProgramResult {
     send(1, format!("request {count}").as_bytes()).await
 }
 
-/// Leaks after a long time in which it does not.
+/// Leaks after a long time in which it does not; with a static of its own, since tests run side by side.
 pub(crate) async fn late() -> ProgramResult {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
     for _ in 0..20_000 {
         sleep(1.us()).await;
     }
-    counter().await
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    send(1, format!("request {count}").as_bytes()).await
 }
 
 /// Only the first run of the process makes the connection.
