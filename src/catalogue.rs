@@ -1,5 +1,5 @@
-//! What a program tells a simulation about itself: where it is willing to misbehave, and what it asserts. The list of all of it
-//! is made by the linker. Nothing here draws, counts or judges: the driver does.
+//! What a program tells a simulation about itself: where it is willing to misbehave, and what it asserts. The list of
+//! all of it is made by the linker. Nothing here draws, counts or judges: the driver does.
 //!
 //! | macro | what it says | in a simulation | elsewhere |
 //! |---|---|---|---|
@@ -13,24 +13,25 @@
 //!
 //! # What they cost
 //!
-//! With the feature `catalogue` each site costs the look at a flag of the process until that makes a simulated driver: four
-//! instructions in a release build for x86-64 (two loads, a test and a branch that is never taken), counted by callgrind. An `always!` whose
-//! detail has arguments took seven, since it keeps them in memory. At its start the process enters each site into a list.
+//! With the feature `catalogue` each site costs the look at a flag of the process until that makes a simulated driver:
+//! four instructions in a release build for x86-64 (two loads, a test and a branch that is never taken), counted by
+//! callgrind. An `always!` whose detail has arguments took seven, since it keeps them in memory. At its start the
+//! process enters each site into a list.
 //!
 //! `twinloop-sim` turns the feature on. A release build that is linked without it pays nothing at all: [`is_watched`] is a
 //! constant, and the counts of instructions with and without the macros were the same.
 //!
 //! # What is linked
 //!
-//! The list is made of what the linker keeps: in libraries too, in functions that nobody calls and in generic ones that nobody
-//! uses, on Linux and on Windows as tried, on every system that the crate `inventory` knows. A library of which a program uses
-//! nothing is not linked, and so not listed.
+//! The list is made of what the linker keeps: in libraries too, in functions that nobody calls and in generic ones that
+//! nobody uses, on Linux and on Windows as tried, on every system that the crate `inventory` knows. A library of which
+//! a program uses nothing is not linked, and so not listed.
 //!
 //! # Names
 //!
-//! What is said twice in the same words is one item, so give each its own. A name belongs to replay files and ledgers: it should
-//! outlive edits. A `buggify!` without a name is known by its function's path and its position among the nameless ones of that
-//! function.
+//! What is said twice in the same words is one item, so give each its own. A name belongs to replay files and ledgers:
+//! it should outlive edits. A `buggify!` without a name is known by its function's path and its position among the
+//! nameless ones of that function.
 
 mod listening;
 mod macros;
@@ -145,8 +146,8 @@ pub fn items() -> &'static [Item] {
     ITEMS.get_or_init(|| number(linked()))
 }
 
-/// From now on the macros ask the drivers of this process. For whoever writes a driver that answers: it calls this before it is
-/// asked.
+/// From now on the macros ask the drivers of this process. For whoever writes a driver that answers: it calls this
+/// before it is asked.
 pub fn watch() {
     #[cfg(feature = "catalogue")]
     WATCHED.store(true, Ordering::Relaxed);
@@ -306,13 +307,14 @@ pub fn buggify(entry: &'static Entry, probability: Option<f64>) -> bool {
     ask(&core.driver, |driver| driver.buggify(site, probability))
 }
 
-/// Tells the driver of the current dispatcher, or who [listens](listen) where there is none; where nobody hears it, an assertion that
-/// does not hold panics if it `is_checked`.
+/// Tells the driver of the current dispatcher, or who [listens](listen) where there is none; where nobody hears it, an
+/// assertion that does not hold panics if it `is_checked`.
 #[doc(hidden)]
 #[cold]
 #[track_caller]
 pub fn assert(entry: &'static Entry, holds: bool, detail: fmt::Arguments<'_>, is_checked: bool) {
-    // What tells a detail may be the program's own code: it runs before anything is borrowed. Of what holds, nobody asks for one.
+    // What tells a detail may be the program's own code: it runs before anything is borrowed. Of what holds, nobody
+    // asks for one.
     let detail = if holds { String::new() } else { detail.to_string() };
     let is_heard = entry.item().is_some_and(|item| {
         let assertion = Assertion { item, place: entry.place, holds, detail: &detail };

@@ -238,8 +238,8 @@ pub trait Driver {
     }
 
     /// One end of the pipe that has a name in the file system (fifo(7)): [`Half::Read`] or [`Half::Write`], and
-    /// [`Half::Both`] for one that is its own peer. With `create`, it is made if there is none. On Windows, a named pipe, whose
-    /// `Both` is both directions of one peer.
+    /// [`Half::Both`] for one that is its own peer. With `create`, it is made if there is none. On Windows, a named
+    /// pipe, whose `Both` is both directions of one peer.
     ///
     /// Writing while nobody reads is refused (`ENXIO`).
     fn open_fifo(&mut self, path: &Path, end: Half, create: bool) -> Result<Fd, OsError> {
@@ -353,7 +353,8 @@ pub trait Driver {
         Err(OsError::without_code(ErrorKind::Unsupported))
     }
 
-    /// Whether something unusual is to be done at a [`buggify!`](crate::buggify) site. Only a simulation says so, by its oracle.
+    /// Whether something unusual is to be done at a [`buggify!`](crate::buggify) site. Only a simulation says so, by
+    /// its oracle.
     ///
     /// It is not asked before the process has called [`catalogue::watch`](crate::catalogue::watch).
     fn buggify(&mut self, site: &'static Item, probability: f64) -> bool {
@@ -361,8 +362,8 @@ pub trait Driver {
         false
     }
 
-    /// Hears that the program came by an assertion of its [catalogue](crate::catalogue). Answers whether it deals with it: if not,
-    /// that is the program's own affair.
+    /// Hears that the program came by an assertion of its [catalogue](crate::catalogue). Answers whether it deals with
+    /// it: if not, that is the program's own affair.
     ///
     /// As [`buggify`](Driver::buggify), this is not called unless somebody may listen.
     fn assertion(&mut self, assertion: &Assertion<'_>) -> bool {

@@ -46,8 +46,8 @@ pub trait Observer {
 
     /// The dispatcher has come so far, and what is new has this reason.
     ///
-    /// Callbacks run in the order in which they were queued. So an observer that keeps a queue of reasons, makes it as long as
-    /// `progress` says each time, and takes the first one when a callback begins, knows why each callback runs.
+    /// Callbacks run in the order in which they were queued. So an observer that keeps a queue of reasons, makes it as
+    /// long as `progress` says each time, and takes the first one when a callback begins, knows why each callback runs.
     ///
     /// ```
     /// use std::cell::RefCell;

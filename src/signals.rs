@@ -13,10 +13,11 @@ use crate::{Handle, WatchError};
 
 /// Listens to signals of the process, from its making on until it is dropped.
 ///
-/// While anybody in the process listens to a signal, it does not what it does by default, but tells everybody who listens (R81):
-/// any number of these, of any thread. One signal may stand for several of its kind that came one after the other. Once nobody
-/// listens any more, it does again what it did before (R83). What the program has installed by other means is left in place and
-/// called all the time; and if that was done after the first of these, it does not count as listening.
+/// While anybody in the process listens to a signal, it does not what it does by default, but tells everybody who
+/// listens (R81): any number of these, of any thread. One signal may stand for several of its kind that came one after
+/// the other. Once nobody listens any more, it does again what it did before (R83). What the program has installed by
+/// other means is left in place and called all the time; and if that was done after the first of these, it does not
+/// count as listening.
 ///
 /// ```
 /// # twinloop_sim::run(async {
@@ -38,8 +39,8 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](std::io::ErrorKind::Unsupported) if the system has not all of them: see [`Signal`]. The system's, if it
-    /// has no descriptor left.
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported) if the system has not all of them: see [`Signal`]. The
+    /// system's, if it has no descriptor left.
     ///
     /// # Panics
     ///
@@ -112,8 +113,8 @@ impl fmt::Debug for Recv<'_> {
 /// Sends this process a signal (raise(3)): to those who listen to it, or else it does what it does by default, which ends the
 /// process for most of them.
 ///
-/// A program that has ended its work after [`Signal::Terminate`] may drop its [`Signals`] and raise the signal again: then its
-/// parent learns what it ended of.
+/// A program that has ended its work after [`Signal::Terminate`] may drop its [`Signals`] and raise the signal again:
+/// then its parent learns what it ended of.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Waiting on the clock: `sleep` and `sleep_until`, `timeout` and `deadline`. Every wait is one entry among the dispatcher's timers.
+//! Waiting on the clock: `sleep` and `sleep_until`, `timeout` and `deadline`. Every wait is one entry among the
+//! dispatcher's timers.
 
 use std::error::Error;
 use std::fmt;

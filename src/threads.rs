@@ -185,8 +185,8 @@ impl fmt::Display for ThreadError {
 /// A future that runs on the dispatcher of another thread, seen from any thread. Awaiting it gives its output.
 ///
 /// It may be awaited on any dispatcher, or by any executor. Dropping it lets the future run on by itself; if that then
-/// panics, the panic goes on from a turn of its own dispatcher. If it had panicked before, the panic goes on from a turn of the
-/// dispatcher in whose scope this is dropped, and is lost where there is none.
+/// panics, the panic goes on from a turn of its own dispatcher. If it had panicked before, the panic goes on from a
+/// turn of the dispatcher in whose scope this is dropped, and is lost where there is none.
 #[must_use = "dropping a RemoteJoin detaches the future: await it, or say detach()"]
 pub struct RemoteJoin<T> {
     report: Arc<Report<T>>,
@@ -314,8 +314,8 @@ struct Reporter<T> {
 
 /// Runs the future of `make`, and reports its end. To be polled by a task that is its own.
 ///
-/// `make` stands before `reporter`, here and in whatever holds both: if it is dropped before it begins, they go in this order,
-/// and the end is reported when all is gone.
+/// `make` stands before `reporter`, here and in whatever holds both: if it is dropped before it begins, they go in this
+/// order, and the end is reported when all is gone.
 async fn run<T, F: Future<Output = T>>(make: impl FnOnce() -> F, reporter: Reporter<T>) {
     if !reporter.begin() {
         drop(make);

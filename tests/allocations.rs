@@ -421,8 +421,8 @@ fn callbacks_of_completions_and_ticks_take_none() {
     });
 }
 
-/// What a connection costs on the real driver while nothing happens, beside what the kernel has: its state, its entries in the
-/// tables of the dispatcher and of the driver, and no buffer. With the room that the tables have left.
+/// What a connection costs on the real driver while nothing happens, beside what the kernel has: its state, its entries
+/// in the tables of the dispatcher and of the driver, and no buffer. With the room that the tables have left.
 #[test]
 fn an_idle_connection_has_a_few_hundred_bytes_at_each_end() {
     const CONNECTIONS: usize = 100;

@@ -14,7 +14,8 @@
 //! It defines functions of the C library (`getrandom`, `clock_gettime`, ...), so the linker takes these for the whole
 //! program. On a thread that runs a simulation they answer from it; everywhere else they pass on to the system's. Calls
 //! that a simulation can not answer (a thread, a socket, a file) are passed on too and noted in
-//! [`Report::system_calls`](twinloop_sim::Report::system_calls); `--strict` and `TWINLOOP_STRICT=1` fail a run that makes one.
+//! [`Report::system_calls`](twinloop_sim::Report::system_calls); `--strict` and `TWINLOOP_STRICT=1` fail a run that
+//! makes one.
 //!
 //! | function | in a simulated run |
 //! |---|---|
@@ -23,9 +24,10 @@
 //! | `sched_getaffinity`, `getpid` | one processor; process 1 |
 //! | `pthread_create`, `socket`, `open`, `open64`, `openat`, `nanosleep`, `clock_nanosleep`, `getenv`, `getcwd` | the system's answer, noted |
 //!
-//! System calls made by instructions of the program's own (`rustix` with its default backend, `aws-lc-rs`) are the system's;
-//! a strict run on 64-bit x86 notes them too. What slips past: the clock that a processor counts, addresses, statics. The levels
-//! of [`Isolation`](twinloop_sim::isolation::Isolation) are for the latter two. `DETERMINISM.md` has the whole table, which is tested.
+//! System calls made by instructions of the program's own (`rustix` with its default backend, `aws-lc-rs`) are the
+//! system's; a strict run on 64-bit x86 notes them too. What slips past: the clock that a processor counts, addresses,
+//! statics. The levels of [`Isolation`](twinloop_sim::isolation::Isolation) are for the latter two. `DETERMINISM.md`
+//! has the whole table, which is tested.
 //!
 //! On systems other than Linux with glibc it is empty: [`is_supported`] says so, and nothing is interposed.
 #![deny(unsafe_code)]

@@ -49,8 +49,8 @@ struct State<J: Job> {
     /// Threads that wait for work. Each takes one job when it wakes, for whatever reason it does.
     idle: usize,
     answers: Vec<(Fd, J::Answer)>,
-    /// Whom to tell of answers. `None`: the driver is gone, and nobody wants to hear of anything any more. A thread that hangs
-    /// is not to keep what the driver had open.
+    /// Whom to tell of answers. `None`: the driver is gone, and nobody wants to hear of anything any more. A thread
+    /// that hangs is not to keep what the driver had open.
     unparker: Option<Arc<dyn Unpark>>,
 }
 

@@ -1,4 +1,5 @@
-//! What a [`SocketOption`] is on a socket of this system, and what [`ListenOptions`] and [`ConnectOptions`] make of a new one.
+//! What a [`SocketOption`] is on a socket of this system, and what [`ListenOptions`] and [`ConnectOptions`] make of a
+//! new one.
 
 use std::io;
 use std::net::Ipv4Addr;

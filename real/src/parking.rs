@@ -1,5 +1,6 @@
 //! Whether the driver's thread waits, and whether somebody wants it not to: one word that threads exchange. It knows no
-//! selector. `tests/it/interleavings.rs` compiles this very file against a model checker's types and tries every interleaving.
+//! selector. `tests/it/interleavings.rs` compiles this very file against a model checker's types and tries every
+//! interleaving.
 
 use super::meeting::{AtomicU8, Ordering};
 

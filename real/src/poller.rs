@@ -16,8 +16,8 @@ use crate::unparker::Unparker;
 const EVENTS_MIN: usize = 256;
 /// How many events one wait fetches at most. What is ready beyond that is told by the next one.
 const EVENTS_MAX: usize = 4096;
-/// The longest bounded wait asked of the kernel. A wait may end early, and not every kernel takes each number: XNU refuses more
-/// than 10⁸ seconds with `EINVAL`.
+/// The longest bounded wait asked of the kernel. A wait may end early, and not every kernel takes each number: XNU
+/// refuses more than 10⁸ seconds with `EINVAL`.
 const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The unparker's own token. No key is this word: a table never gives out the last index.
 const UNPARK: Token = Token(usize::MAX);

@@ -60,18 +60,18 @@ pub enum Choices {
     },
     /// As the bytes say that [`Choices::from_bytes`] was given.
     Raw(RawPicks),
-    /// As [`Seeded`](Choices::Seeded), but only where the scenario chooses for itself and at sites of these kinds: everything else
-    /// is as usual.
+    /// As [`Seeded`](Choices::Seeded), but only where the scenario chooses for itself and at sites of these kinds:
+    /// everything else is as usual.
     Only {
         /// The seed.
         seed: u64,
         /// What such sites draw: their names without whose they are, as `loss` is of `a > b: loss`.
         kinds: BTreeSet<String>,
     },
-    /// As [`Seeded`](Choices::Seeded), but for the order in which threads that are due at one moment turn: each has a priority, and
-    /// the one with the highest turns first, again and again; now and then one of them becomes the lowest. What needs one thread
-    /// to be far ahead of another is found so, which drawing each turn anew all but never does (Burckhardt and others, "A
-    /// randomized scheduler with probabilistic guarantees of finding bugs", 2010).
+    /// As [`Seeded`](Choices::Seeded), but for the order in which threads that are due at one moment turn: each has a
+    /// priority, and the one with the highest turns first, again and again; now and then one of them becomes the
+    /// lowest. What needs one thread to be far ahead of another is found so, which drawing each turn anew all but never
+    /// does (Burckhardt and others, "A randomized scheduler with probabilistic guarantees of finding bugs", 2010).
     Prioritised {
         /// The seed.
         seed: u64,
@@ -103,8 +103,8 @@ impl Choices {
     /// A pick of its own for each four bytes, instead of bytes that are used up draw by draw: a change of one pick changes no
     /// other one, and the length of an input is that of what is unusual in it, not that of the run.
     ///
-    /// What such a run comes to has the picks in its [`unusual`](crate::verdict::Report::unusual), as every run: with the seed
-    /// they make the [`Choices::Replayed`] of a replay file.
+    /// What such a run comes to has the picks in its [`unusual`](crate::verdict::Report::unusual), as every run: with
+    /// the seed they make the [`Choices::Replayed`] of a replay file.
     ///
     /// ```
     /// use twinloop_sim::choice::{Choices, Chooser};
@@ -349,8 +349,8 @@ impl Chooser {
         self.log(site, occurrence, value, n)
     }
 
-    /// Which of several threads that are due turns: the index of one of `ids`, of which there are `count`. As [`pick`](Chooser::pick), unless threads have
-    /// priorities.
+    /// Which of several threads that are due turns: the index of one of `ids`, of which there are `count`. As
+    /// [`pick`](Chooser::pick), unless threads have priorities.
     pub(crate) fn pick_thread(&mut self, site: Site, count: usize, ids: impl Iterator<Item = u64>) -> usize {
         let Some(priorities) = &mut self.priorities else { return self.pick(site, count) };
         let n = u32::try_from(count).expect("a world has fewer than 2³² threads");

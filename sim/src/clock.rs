@@ -13,8 +13,8 @@ const MILLION: i64 = 1_000_000;
 
 /// The monotonic clock and the one on the wall. Each goes its own way.
 pub(crate) struct HostClock {
-    /// The monotonic clock has never gone wrong, nor stood still: it shows the time of the world. Every step of a world asks the
-    /// clocks of all hosts, and most of them never go wrong.
+    /// The monotonic clock has never gone wrong, nor stood still: it shows the time of the world. Every step of a world
+    /// asks the clocks of all hosts, and most of them never go wrong.
     is_right: bool,
     monotonic: Hand,
     wall: Hand,

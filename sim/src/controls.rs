@@ -1,5 +1,5 @@
-//! What a scenario does to its world while it runs: faults with guards that end them, and a look at it. What is asked for is an act
-//! of a script (`script.rs`): a program can ask for whatever a plan can.
+//! What a scenario does to its world while it runs: faults with guards that end them, and a look at it. What is asked
+//! for is an act of a script (`script.rs`): a program can ask for whatever a plan can.
 
 mod guard;
 mod hosts;
@@ -22,12 +22,12 @@ use guard::Desk;
 
 pub use guard::Guard;
 
-/// A handle to the world that runs, for programs and checks of a scenario: from [`Sim::controls`]. Clones are handles to the same
-/// world. Before the world runs, and after its end, nothing happens.
+/// A handle to the world that runs, for programs and checks of a scenario: from [`Sim::controls`]. Clones are handles
+/// to the same world. Before the world runs, and after its end, nothing happens.
 ///
-/// What is asked for happens at once; only what begins, halts or ends programs (a crash, a kill, a pause) happens when the turn under
-/// way is over, in the order of asking, without time passing: so a program may end itself. All of it is in the run's hash and in
-/// its story.
+/// What is asked for happens at once; only what begins, halts or ends programs (a crash, a kill, a pause) happens when
+/// the turn under way is over, in the order of asking, without time passing: so a program may end itself. All of it is
+/// in the run's hash and in its story.
 ///
 /// # Panics
 ///
@@ -78,8 +78,8 @@ impl Controls {
         *self.0.zones.borrow_mut() = zones;
     }
 
-    /// A choice of the program's that asks, such as whom it cuts off next: an index below `n`, where 0 is the plainest. The seed
-    /// decides, and a failure is shrunk towards 0, as with [`Sim::pick`]. Without a world that runs it is 0.
+    /// A choice of the program's that asks, such as whom it cuts off next: an index below `n`, where 0 is the plainest.
+    /// The seed decides, and a failure is shrunk towards 0, as with [`Sim::pick`]. Without a world that runs it is 0.
     ///
     /// # Panics
     ///
@@ -144,7 +144,8 @@ impl Controls {
         self.0.hosts.borrow().clone()
     }
 
-    /// Whether the host's machine runs, also while it stands still; not after a crash. That of a process that was killed does.
+    /// Whether the host's machine runs, also while it stands still; not after a crash. That of a process that was
+    /// killed does.
     pub fn is_up(&self, host: &str) -> bool {
         let host = self.0.index(host);
         self.0.reach.with(|state| state.machines[host].up).unwrap_or(false)

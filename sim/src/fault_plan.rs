@@ -1,5 +1,5 @@
-//! Faults at chosen times as a value: to be made by a strategy, printed, compared and shrunk. What a fault does is said where a
-//! script asks for it (`script.rs`).
+//! Faults at chosen times as a value: to be made by a strategy, printed, compared and shrunk. What a fault does is said
+//! where a script asks for it (`script.rs`).
 
 use std::fmt;
 use std::ops::Range;
@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::Sim;
 
-/// What befalls hosts and links, and when. Every fault has an end: after [`FaultPlan::ends_at`] the world is whole again, so
-/// that what has not recovered some time later never will. Where two of a kind overlap on the same hosts, the first end ends both.
+/// What befalls hosts and links, and when. Every fault has an end: after [`FaultPlan::ends_at`] the world is whole
+/// again, so that what has not recovered some time later never will. Where two of a kind overlap on the same hosts, the
+/// first end ends both.
 ///
 /// ```
 /// use twinloop_sim::choice::Choices;

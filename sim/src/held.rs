@@ -74,8 +74,8 @@ impl Held {
         self.0.with(|state, key| state.held(key).to_vec()).unwrap_or_default()
     }
 
-    /// Lets one of the messages go on, counted from 0; false if there are not so many. It travels as one that is sent now, and
-    /// nothing befalls it.
+    /// Lets one of the messages go on, counted from 0; false if there are not so many. It travels as one that is sent
+    /// now, and nothing befalls it.
     pub fn release(&self, which: usize) -> bool {
         self.0.with(|state, key| state.release(key, which)).unwrap_or(false)
     }

@@ -603,7 +603,8 @@ impl Kernel {
         }
     }
 
-    /// The process has ended: everything that it had open is closed, as if by itself. What the kernel has taken is still sent.
+    /// The process has ended: everything that it had open is closed, as if by itself. What the kernel has taken is
+    /// still sent.
     pub(crate) fn end_process(&mut self, now: Moment) {
         for key in self.sockets.keys() {
             // Closing one may take others along.
@@ -684,8 +685,8 @@ impl Kernel {
         }
     }
 
-    /// The first segment of a connection: it begins one, or is refused. What lingers between the same ends has no more to wait
-    /// for: this shows that the peer knows of its end.
+    /// The first segment of a connection: it begins one, or is refused. What lingers between the same ends has no more
+    /// to wait for: this shows that the peer knows of its end.
     fn deliver_syn(&mut self, now: Moment, ends: Ends, window: usize) {
         let (own, peer, connection) = ends;
         self.end_lingering(own, peer);

@@ -1,4 +1,5 @@
-//! Safety, then liveness: after a time in which anything may go wrong, a core of hosts is made whole and has to get somewhere.
+//! Safety, then liveness: after a time in which anything may go wrong, a core of hosts is made whole and has to get
+//! somewhere.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,9 +21,9 @@ pub(crate) struct Core {
 }
 
 impl Sim {
-    /// At `after`, the hosts of `core` are made whole: those that are down start, those that stand still go on, links among them
-    /// carry and nothing more befalls those, nor the hosts and their disks. From then on they have `within` to converge: the
-    /// clients among them finish, and `goal` is met at that time. If not, the run fails with
+    /// At `after`, the hosts of `core` are made whole: those that are down start, those that stand still go on, links
+    /// among them carry and nothing more befalls those, nor the hosts and their disks. From then on they have `within`
+    /// to converge: the clients among them finish, and `goal` is met at that time. If not, the run fails with
     /// [`Verdict::NotLive`](crate::Verdict::NotLive), which says who waits for what.
     ///
     /// All other hosts are as they were: cut off, down, or misbehaving. A protocol that needs a majority is given one.

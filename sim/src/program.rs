@@ -42,8 +42,8 @@ impl Program {
         self.is_client
     }
 
-    /// Spawns the main future on the current dispatcher; `has_ended` is set at its end, and `exit` if that is more than the end
-    /// of a server.
+    /// Spawns the main future on the current dispatcher; `has_ended` is set at its end, and `exit` if that is more than
+    /// the end of a server.
     pub(crate) fn begin(&mut self, exit: &Exit, has_ended: &Rc<Cell<bool>>) {
         let main = (self.make)();
         let (exit, has_ended) = (Rc::clone(exit), Rc::clone(has_ended));

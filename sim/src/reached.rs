@@ -1,4 +1,5 @@
-//! How often what a program says of itself ([`twinloop::catalogue`]) came about. It counts, and decides nothing: no hash knows of it.
+//! How often what a program says of itself ([`twinloop::catalogue`]) came about. It counts, and decides nothing: no
+//! hash knows of it.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -19,9 +19,9 @@ const VERSION: &str = "1";
 
 /// A run to be repeated, and what it came to.
 ///
-/// Its text ([`Display`](fmt::Display) writes it, [`FromStr`](std::str::FromStr) reads it) is made for review: one pick a line, blank
-/// lines and lines that begin with `#` ignored, except that a comment which opens the file is its story. The fields stand in any
-/// order; `config`, `isolation`, `strict`, `callbacks` and `pick` may be missing:
+/// Its text ([`Display`](fmt::Display) writes it, [`FromStr`](std::str::FromStr) reads it) is made for review: one pick
+/// a line, blank lines and lines that begin with `#` ignored, except that a comment which opens the file is its story.
+/// The fields stand in any order; `config`, `isolation`, `strict`, `callbacks` and `pick` may be missing:
 ///
 /// | line | what it says |
 /// |---|---|
@@ -84,8 +84,8 @@ pub struct ReplayFile {
 }
 
 impl ReplayFile {
-    /// The file that repeats the run of `scenario` under `seed` which left `report`. A scenario that was told something, and a
-    /// strict run, need their fields set as well.
+    /// The file that repeats the run of `scenario` under `seed` which left `report`. A scenario that was told
+    /// something, and a strict run, need their fields set as well.
     pub fn new(scenario: &str, seed: u64, report: &Report, story: &str) -> ReplayFile {
         ReplayFile {
             scenario: scenario.to_owned(),
@@ -101,8 +101,8 @@ impl ReplayFile {
         }
     }
 
-    /// `{scenario}-{seed}.replay`: the name under which a campaign leaves the failure of a seed. A test's path has dots in it for
-    /// `::`. The seed inside may be another one, which fails in the same way with less.
+    /// `{scenario}-{seed}.replay`: the name under which a campaign leaves the failure of a seed. A test's path has dots
+    /// in it for `::`. The seed inside may be another one, which fails in the same way with less.
     pub fn file_name(scenario: &str, seed: u64) -> String {
         format!("{}{seed}.replay", file_prefix(scenario))
     }

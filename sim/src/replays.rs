@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 
 use crate::replay_file::file_prefix;
 
-/// The name of the file that keeps the failure of a seed. What the scenario was told is part of it, so that one setting's file does
-/// not take the place of another one's.
+/// The name of the file that keeps the failure of a seed. What the scenario was told is part of it, so that one
+/// setting's file does not take the place of another one's.
 pub(crate) fn file_name(scenario: &str, configuration: &BTreeMap<String, String>, seed: u64) -> String {
     let plain = |text: &str| text.replace(|c: char| !c.is_alphanumeric() && !"._".contains(c), "_");
     let settings = configuration.iter().map(|(key, value)| format!("{}={}-", plain(key), plain(value)));
     format!("{}{}{seed}.replay", file_prefix(scenario), settings.collect::<String>())
 }
 
-/// The replay files of `scenario` in `folder`, by name, whatever its settings. There need be no folder: whoever wants to write
-/// there will be told.
+/// The replay files of `scenario` in `folder`, by name, whatever its settings. There need be no folder: whoever wants
+/// to write there will be told.
 pub(crate) fn kept(folder: &Path, scenario: &str) -> Result<Vec<PathBuf>, String> {
     let prefix = file_prefix(scenario);
     let is_its = |path: &Path| {

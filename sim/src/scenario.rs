@@ -32,9 +32,9 @@ impl Scenario {
         Scenario { name, about, configuration: BTreeMap::new(), build: Arc::new(build) }
     }
 
-    /// Says what of the world is neither in its code nor drawn: a number of clients from the command line, a variant of a loop.
-    /// Replay files keep it, and say where another world's run is compared with theirs. It changes nothing in the world: `build`
-    /// has to know the value.
+    /// Says what of the world is neither in its code nor drawn: a number of clients from the command line, a variant of
+    /// a loop. Replay files keep it, and say where another world's run is compared with theirs. It changes nothing in
+    /// the world: `build` has to know the value.
     ///
     /// ```
     /// use twinloop_sim::{Scenario, Units};

@@ -1,5 +1,5 @@
-//! Strategies of proptest for simulated worlds: what may happen in a run, faults at chosen times, and what programs do when. They
-//! make values; who runs them is the test.
+//! Strategies of proptest for simulated worlds: what may happen in a run, faults at chosen times, and what programs do
+//! when. They make values; who runs them is the test.
 //!
 //! Proptest then shrinks the inputs and the faults of a failing run together, by its own means:
 //!
@@ -73,8 +73,8 @@ const FAULT_MAX: Duration = Duration::from_secs(5);
 /// What decides a run: a seed, and so many picks that are not usual, by [`Choices::from_bytes`]. It shrinks to fewer and
 /// smaller picks.
 ///
-/// Most are among the first sites that a run names, and close to each other there; still many find no draw to apply to. Ask for
-/// more than you want.
+/// Most are among the first sites that a run names, and close to each other there; still many find no draw to apply to.
+/// Ask for more than you want.
 pub fn choices(picks: impl Into<SizeRange>) -> impl Strategy<Value = Choices> {
     let site = prop_oneof![3 => 0..64_u8, 1 => any::<u8>()];
     let gap = prop_oneof![2 => 0..4_u8, 2 => 0..32_u8, 1 => any::<u8>()];

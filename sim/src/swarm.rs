@@ -1,5 +1,5 @@
-//! Swarm testing: each seed draws which kinds of faults are on, and how strong (Groce et al., "Swarm Testing", ISSTA 2012). What each kind
-//! does is said in `fault/`; this only turns it on.
+//! Swarm testing: each seed draws which kinds of faults are on, and how strong (Groce et al., "Swarm Testing", ISSTA
+//! 2012). What each kind does is said in `fault/`; this only turns it on.
 
 mod kinds;
 mod strength;
@@ -23,16 +23,16 @@ const DENSITIES: [f64; 4] = [0.125, 0.25, 0.5, 0.75];
 
 /// Which kinds of faults a seed may turn on, and how strong. Obtained from [`Sim::swarm`], to be changed in place.
 ///
-/// With every fault on at once, runs look alike: connections that are reset all the time never get old enough for what happens
-/// only to old ones. So a seed draws a density, then for each kind of fault whether it is on, and how strong: its
-/// strongest, half of that, a quarter or an eighth. What is on is on for the whole run, on every link, host, disk and zone that is
-/// not [safe](Swarm::safe).
+/// With every fault on at once, runs look alike: connections that are reset all the time never get old enough for what
+/// happens only to old ones. So a seed draws a density, then for each kind of fault whether it is on, and how strong:
+/// its strongest, half of that, a quarter or an eighth. What is on is on for the whole run, on every link, host, disk
+/// and zone that is not [safe](Swarm::safe).
 ///
 /// Where a kind is on, it takes the place of what the scenario has said of that fault, and where it is off, the scenario's
 /// word stands. What a script says of a link or host at a time is said of all of it, and ends what was drawn.
 ///
-/// The draws have 0 for "off" and for "weakest", so that a shrinker switches whole kinds off first; the first lines of the story
-/// say what is on.
+/// The draws have 0 for "off" and for "weakest", so that a shrinker switches whole kinds off first; the first lines of
+/// the story say what is on.
 ///
 /// ```
 /// use std::time::Duration;
@@ -94,8 +94,8 @@ impl Swarm {
         self
     }
 
-    /// How strong a kind may be: a probability, a time, or a number. Of what is worse the less there is of it, such as descriptors
-    /// or bytes in a second, it is the least.
+    /// How strong a kind may be: a probability, a time, or a number. Of what is worse the less there is of it, such as
+    /// descriptors or bytes in a second, it is the least.
     ///
     /// # Panics
     ///
@@ -113,9 +113,9 @@ impl Swarm {
         self
     }
 
-    /// Keeps these hosts and their disks as the scenario has them, and the links between two of them, and zones that have any. Where
-    /// such a host comes by a `buggify!`, it is false, unless the scenario itself has turned that site on.
-    /// The run panics if no host is called so.
+    /// Keeps these hosts and their disks as the scenario has them, and the links between two of them, and zones that
+    /// have any. Where such a host comes by a `buggify!`, it is false, unless the scenario itself has turned that site
+    /// on. The run panics if no host is called so.
     pub fn safe<'h>(&mut self, hosts: impl IntoIterator<Item = &'h str>) -> &mut Self {
         self.safe.extend(hosts.into_iter().map(str::to_owned));
         self
@@ -245,8 +245,8 @@ impl Drawn {
 }
 
 impl Sim {
-    /// Has each seed draw which kinds of faults are on, and how strong; what may be drawn is to be changed in place. Without this
-    /// call nothing is drawn. See [`Swarm`].
+    /// Has each seed draw which kinds of faults are on, and how strong; what may be drawn is to be changed in place.
+    /// Without this call nothing is drawn. See [`Swarm`].
     ///
     /// ```
     /// use twinloop_sim::choice::Choices;

@@ -166,8 +166,8 @@ impl Test {
         self
     }
 
-    /// Runs what `bytes` stand for by [`Choices::from_bytes`], and that alone: no replays, no seeds, and the environment is not
-    /// asked what to run. This is what a target of a fuzzer does with its bytes.
+    /// Runs what `bytes` stand for by [`Choices::from_bytes`], and that alone: no replays, no seeds, and the
+    /// environment is not asked what to run. This is what a target of a fuzzer does with its bytes.
     ///
     /// ```
     /// # use twinloop_sim::{Test, Units};
@@ -192,8 +192,9 @@ impl Test {
     }
 
     /// What is to come about in some seed, by the words of its [`sometimes!`](twinloop::sometimes),
-    /// [`reachable!`](twinloop::reachable) or [`always!`](twinloop::always), or the name of its [`buggify!`](twinloop::buggify): a test
-    /// that passes without ever getting there fails. It is looked at where all seeds of the test were run.
+    /// [`reachable!`](twinloop::reachable) or [`always!`](twinloop::always), or the name of its
+    /// [`buggify!`](twinloop::buggify): a test that passes without ever getting there fails. It is looked at where all
+    /// seeds of the test were run.
     ///
     /// ```
     /// use twinloop::{connect, sometimes};
@@ -226,7 +227,8 @@ impl Test {
         self.test(&|choices: &Choices, telling| run_world(choices, telling, |sim| build(sim)));
     }
 
-    /// As [`Test::world`], for the worlds of a scenario that the command line knows too. Replays are those of the test's name.
+    /// As [`Test::world`], for the worlds of a scenario that the command line knows too. Replays are those of the
+    /// test's name.
     #[track_caller]
     pub fn scenario(mut self, scenario: &Scenario) {
         self.configuration.extend(scenario.configuration().clone());
@@ -338,8 +340,8 @@ impl Test {
         if told.is_empty() { Ok(()) } else { Err(told) }
     }
 
-    /// What of the program no seed has reached is no failure, unless [`reaches`](Test::reaches) says so; whoever asks the harness
-    /// for the output of the test sees it. Other tests of the same program may reach it.
+    /// What of the program no seed has reached is no failure, unless [`reaches`](Test::reaches) says so; whoever asks
+    /// the harness for the output of the test sees it. Other tests of the same program may reach it.
     fn show_what_is_owed(&self, findings: &Findings) {
         for tally in Tally::all(&findings.reached).iter().filter(|tally| tally.is_owed()) {
             println!("{}: {tally}", self.name);
@@ -374,8 +376,8 @@ impl Test {
         }
     }
 
-    /// What runs this test alone. The harness knows an attribute's test by its path inside the crate; one of the builder may have any
-    /// name, and the harness has named the thread.
+    /// What runs this test alone. The harness knows an attribute's test by its path inside the crate; one of the
+    /// builder may have any name, and the harness has named the thread.
     fn cargo(&self) -> String {
         if let Some((package, _)) = self.package {
             return format!("cargo test -p {package} {}", self.path());

@@ -1,8 +1,9 @@
 //! The outer loop of a simulation: which host turns, when time jumps, when it is over. It knows no TCP.
 //!
-//! Every thread of a host has the production dispatcher, turned only when it has something to do. Time stands still while anything
-//! is due and jumps to the next thing that is. A turn takes no time, so that a program's times come out exact; but a thread
-//! that turns and turns at one moment pays a microsecond for each further turn, so that even one that spins lets time go on.
+//! Every thread of a host has the production dispatcher, turned only when it has something to do. Time stands still
+//! while anything is due and jumps to the next thing that is. A turn takes no time, so that a program's times come out
+//! exact; but a thread that turns and turns at one moment pays a microsecond for each further turn, so that even one
+//! that spins lets time go on.
 
 mod faults;
 mod lives;

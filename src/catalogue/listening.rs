@@ -1,4 +1,5 @@
-//! Who hears assertions where no dispatcher runs: in what a simulation does around its runs, such as checks of what a run left.
+//! Who hears assertions where no dispatcher runs: in what a simulation does around its runs, such as checks of what a
+//! run left.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,8 +14,8 @@ thread_local! {
     static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
 }
 
-/// Has `listener` hear the assertions of this thread that are met outside of any dispatcher, until the answer is dropped. Whoever
-/// listened before hears none meanwhile. Those that it hears are its affair: they do not panic.
+/// Has `listener` hear the assertions of this thread that are met outside of any dispatcher, until the answer is
+/// dropped. Whoever listened before hears none meanwhile. Those that it hears are its affair: they do not panic.
 ///
 /// For whoever writes a driver that answers, as [`watch`](super::watch) is.
 ///

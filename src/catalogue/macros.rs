@@ -1,7 +1,8 @@
 //! The macros. Each expands to a look at a flag, and behind it to a call that the optimiser takes for unlikely; the list of
 //! all uses is made by the linker (`inventory`).
 //!
-//! They are macros because the linker has to see each use, and because elsewhere than in a simulation nothing may be evaluated.
+//! They are macros because the linker has to see each use, and because elsewhere than in a simulation nothing may be
+//! evaluated.
 
 /// An entry in the catalogue for this place: an expression, so that the names in here are seen by nobody else.
 #[doc(hidden)]
@@ -42,13 +43,13 @@ macro_rules! __link {
 /// Production code says where it could be unlucky, or slow, or small, in a way that is legal and rare: a queue that is full
 /// after one entry, a cache that forgets, a retry that comes at once, a step that is put off. A simulation has it happen.
 ///
-/// A site is on or off for a whole run, and while it is on, it fires with its probability, 0.25 if nothing is said: runs in which
-/// something always goes wrong look different from those in which everything does. Both are drawn from the seed under the
-/// site's name; see `Sim::buggify` of `twinloop-sim`, without which no site is ever on.
+/// A site is on or off for a whole run, and while it is on, it fires with its probability, 0.25 if nothing is said:
+/// runs in which something always goes wrong look different from those in which everything does. Both are drawn from
+/// the seed under the site's name; see `Sim::buggify` of `twinloop-sim`, without which no site is ever on.
 ///
-/// The forms are `buggify!()`, `buggify!("name")`, `buggify!(0.01)` and `buggify!("name", 0.01)`; where there are both, the probability
-/// may be any expression, which is evaluated only in a simulation. A name keeps replay files valid when code moves; see
-/// [`catalogue`](crate::catalogue).
+/// The forms are `buggify!()`, `buggify!("name")`, `buggify!(0.01)` and `buggify!("name", 0.01)`; where there are both,
+/// the probability may be any expression, which is evaluated only in a simulation. A name keeps replay files valid when
+/// code moves; see [`catalogue`](crate::catalogue).
 ///
 /// # Panics
 ///
@@ -95,8 +96,9 @@ macro_rules! buggify {
 /// Asserts that a condition holds whenever it is looked at: `always!(condition, "message")`, or with a detail behind it that
 /// is formatted as by `format!`.
 ///
-/// In a simulation the first one that does not hold is the verdict of the run, `violated: message: ...`, whoever might have caught
-/// a panic; the run ends with that turn. Elsewhere it is a `debug_assert!`: without debug assertions nothing is evaluated.
+/// In a simulation the first one that does not hold is the verdict of the run, `violated: message: ...`, whoever might
+/// have caught a panic; the run ends with that turn. Elsewhere it is a `debug_assert!`: without debug assertions
+/// nothing is evaluated.
 ///
 /// # Panics
 ///
@@ -134,11 +136,11 @@ macro_rules! always {
     };
 }
 
-/// Asserts that nobody comes here: [`always!`](crate::always) of a condition that does not hold. Unlike std's macro of that name
-/// it is a statement, and in release builds outside of simulations the program goes on.
+/// Asserts that nobody comes here: [`always!`](crate::always) of a condition that does not hold. Unlike std's macro of
+/// that name it is a statement, and in release builds outside of simulations the program goes on.
 ///
-/// Call it by its path, `twinloop::unreachable!`: where everything of this crate is imported by `use twinloop::*`, the compiler does not
-/// guess which of the two an `unreachable!` without a path means, and refuses it.
+/// Call it by its path, `twinloop::unreachable!`: where everything of this crate is imported by `use twinloop::*`, the
+/// compiler does not guess which of the two an `unreachable!` without a path means, and refuses it.
 ///
 /// # Panics
 ///
@@ -173,8 +175,8 @@ macro_rules! unreachable {
     };
 }
 
-/// Asserts that a condition holds in some run of a campaign, at least once: `sometimes!(condition, "message")`. So a test suite
-/// proves that it gets to what is rare: a full queue, a leader that steps down, a retry that succeeds.
+/// Asserts that a condition holds in some run of a campaign, at least once: `sometimes!(condition, "message")`. So a
+/// test suite proves that it gets to what is rare: a full queue, a leader that steps down, a retry that succeeds.
 ///
 /// A simulated run counts how often it held, and a campaign lists those which never did. Elsewhere nothing is evaluated.
 ///

@@ -1,5 +1,5 @@
-//! What programs ask of their dispatcher, by its handle: callbacks, timers, watchers, tasks, and what is pending. Nothing runs
-//! in here; the calls on descriptors are in `io.rs`.
+//! What programs ask of their dispatcher, by its handle: callbacks, timers, watchers, tasks, and what is pending.
+//! Nothing runs in here; the calls on descriptors are in `io.rs`.
 
 use std::future::Future;
 use std::panic::Location;
@@ -44,8 +44,9 @@ impl Handle {
     /// What is pending, one line each: what it is, and the place in the source where it was asked for.
     ///
     /// A line begins with `soon` for a queued callback, with `task`, `timer`, `reader` or `writer`, or with what a wait
-    /// inside the program is for, such as `idle` or `lock`; the task that waits follows, and the one that holds the lock. Where
-    /// tasks wait for each other in a circle, by locks and by awaiting each other's ends, the first line is that `circle`.
+    /// inside the program is for, such as `idle` or `lock`; the task that waits follows, and the one that holds the
+    /// lock. Where tasks wait for each other in a circle, by locks and by awaiting each other's ends, the first line is
+    /// that `circle`.
     ///
     /// ```
     /// # twinloop_sim::run(async {

@@ -1,8 +1,8 @@
 //! Where other threads leave messages for a dispatcher: its only corner that is shared between threads.
 //!
-//! It runs nothing and wakes nobody by itself: who leaves something calls the driver's [`Unpark`], whose promise is that
-//! the current or the next `poll` returns. So the inbox needs no notion of a dispatcher that sleeps. `tests/it/interleavings.rs`
-//! compiles this very file against a model checker's types and tries every interleaving.
+//! It runs nothing and wakes nobody by itself: who leaves something calls the driver's [`Unpark`], whose promise is
+//! that the current or the next `poll` returns. So the inbox needs no notion of a dispatcher that sleeps.
+//! `tests/it/interleavings.rs` compiles this very file against a model checker's types and tries every interleaving.
 
 use std::sync::Arc;
 

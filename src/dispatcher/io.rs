@@ -122,7 +122,8 @@ impl Handle {
         resolved.map_err(|error| core.noted(fd, Interest::Read, error))
     }
 
-    /// Listens to `signals` of this process. Once the descriptor is readable, [`Handle::next_signal`] tells which one has come.
+    /// Listens to `signals` of this process. Once the descriptor is readable, [`Handle::next_signal`] tells which one
+    /// has come.
     pub fn signals(&self, signals: &[Signal]) -> Result<Fd, OsError> {
         let core = self.core();
         let fd = core.driver.borrow_mut().signals(signals)?;

@@ -279,8 +279,8 @@ impl File {
         self.call(|file| FileOperation::Sync { file, data_only: false }, |_| ())
     }
 
-    /// As [`sync_all`](File::sync_all), but for what nobody needs to read the file again, such as its times: less for the disk
-    /// to do.
+    /// As [`sync_all`](File::sync_all), but for what nobody needs to read the file again, such as its times: less for
+    /// the disk to do.
     ///
     /// ```
     /// # twinloop_sim::run(async {

@@ -2,8 +2,8 @@
 
 use crate::dispatcher::Core;
 
-/// Bytes or datagrams that one direction may move, or connections that one listener may accept, within a turn. Who has spent it ends the
-/// turn's further batches: the driver, and with it timers and other sources, are asked first.
+/// Bytes or datagrams that one direction may move, or connections that one listener may accept, within a turn. Who has
+/// spent it ends the turn's further batches: the driver, and with it timers and other sources, are asked first.
 ///
 /// Every stream has two, so they are small. One that sleeps for exactly 2³² turns gives way once too often.
 #[derive(Default)]
@@ -14,8 +14,8 @@ pub(super) struct Budget {
 
 /// A peer that sends as fast as we read can hold up a turn for this many bytes, some 50 µs of copying.
 pub(super) const BYTES_A_TURN: usize = 256 * 1024;
-/// What the kernel may send of a file in one call. Nothing is copied, so that it takes no longer than the bytes above; with less,
-/// a fast receiver drains the socket's buffer before the next turn comes.
+/// What the kernel may send of a file in one call. Nothing is copied, so that it takes no longer than the bytes above;
+/// with less, a fast receiver drains the socket's buffer before the next turn comes.
 pub(super) const FILE_BYTES_A_CALL: usize = 1024 * 1024;
 /// What an operation costs at least: so many small ones hold up a turn as long as a few large ones.
 const OPERATION_MIN: usize = 1024;

@@ -20,8 +20,8 @@ use crate::{Address, AsyncCallback, Handle, Operation, TransportError};
 ///
 /// # Errors
 ///
-/// The system's: refused, unreachable, timed out (R128). Where the backlog of a Unix socket is full, `WouldBlock` at once, with
-/// its number (R132): the system does not tell when there is room again.
+/// The system's: refused, unreachable, timed out (R128). Where the backlog of a Unix socket is full, `WouldBlock` at
+/// once, with its number (R132): the system does not tell when there is room again.
 ///
 /// # Panics
 ///

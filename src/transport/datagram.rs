@@ -34,8 +34,8 @@ use send::SendSide;
 /// by several tasks and leave in the order of the calls (R156). Every operation may be cancelled by dropping its future: a
 /// datagram is sent whole or not at all, and none that has come is lost by it.
 ///
-/// A datagram that is lost, doubled or overtaken on its way is nobody's error. An error that one has caused, such as a refusal
-/// by the peer's host, is told once by the next operation, and the transport goes on (R154).
+/// A datagram that is lost, doubled or overtaken on its way is nobody's error. An error that one has caused, such as a
+/// refusal by the peer's host, is told once by the next operation, and the transport goes on (R154).
 ///
 /// Dropping the transport closes it.
 ///

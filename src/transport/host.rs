@@ -11,7 +11,8 @@ use super::names::ResolveAddress;
 use super::stream::StreamTransport;
 use crate::{Handle, TransportError};
 
-/// Looks `name` up as [`resolve`](crate::resolve) does, and connects to its addresses as [`connect_any`](crate::connect_any) does.
+/// Looks `name` up as [`resolve`](crate::resolve) does, and connects to its addresses as
+/// [`connect_any`](crate::connect_any) does.
 ///
 /// The lookup begins with the call. Dropping the future ends it, at whatever step. A [`timeout`](crate::timeout) around it
 /// bounds both steps together.

@@ -54,11 +54,12 @@ impl StreamTransport {
         })
     }
 
-    /// With `Some(Duration::ZERO)`, closing resets the connection: what was not sent is thrown away and the peer is told by an
-    /// error (`SO_LINGER`). With `None`, as by default, what the kernel has taken is still delivered (R127).
+    /// With `Some(Duration::ZERO)`, closing resets the connection: what was not sent is thrown away and the peer is
+    /// told by an error (`SO_LINGER`). With `None`, as by default, what the kernel has taken is still delivered (R127).
     ///
-    /// Any other time is refused with [`InvalidInput`](std::io::ErrorKind::InvalidInput): the system would make the close wait
-    /// for so long, and the loop with it. To know that all was sent, [`shutdown`](Self::shutdown) and read to the end.
+    /// Any other time is refused with [`InvalidInput`](std::io::ErrorKind::InvalidInput): the system would make the
+    /// close wait for so long, and the loop with it. To know that all was sent, [`shutdown`](Self::shutdown) and read
+    /// to the end.
     pub fn set_linger(&self, linger: Option<Duration>) -> Result<(), TransportError> {
         self.set(SocketOption::Linger(linger))
     }

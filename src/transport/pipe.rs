@@ -72,15 +72,16 @@ pub fn pipe() -> Result<(StreamTransport, StreamTransport), TransportError> {
 /// peer, and so never finds the end of the stream.
 ///
 /// On Windows these are named pipes (`\\.\pipe\name`), for one peer each: any other path is
-/// [`Unsupported`](std::io::ErrorKind::Unsupported). [`Half::Both`] carries bytes both ways between the peers; who creates one
-/// waits for the other, whichever end it is. What was written is delivered while this process lives.
+/// [`Unsupported`](std::io::ErrorKind::Unsupported). [`Half::Both`] carries bytes both ways between the peers; who
+/// creates one waits for the other, whichever end it is. What was written is delivered while this process lives.
 ///
-/// Elsewhere a reader that comes before every writer finds the end at once, as one does that comes after them: to wait for writers,
-/// open both halves.
+/// Elsewhere a reader that comes before every writer finds the end at once, as one does that comes after them: to wait
+/// for writers, open both halves.
 ///
 /// # Errors
 ///
-/// The system's: there is no such path; it is something else (`EINVAL`, `ENXIO`); nobody reads what is to be written (`ENXIO`).
+/// The system's: there is no such path; it is something else (`EINVAL`, `ENXIO`); nobody reads what is to be written
+/// (`ENXIO`).
 ///
 /// # Panics
 ///
@@ -125,8 +126,9 @@ fn open(path: &Path, end: Half, create: bool) -> Result<StreamTransport, Transpo
 
 /// The standard input of this process, as a stream.
 ///
-/// Whatever it is, nothing of it is changed that other processes would notice: a shared terminal stays blocking, and the loop
-/// is not held up by it. (On Windows a helper thread waits in its place.) What was received and not read when the transport is dropped is lost to whoever reads next.
+/// Whatever it is, nothing of it is changed that other processes would notice: a shared terminal stays blocking, and
+/// the loop is not held up by it. (On Windows a helper thread waits in its place.) What was received and not read when
+/// the transport is dropped is lost to whoever reads next.
 ///
 /// In a simulation, it is what the scenario gives the host (`Sim::input`), and otherwise empty.
 ///

@@ -58,8 +58,8 @@ struct Accepting {
 impl StreamServer {
     /// Binds and listens (R135). Port 0 picks a free port.
     ///
-    /// The path of a Unix socket is removed when the server closes, unless it is another one's by then. One that is there already
-    /// is an error, also if nobody listens at it any more: see [`ListenOptions::replace_stale`] (R147).
+    /// The path of a Unix socket is removed when the server closes, unless it is another one's by then. One that is
+    /// there already is an error, also if nobody listens at it any more: see [`ListenOptions::replace_stale`] (R147).
     ///
     /// # Errors
     ///

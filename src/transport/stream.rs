@@ -39,8 +39,8 @@ pub(super) struct Stream {
     pub(super) fd: Fd,
     peer: Peer,
     pub(super) closed: Cell<bool>,
-    /// The transport, the writes that were queued and who shuts down: whoever is the last to go takes the state along, so that a write
-    /// that was done can say so after its transport is gone.
+    /// The transport, the writes that were queued and who shuts down: whoever is the last to go takes the state along,
+    /// so that a write that was done can say so after its transport is gone.
     holders: Cell<u32>,
     pub(super) read: RefCell<ReadSide>,
     pub(super) write: RefCell<WriteSide>,
@@ -109,8 +109,8 @@ impl StreamTransport {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](std::io::ErrorKind::Unsupported) where the system does not tell, which only Linux does, or if the stream
-    /// is of another kind. [`ErrorKind::Closed`].
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported) where the system does not tell, which only Linux does, or if
+    /// the stream is of another kind. [`ErrorKind::Closed`].
     ///
     /// ```
     /// # twinloop_sim::run(async {

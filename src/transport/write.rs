@@ -139,8 +139,8 @@ fn rest_of<'a>(parts: &'a [IoSlice<'_>], mut sent: usize) -> impl Iterator<Item 
 }
 
 impl Stream {
-    /// Has `send` hand over what the kernel takes now of `total` bytes, if no earlier write waits and the budget allows. It is
-    /// told how many of them the kernel has.
+    /// Has `send` hand over what the kernel takes now of `total` bytes, if no earlier write waits and the budget
+    /// allows. It is told how many of them the kernel has.
     fn send_now(
         &self,
         core: &Core,

@@ -1,5 +1,5 @@
-//! Cloning a waker is anyone's code, and the transport that is polled may be closed, read or polled again by it. Whoever polls
-//! is told in that poll: it would wait for ever.
+//! Cloning a waker is anyone's code, and the transport that is polled may be closed, read or polled again by it.
+//! Whoever polls is told in that poll: it would wait for ever.
 
 use std::cell::Cell;
 use std::error::Error;

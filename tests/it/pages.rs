@@ -1,5 +1,5 @@
-//! Pages that speak of the code, kept together with it: PARITY.md names every known difference from Linux, and FAULTS.md every
-//! kind of fault with the test that observes it.
+//! Pages that speak of the code, kept together with it: PARITY.md names every known difference from Linux, and
+//! FAULTS.md every kind of fault with the test that observes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

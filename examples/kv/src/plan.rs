@@ -1,5 +1,5 @@
-//! What the clients are going to do: drawn before anything runs, so that a smaller failure has a smaller plan. It names no driver
-//! and runs nothing.
+//! What the clients are going to do: drawn before anything runs, so that a smaller failure has a smaller plan. It names
+//! no driver and runs nothing.
 
 use std::time::Duration;
 

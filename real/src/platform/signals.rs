@@ -1,8 +1,8 @@
 //! Signals where there are any: who listens in this process, and what becomes of one that nobody listens to any more.
 //!
-//! A handler stays in place once it is there: `signal-hook` runs whoever was there before it, and never takes itself out. So a
-//! signal whose default is to end the process gets its default back by an action of ours, which does nothing while
-//! anybody listens by this driver. Another library that begins to listen after ours is not counted.
+//! A handler stays in place once it is there: `signal-hook` runs whoever was there before it, and never takes itself
+//! out. So a signal whose default is to end the process gets its default back by an action of ours, which does nothing
+//! while anybody listens by this driver. Another library that begins to listen after ours is not counted.
 #![expect(unsafe_code, reason = "what a signal does now can only be asked for by sigaction(2)")]
 
 use std::collections::BTreeMap;

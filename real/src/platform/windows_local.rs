@@ -1,9 +1,9 @@
 //! What stays on this machine, on Windows: named pipes, pairs and the standard streams of the process.
 //!
-//! Unix sockets are refused. Windows knows them as streams since 2018, but neither std nor mio speaks their addresses, they can
-//! be neither abstract nor datagrams, and Wine, where this is tried, has none. A FIFO is a pipe of the pipe file system here
-//! (`\\.\pipe\name`), which is not in any folder. A pair is two pipes; when its peer closes with unread bytes, that is an end here
-//! and no reset.
+//! Unix sockets are refused. Windows knows them as streams since 2018, but neither std nor mio speaks their addresses,
+//! they can be neither abstract nor datagrams, and Wine, where this is tried, has none. A FIFO is a pipe of the pipe
+//! file system here (`\\.\pipe\name`), which is not in any folder. A pair is two pipes; when its peer closes with
+//! unread bytes, that is an end here and no reset.
 
 mod helper;
 mod pair;

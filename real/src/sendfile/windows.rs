@@ -1,8 +1,8 @@
 //! `TransmitFile` of Windows: a transfer that the system carries on by itself, where other systems take what fits and answer.
 //!
-//! So the first call begins the transfer and answers `WouldBlock`, as do those that follow until the system has ended it; then
-//! the next one has the count ([`Capabilities::file_sends_go_on`]). The end is signalled by an event. The system's thread pool
-//! waits for that, and tells the edge.
+//! So the first call begins the transfer and answers `WouldBlock`, as do those that follow until the system has ended
+//! it; then the next one has the count ([`Capabilities::file_sends_go_on`]). The end is signalled by an event. The
+//! system's thread pool waits for that, and tells the edge.
 //!
 //! What an overlapped operation points to must outlive it, whatever its owner does meanwhile. Therefore it is shared by two:
 //! the stream, which may be closed at any time, and the thread pool, whose share is given up in its callback, which comes
@@ -47,8 +47,8 @@ pub(crate) fn goes_on() -> bool {
     cfg!(test) || !has_few_transfers()
 }
 
-/// What a stream keeps of the file that is sent over it: the transfer that is under way. Dropping it cancels that; the stream's
-/// socket must still be open then.
+/// What a stream keeps of the file that is sent over it: the transfer that is under way. Dropping it cancels that; the
+/// stream's socket must still be open then.
 #[derive(Debug, Default)]
 pub(crate) struct Sending {
     transfer: RefCell<Option<Arc<Transfer>>>,

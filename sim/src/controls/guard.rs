@@ -88,8 +88,8 @@ impl Guard {
         drop(self);
     }
 
-    /// The fault stays without a guard, until something else ends it: [`Controls::heal_all`](super::Controls::heal_all), the script,
-    /// or a later guard of the same fault.
+    /// The fault stays without a guard, until something else ends it:
+    /// [`Controls::heal_all`](super::Controls::heal_all), the script, or a later guard of the same fault.
     pub fn leave(mut self) {
         for end in self.ends.drain(..) {
             if let End::Kept(fault) = end {

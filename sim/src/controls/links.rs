@@ -65,8 +65,9 @@ impl Controls {
         self.0.keep([Kept::Clog(from, to)])
     }
 
-    /// The link between two hosts behaves otherwise: `change` is given how each direction behaves now. Several guards of one link
-    /// compose: what is left of them holds, whichever ends first. What a script says of the link meanwhile undoes them all.
+    /// The link between two hosts behaves otherwise: `change` is given how each direction behaves now. Several guards
+    /// of one link compose: what is left of them holds, whichever ends first. What a script says of the link meanwhile
+    /// undoes them all.
     pub fn with_link(&self, a: &str, b: &str, change: impl Fn(&mut LinkFaults) + 'static) -> Guard {
         let (a, b) = self.ends(a, b);
         self.0.change_links(&[(a, b), (b, a)], Rc::new(change))
@@ -85,8 +86,8 @@ impl Controls {
         self.0.change_links(&directions, Rc::new(change))
     }
 
-    /// Messages of one direction are lost if `predicate` is true of them. [`Sim::drop_where`](crate::Sim::drop_where) says what it
-    /// may do.
+    /// Messages of one direction are lost if `predicate` is true of them. [`Sim::drop_where`](crate::Sim::drop_where)
+    /// says what it may do.
     ///
     /// ```
     /// use twinloop::{DatagramTransport, sleep};

@@ -8,9 +8,9 @@ use super::{checked, draw_duration};
 use crate::choice::{Chooser, Site};
 use crate::kernel::{Access, DiskFault, Doubtful, Left, SECTOR, sectors};
 
-/// How a host's disk treats its programs. [`DiskFaults::default`] is a kind disk: each operation takes 100 µs and a sync 1 ms,
-/// all goes well, and there is room for everything. But when a host crashes, the power is gone, and what was not synced is
-/// in doubt also on such a disk: that is what a crash is.
+/// How a host's disk treats its programs. [`DiskFaults::default`] is a kind disk: each operation takes 100 µs and a
+/// sync 1 ms, all goes well, and there is room for everything. But when a host crashes, the power is gone, and what was
+/// not synced is in doubt also on such a disk: that is what a crash is.
 ///
 /// A scenario changes those of its world in place: [`Sim::disks`](crate::Sim::disks), [`Sim::disk`](crate::Sim::disk).
 ///

@@ -317,8 +317,8 @@ impl HostRule {
         }
     }
 
-    /// What a lookup is answered instead of `answer`, and what is wrong with it; `None` if nothing is. `before`: what was true
-    /// before the last change, and when that was.
+    /// What a lookup is answered instead of `answer`, and what is wrong with it; `None` if nothing is. `before`: what
+    /// was true before the last change, and when that was.
     pub(crate) fn bend_answer(
         &self,
         chooser: &mut Chooser,

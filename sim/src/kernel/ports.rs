@@ -148,7 +148,8 @@ impl Kernel {
         self.between(local, remote).any(|connection| !connection.is_closed() && !connection.lingers())
     }
 
-    /// A new connection between these ends begins: one that only lingers there is gone (`TCP_TW_SYN`, `__inet_check_established`).
+    /// A new connection between these ends begins: one that only lingers there is gone (`TCP_TW_SYN`,
+    /// `__inet_check_established`).
     pub(super) fn end_lingering(&mut self, local: SocketAddr, remote: SocketAddr) {
         let pair = self.by_ends.range((local, remote, 0)..=(local, remote, u64::MAX));
         let lingering = pair.map(|(_, key)| *key).filter(|key| self.entry(*key).connection.lingers());

@@ -32,7 +32,8 @@ impl Kept {
         Ok(Kept { path: path.to_owned(), file, lines })
     }
 
-    /// What `report`, of a run of the file's picks under `configuration`, has otherwise; nothing where it is the run of the file.
+    /// What `report`, of a run of the file's picks under `configuration`, has otherwise; nothing where it is the run of
+    /// the file.
     pub(crate) fn mismatches(
         &self,
         configuration: &BTreeMap<String, String>,

@@ -17,15 +17,17 @@ pub(crate) enum HostFault {
 }
 
 impl At<'_> {
-    /// The host's process is killed (`SIGKILL`), until it is [restarted](At::restart). The machine lives: its kernel closes what the
-    /// process had open, so that peers see an end of stream or a reset, and what was written to files stays.
+    /// The host's process is killed (`SIGKILL`), until it is [restarted](At::restart). The machine lives: its kernel
+    /// closes what the process had open, so that peers see an end of stream or a reset, and what was written to files
+    /// stays.
     pub fn kill(self, host: &str) -> Self {
         self.befall(host, HostFault::Kill)
     }
 
-    /// The host's program is asked to end: it gets [`Signal::Terminate`]. If it does not listen it is gone at once. If it does,
-    /// it has until its grace is over ([`HostFaults::stop_within`](crate::HostFaults::stop_within)); then it is killed. With the
-    /// end of its main future the process ends: other tasks are cancelled, and all that is open is closed.
+    /// The host's program is asked to end: it gets [`Signal::Terminate`]. If it does not listen it is gone at once. If
+    /// it does, it has until its grace is over ([`HostFaults::stop_within`](crate::HostFaults::stop_within)); then it
+    /// is killed. With the end of its main future the process ends: other tasks are cancelled, and all that is open is
+    /// closed.
     ///
     /// It stays down until it is [restarted](At::restart).
     ///

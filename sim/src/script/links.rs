@@ -72,14 +72,14 @@ impl At<'_> {
         self.link_step(LinkAct::Isolate { host })
     }
 
-    /// All links carry again: partitions, clogs, and what was dropped or held by a predicate are over. What links do by chance
-    /// goes on; [`At::link`] changes that.
+    /// All links carry again: partitions, clogs, and what was dropped or held by a predicate are over. What links do by
+    /// chance goes on; [`At::link`] changes that.
     pub fn heal_all(self) -> Self {
         self.link_step(LinkAct::HealAll)
     }
 
-    /// The link delivers nothing that is sent from then on, in both directions, until [`At::unclog`]: then all of it arrives at
-    /// once, in order. Programs see a silence, and lose nothing.
+    /// The link delivers nothing that is sent from then on, in both directions, until [`At::unclog`]: then all of it
+    /// arrives at once, in order. Programs see a silence, and lose nothing.
     pub fn clog(self, a: &str, b: &str) -> Self {
         self.clog_one_way(a, b).clog_one_way(b, a)
     }

@@ -104,9 +104,9 @@ impl Sim {
         &mut own[at].1
     }
 
-    /// Promises that, whatever the disks of `hosts` do, each 4 KiB of what they keep stays whole on `survive` of them: latent
-    /// errors, rot, lost and misdirected writes and misdirected reads strike no others there. So a program that repairs what is
-    /// broken from other copies must lose nothing.
+    /// Promises that, whatever the disks of `hosts` do, each 4 KiB of what they keep stays whole on `survive` of them:
+    /// latent errors, rot, lost and misdirected writes and misdirected reads strike no others there. So a program that
+    /// repairs what is broken from other copies must lose nothing.
     ///
     /// The same offset in a file is taken for the same copy, whatever the file is called. Of what a crash takes nothing is
     /// promised: who has synced has it.
@@ -145,8 +145,9 @@ impl Sim {
         self.copies.push(Copies { hosts, survive });
     }
 
-    /// How probable it is, for each [`buggify!`](twinloop::buggify) site of the program, that it is on in this run; 0 if nothing is
-    /// said. Each is drawn once, when a program first comes there. A site that is on fires with its own probability.
+    /// How probable it is, for each [`buggify!`](twinloop::buggify) site of the program, that it is on in this run; 0
+    /// if nothing is said. Each is drawn once, when a program first comes there. A site that is on fires with its own
+    /// probability.
     ///
     /// ```
     /// use twinloop_sim::choice::Choices;

@@ -41,8 +41,8 @@ impl Sim {
         disk
     }
 
-    /// Has `host` begin with a file at `path`, synced, and with the folders above it. What its programs make of it is in doubt
-    /// when it crashes, as [`DiskFaults::unsynced_lost`] says.
+    /// Has `host` begin with a file at `path`, synced, and with the folders above it. What its programs make of it is
+    /// in doubt when it crashes, as [`DiskFaults::unsynced_lost`] says.
     ///
     /// # Panics
     ///

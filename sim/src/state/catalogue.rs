@@ -1,4 +1,5 @@
-//! What the program's catalogue does in a run: sites that fire, assertions that are counted, and the first that does not hold.
+//! What the program's catalogue does in a run: sites that fire, assertions that are counted, and the first that does
+//! not hold.
 
 use twinloop::catalogue::{Assertion, Item, Kind};
 use twinloop::observe::Place;

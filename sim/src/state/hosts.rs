@@ -1,5 +1,5 @@
-//! What befalls a machine that stays up: the end of its process, halts, clocks that go wrong, signals. Which program runs there
-//! is the world's business.
+//! What befalls a machine that stays up: the end of its process, halts, clocks that go wrong, signals. Which program
+//! runs there is the world's business.
 
 use std::time::Duration;
 
@@ -71,15 +71,16 @@ impl State {
         is_ended
     }
 
-    /// A program sends its own process a signal. If that ends it, the world drops its threads after the turn; until then nothing
-    /// that they do reaches anyone.
+    /// A program sends its own process a signal. If that ends it, the world drops its threads after the turn; until
+    /// then nothing that they do reaches anyone.
     pub(crate) fn raise_signal(&mut self, host: HostIndex, signal: Signal) {
         if self.signal(host, signal) {
             self.ended.push(host);
         }
     }
 
-    /// From now on no thread of the host turns, for `length` or until it is resumed; if `suspended`, its kernel does not either.
+    /// From now on no thread of the host turns, for `length` or until it is resumed; if `suspended`, its kernel does
+    /// not either.
     pub(crate) fn halt(&mut self, host: HostIndex, length: Option<Duration>, suspended: bool) {
         let until = length.map_or(Moment::FAR_FUTURE, |length| self.now + length);
         let halt = Halt { until, suspended };

@@ -1,7 +1,7 @@
 //! Every kind of fault, by name, with how strong it is if nobody says more, and the setting that turns it on.
 //!
-//! A setting that only says how long a fault lasts is no kind of its own: the scenario says it. A test compares this list with the
-//! settings that there are.
+//! A setting that only says how long a fault lasts is no kind of its own: the scenario says it. A test compares this
+//! list with the settings that there are.
 
 use std::time::Duration;
 

@@ -58,8 +58,8 @@ impl DatagramTransport {
         left.map_err(|error| multicast_error(&membership, error))
     }
 
-    /// How many routers what is sent to a group may pass (`IP_MULTICAST_TTL`, `IPV6_MULTICAST_HOPS`). 1, as by default, is the
-    /// local network, 0 this machine alone.
+    /// How many routers what is sent to a group may pass (`IP_MULTICAST_TTL`, `IPV6_MULTICAST_HOPS`). 1, as by default,
+    /// is the local network, 0 this machine alone.
     pub fn set_multicast_time_to_live(&self, routers: u8) -> Result<(), TransportError> {
         self.set(SocketOption::MulticastTimeToLive(routers))
     }
@@ -102,8 +102,9 @@ impl DatagramTransport {
 
 /// # Options
 ///
-/// All of these methods answer alike: [`Unsupported`](std::io::ErrorKind::Unsupported) where the system has no such option,
-/// the system's error for a value that it does not take, [`ErrorKind::Closed`](crate::ErrorKind::Closed) once the transport is closed.
+/// All of these methods answer alike: [`Unsupported`](std::io::ErrorKind::Unsupported) where the system has no such
+/// option, the system's error for a value that it does not take, [`ErrorKind::Closed`](crate::ErrorKind::Closed) once
+/// the transport is closed.
 ///
 /// ```
 /// # twinloop_sim::run(async {

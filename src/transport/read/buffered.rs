@@ -13,9 +13,9 @@ use crate::{Handle, TransportError};
 
 /// A stream, or a reference to one, together with the bytes that were received and not consumed.
 ///
-/// It is what reads by slices of the stream's own buffer: `AsyncBufRead` of other libraries, where their features are on. While
-/// it lives, reads past it find none of its bytes. They stand in the stream again once it is [taken apart](Self::into_inner)
-/// or dropped.
+/// It is what reads by slices of the stream's own buffer: `AsyncBufRead` of other libraries, where their features are
+/// on. While it lives, reads past it find none of its bytes. They stand in the stream again once it is
+/// [taken apart](Self::into_inner) or dropped.
 ///
 /// Without unread bytes it holds no memory.
 pub struct Buffered<S: Borrow<StreamTransport>> {

@@ -28,11 +28,11 @@ impl StreamTransport {
     /// That is fewer than `length` if the file ends earlier, also when it is cut off while it is sent (R119). Who has told
     /// the peer a length compares, and closes the stream if it is not the same.
     ///
-    /// Where the system can, the bytes go from the file to the stream inside the kernel, in parts of at most 1 MiB. Else they
-    /// are read and sent in parts of 64 KiB. Either way a part is read when the stream can take it, and for as long as the disk takes to
-    /// answer, everything else on the thread waits. A file that has nothing yet, such as a FIFO with a slow writer, holds up
-    /// nothing but what is queued behind it. What has no places to be read from, such as a FIFO, is sent from where it
-    /// stands, whatever `offset` says.
+    /// Where the system can, the bytes go from the file to the stream inside the kernel, in parts of at most 1 MiB.
+    /// Else they are read and sent in parts of 64 KiB. Either way a part is read when the stream can take it, and for
+    /// as long as the disk takes to answer, everything else on the thread waits. A file that has nothing yet, such as a
+    /// FIFO with a slow writer, holds up nothing but what is queued behind it. What has no places to be read from, such
+    /// as a FIFO, is sent from where it stands, whatever `offset` says.
     ///
     /// The file stays open until it was sent, also when `file` is dropped.
     ///

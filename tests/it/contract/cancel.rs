@@ -83,7 +83,8 @@ fn a_task_cancelled_before_its_first_turn_never_starts() {
     });
 }
 
-/// R49, section 5 `cancel_finished_noop`: a task that has ended keeps its outcome; cancelling it comes too late, also among others that do end.
+/// R49, section 5 `cancel_finished_noop`: a task that has ended keeps its outcome; cancelling it comes too late, also
+/// among others that do end.
 #[test]
 fn cancelling_a_finished_task_changes_nothing() {
     run(|| async {

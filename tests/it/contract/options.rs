@@ -211,8 +211,8 @@ fn a_linger_of_zero_resets_the_peer() {
     });
 }
 
-/// R149: servers that share a port each get a share of its connections, one that closes leaves it to the others, and whoever does not
-/// agree to share is refused.
+/// R149: servers that share a port each get a share of its connections, one that closes leaves it to the others, and
+/// whoever does not agree to share is refused.
 #[test]
 fn servers_may_share_a_port() {
     run(|| async {

@@ -19,7 +19,8 @@ async fn read_until_queued(
     Ok(total)
 }
 
-/// A queue is writable below its high mark. Once it has reached it, it is again when it has fallen to the low one, not before.
+/// A queue is writable below its high mark. Once it has reached it, it is again when it has fallen to the low one, not
+/// before.
 #[test]
 fn a_full_queue_is_writable_again_at_its_low_mark() {
     run(|| async {

@@ -16,7 +16,8 @@ use super::program::Op;
 use super::strategy;
 
 // PARITY: When something happens
-/// How long the real kernel may take to tell what the simulated one told. A bound against a hang, and on what a mismatch costs.
+/// How long the real kernel may take to tell what the simulated one told. A bound against a hang, and on what a
+/// mismatch costs.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How often a program has to be answered differently: another process may have come in the way. That it has is likely where
 /// the real kernel says that a port is in use: connections of earlier programs linger there.
@@ -28,7 +29,8 @@ const QUIET: Duration = Duration::from_millis(2);
 /// What is compared with Linux.
 pub(super) enum Subject {
     Simulated,
-    /// A kernel that gives other answers than the simulated one: what this makes of a call, of those before it, and of the answer.
+    /// A kernel that gives other answers than the simulated one: what this makes of a call, of those before it, and of
+    /// the answer.
     Bent(fn(&[Op], &Op, Answer) -> Answer),
 }
 

@@ -111,8 +111,8 @@ fn binding(shares: bool) -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Streams whose receiver is slow. While bytes wait in both buffers, how many they are decides what arrives when: only what does
-/// not depend on it is asked.
+/// Streams whose receiver is slow. While bytes wait in both buffers, how many they are decides what arrives when: only
+/// what does not depend on it is asked.
 pub(super) fn clogged() -> impl Strategy<Value = Program> {
     let meanwhile = prop_oneof![
         Just(Op::Fill { slot: 1 }),

@@ -213,8 +213,8 @@ async fn send_all(transport: &DatagramTransport, datagrams: &[Vec<u8>]) -> Resul
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// R152, R153, R156: whatever the sizes, and however they are sent and received, each datagram comes out as it went in, in
-    /// order, and what does not fit is told.
+    /// R152, R153, R156: whatever the sizes, and however they are sent and received, each datagram comes out as it went
+    /// in, in order, and what does not fit is told.
     #[test]
     fn boundaries_are_kept(calls in calls(), slots in 1_usize..6, room in 1_usize..3000, seed in 0_u64..1000) {
         run(seed, |sim| {

@@ -30,8 +30,8 @@ fn line<'a>(story: &'a Story, text: &str) -> &'a Line {
     found.unwrap_or_else(|| panic!("nothing says {text:?}:\n{story}"))
 }
 
-/// From a line back to what it is due to, by messages where there are any, else by the latest cause: the lines' texts, as far as
-/// they do not depend on where in a file something stands.
+/// From a line back to what it is due to, by messages where there are any, else by the latest cause: the lines' texts,
+/// as far as they do not depend on where in a file something stands.
 fn way_back(story: &Story, from: &Line) -> Vec<String> {
     let mut way = Vec::new();
     let mut next = Some(from);
@@ -171,8 +171,8 @@ fn what_is_sent_again_is_due_to_its_loss() {
     assert_eq!(again.expect("it is sent again").causes, [fault.number]);
 }
 
-/// What befalls a host or a link has its own story: a restart is due to the crash, the end of a cut to the cut, and what is lost
-/// meanwhile too. What a script asks for is due to no pick.
+/// What befalls a host or a link has its own story: a restart is due to the crash, the end of a cut to the cut, and
+/// what is lost meanwhile too. What a script asks for is due to no pick.
 #[test]
 fn what_ends_a_fault_is_due_to_it() {
     let (_, story) = all_of(&KIND, |sim| {
@@ -215,8 +215,8 @@ fn rough(sim: &mut Sim) {
     }
 }
 
-/// Whatever happens: a line is due to earlier ones, and a message to something on the host that has sent it. No callback but one
-/// of a spurious event is there by itself: that has no cause but chance.
+/// Whatever happens: a line is due to earlier ones, and a message to something on the host that has sent it. No
+/// callback but one of a spurious event is there by itself: that has no cause but chance.
 #[test]
 fn causes_come_before_and_on_the_right_host() {
     let mut callbacks = 0;

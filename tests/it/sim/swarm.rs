@@ -124,7 +124,8 @@ fn what_is_excluded_is_never_on() {
     }
 }
 
-/// How long two clients wait for a connection to one server: one that is kept safe together with the server, and one that is not.
+/// How long two clients wait for a connection to one server: one that is kept safe together with the server, and one
+/// that is not.
 fn waits(seed: u64, change: fn(&mut Swarm)) -> [u128; 2] {
     let waited = Rc::new(Cell::new([0; 2]));
     let report = run_world(&Choices::Seeded(seed), Telling::Silent, |sim| {
@@ -263,8 +264,8 @@ fn a_swarm_knows_every_setting_of_every_fault() {
     );
 }
 
-/// The receiving side of one connection. The planted bug: after 64 messages its buffer has come round, and from then on the parts of
-/// a message that came in two change places.
+/// The receiving side of one connection. The planted bug: after 64 messages its buffer has come round, and from then on
+/// the parts of a message that came in two change places.
 #[derive(Default)]
 struct Inbox {
     bytes: Vec<u8>,

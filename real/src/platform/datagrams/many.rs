@@ -58,7 +58,8 @@ pub(crate) fn receive_datagrams<'a>(
     Ok(())
 }
 
-/// Sends `datagrams`, in order, to the peers that are named, or to the only peer of a connected socket. Says how many were sent.
+/// Sends `datagrams`, in order, to the peers that are named, or to the only peer of a connected socket. Says how many
+/// were sent.
 pub(crate) fn send_datagrams(
     socket: &UdpSocket,
     datagrams: &[(&[u8], Option<SocketAddr>)],

@@ -1,9 +1,9 @@
 //! Receiving on Windows, where a datagram that was cut off is an error to all but `WSARecvFrom` itself. socket2 has that
 //! call, for memory that need not be initialised: one conversion.
 //!
-//! What a datagram that was sent has met (`WSAECONNRESET`: nobody at that port, `WSAENETRESET`: its time to live has run out) is told
-//! to sockets with a peer, as on Linux. One that has none sends to many, and goes on to hear the others. So Microsoft
-//! documents it; Wine tells neither.
+//! What a datagram that was sent has met (`WSAECONNRESET`: nobody at that port, `WSAENETRESET`: its time to live has
+//! run out) is told to sockets with a peer, as on Linux. One that has none sends to many, and goes on to hear the
+//! others. So Microsoft documents it; Wine tells neither.
 #![allow(unsafe_code)]
 
 use std::io::{self, ErrorKind};

@@ -1,4 +1,5 @@
-//! Ends of pipes, all of which have names on Windows. mio makes readiness out of their overlapped calls, with buffers of its own.
+//! Ends of pipes, all of which have names on Windows. mio makes readiness out of their overlapped calls, with buffers
+//! of its own.
 //!
 //! What such a buffer has taken counts as sent. Closing lets it be written all the same, while the process lives.
 #![expect(unsafe_code, reason = "mio takes a pipe that it has not made itself by its handle only")]
@@ -37,8 +38,8 @@ impl PipeEnd {
         Ok((reader, writer))
     }
 
-    /// The end of a pipe that is there, or else, with `create`, of a new one that waits for somebody to open the other end. There
-    /// are no others: a path in a folder is refused.
+    /// The end of a pipe that is there, or else, with `create`, of a new one that waits for somebody to open the other
+    /// end. There are no others: a path in a folder is refused.
     pub(super) fn open(path: &Path, half: Half, create: bool) -> io::Result<PipeEnd> {
         if !is_of_the_pipes(path) {
             return unsupported();

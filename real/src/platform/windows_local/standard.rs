@@ -1,9 +1,10 @@
-//! The standard streams of the process. Whatever they are, their calls may wait, and Windows tells nobody when they would not:
-//! so each call is made by a helper thread, which tells the edge when it has ended. The threads are in `helper.rs`.
+//! The standard streams of the process. Whatever they are, their calls may wait, and Windows tells nobody when they
+//! would not: so each call is made by a helper thread, which tells the edge when it has ended. The threads are in
+//! `helper.rs`.
 //!
-//! The streams belong to the process, and so does what is known of them. The helper of the input takes nothing out of std's
-//! own buffer, so that nobody loses what was not received. What the helper of an output was given counts as sent, and is waited
-//! for when a driver ends ([`finish_output`]).
+//! The streams belong to the process, and so does what is known of them. The helper of the input takes nothing out of
+//! std's own buffer, so that nobody loses what was not received. What the helper of an output was given counts as sent,
+//! and is waited for when a driver ends ([`finish_output`]).
 
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! `sendfile(2)` of FreeBSD, DragonFly and Apple's systems. A call that fails with `EAGAIN` or `EINTR` may have sent some bytes
-//! before, which count (R120). None of them raises `SIGPIPE`: FreeBSD and DragonFly only answer `EPIPE`, and Apple's
-//! sockets have `SO_NOSIGPIPE` set.
+//! `sendfile(2)` of FreeBSD, DragonFly and Apple's systems. A call that fails with `EAGAIN` or `EINTR` may have sent
+//! some bytes before, which count (R120). None of them raises `SIGPIPE`: FreeBSD and DragonFly only answer `EPIPE`, and
+//! Apple's sockets have `SO_NOSIGPIPE` set.
 #![expect(unsafe_code, reason = "no crate wraps these calls safely")]
 
 use std::fs::File;

@@ -33,9 +33,9 @@ impl Default for ClockFaults {
 }
 
 /// The date and the time of day are what [`wall_time`](twinloop::wall_time()) gives; the monotonic clock is that of
-/// [`now`](twinloop::now) and of everything that waits. A host draws how its clocks go wrong when its machine starts, and when
-/// a scenario [changes](crate::At::host_faults) them at a time. The kernel's own timers, of retransmission and the like,
-/// go by the world's time.
+/// [`now`](twinloop::now) and of everything that waits. A host draws how its clocks go wrong when its machine starts,
+/// and when a scenario [changes](crate::At::host_faults) them at a time. The kernel's own timers, of retransmission and
+/// the like, go by the world's time.
 impl HostFaults {
     /// The host's wall clock is wrong by up to `most`, ahead or behind, from each start of its machine on.
     ///

@@ -1,5 +1,5 @@
-//! What a kernel answers to calls that nothing is wrong with: it is short of something just then, or a signal comes in between.
-//! A later call may be answered well.
+//! What a kernel answers to calls that nothing is wrong with: it is short of something just then, or a signal comes in
+//! between. A later call may be answered well.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -50,8 +50,8 @@ impl fmt::Display for Call {
 }
 
 impl HostFaults {
-    /// The probability that a signal cuts a poll short which has something to tell (`EINTR`): it tells nothing, and the next one
-    /// tells all of it. Other calls do not wait, so that no signal comes in between.
+    /// The probability that a signal cuts a poll short which has something to tell (`EINTR`): it tells nothing, and the
+    /// next one tells all of it. Other calls do not wait, so that no signal comes in between.
     pub fn interrupted(&mut self, probability: f64) -> &mut Self {
         self.errors.interrupted = checked(probability);
         self
@@ -94,8 +94,8 @@ impl HostFaults {
         self
     }
 
-    /// The ports that the kernel picks from where a program names none (`ip_local_port_range`): few of them run out soon, which
-    /// a connect is told by `EADDRNOTAVAIL` and a bind by `EADDRINUSE`. Default: `32768..=60999`.
+    /// The ports that the kernel picks from where a program names none (`ip_local_port_range`): few of them run out
+    /// soon, which a connect is told by `EADDRNOTAVAIL` and a bind by `EADDRINUSE`. Default: `32768..=60999`.
     ///
     /// # Panics
     ///

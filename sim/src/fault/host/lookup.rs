@@ -71,9 +71,9 @@ impl HostFaults {
         self
     }
 
-    /// The probability that a lookup is answered with what was true of the name before its last change, out of some cache:
-    /// for as long after the change as [`lookup_stale_for`](HostFaults::lookup_stale_for) says. That there was no such name is
-    /// kept in caches too.
+    /// The probability that a lookup is answered with what was true of the name before its last change, out of some
+    /// cache: for as long after the change as [`lookup_stale_for`](HostFaults::lookup_stale_for) says. That there was
+    /// no such name is kept in caches too.
     ///
     /// ```
     /// use std::net::{IpAddr, Ipv4Addr};

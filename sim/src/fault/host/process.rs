@@ -37,16 +37,16 @@ impl Default for ProcessFaults {
 impl HostFaults {
     /// The probability, in each 50 ms, that the host's process is killed, as by the kernel that is out of memory (`SIGKILL`).
     ///
-    /// The machine lives: its kernel closes what the process had open, so that peers see an end of stream or a reset, and what
-    /// was written to files stays. That is what tells it from a [`crash`](HostFaults::crash). After a time
+    /// The machine lives: its kernel closes what the process had open, so that peers see an end of stream or a reset,
+    /// and what was written to files stays. That is what tells it from a [`crash`](HostFaults::crash). After a time
     /// ([`down_for`](HostFaults::down_for)) the program starts again.
     pub fn kill(&mut self, probability: f64) -> &mut Self {
         self.process.kill = checked(probability);
         self
     }
 
-    /// The probability, in each 50 ms, that the host's program is [asked to end](crate::At::stop), as by an update. After a time
-    /// ([`down_for`](HostFaults::down_for)) it starts again.
+    /// The probability, in each 50 ms, that the host's program is [asked to end](crate::At::stop), as by an update.
+    /// After a time ([`down_for`](HostFaults::down_for)) it starts again.
     pub fn stop(&mut self, probability: f64) -> &mut Self {
         self.process.stop = checked(probability);
         self
@@ -58,9 +58,9 @@ impl HostFaults {
         self
     }
 
-    /// The probability, in each 50 ms, that the host's programs stand still for a time, and do not know it: another process has
-    /// the processor, a debugger looks. The kernel goes on: it takes what comes, acknowledges it, and refuses what it has
-    /// no room for.
+    /// The probability, in each 50 ms, that the host's programs stand still for a time, and do not know it: another
+    /// process has the processor, a debugger looks. The kernel goes on: it takes what comes, acknowledges it, and
+    /// refuses what it has no room for.
     pub fn pause(&mut self, probability: f64) -> &mut Self {
         self.process.pause = checked(probability);
         self

@@ -106,30 +106,32 @@ impl LinkFaults {
     ///
     /// # Panics
     ///
-    /// If it is 0: [`At::partition`](crate::At::partition) and [`At::clog`](crate::At::clog) are for lines that carry nothing.
+    /// If it is 0: [`At::partition`](crate::At::partition) and [`At::clog`](crate::At::clog) are for lines that carry
+    /// nothing.
     pub fn bandwidth(&mut self, bytes_a_second: u64) -> &mut Self {
         assert!(bytes_a_second > 0, "a line has a bandwidth: one that carries nothing is cut or clogged");
         self.rare_mut().bytes_a_second = Some(bytes_a_second);
         self
     }
 
-    /// How many bytes may wait where the [bandwidth](LinkFaults::bandwidth) is limited; 256 KiB if nothing is said. What finds
-    /// no room is lost. With a queue that takes seconds to empty, no packet is lost and everything is late (bufferbloat).
+    /// How many bytes may wait where the [bandwidth](LinkFaults::bandwidth) is limited; 256 KiB if nothing is said.
+    /// What finds no room is lost. With a queue that takes seconds to empty, no packet is lost and everything is late
+    /// (bufferbloat).
     pub fn queue(&mut self, bytes: u64) -> &mut Self {
         self.rare_mut().queue_bytes = bytes;
         self
     }
 
-    /// Packets larger than this are lost, and nobody says so: a tunnel on the path that tells no one of its MTU (a black hole,
-    /// RFC 2923, section 2.1). Hosts send up to 1500 bytes, of which a stream's headers take 40 and a datagram's 28. A datagram
-    /// that is larger than 1500 bytes travels in parts, and is lost here too.
+    /// Packets larger than this are lost, and nobody says so: a tunnel on the path that tells no one of its MTU (a
+    /// black hole, RFC 2923, section 2.1). Hosts send up to 1500 bytes, of which a stream's headers take 40 and a
+    /// datagram's 28. A datagram that is larger than 1500 bytes travels in parts, and is lost here too.
     pub fn mtu(&mut self, bytes: usize) -> &mut Self {
         self.rare_mut().mtu = Some(bytes);
         self
     }
 
-    /// The probability, in each 50 ms, that this direction delivers nothing for a time, and then everything at once, in order:
-    /// nothing is lost.
+    /// The probability, in each 50 ms, that this direction delivers nothing for a time, and then everything at once, in
+    /// order: nothing is lost.
     pub fn clog(&mut self, probability: f64) -> &mut Self {
         self.rare_mut().clog = checked(probability);
         self

@@ -1,8 +1,9 @@
 //! The bytes of one file: what programs see, what the disk has, and what is on the way between them. It knows no names, and
 //! draws no chance: what is lost when the power goes is asked of the caller.
 //!
-//! A disk writes whole sectors, each of them or none. A sector of which programs see something else than the disk has is
-//! `stale`, and what the disk has is kept there. A sync clears that; it is what a failed one leaves that no later sync repairs.
+//! A disk writes whole sectors, each of them or none. A sector of which programs see something else than the disk has
+//! is `stale`, and what the disk has is kept there. A sync clears that; it is what a failed one leaves that no later
+//! sync repairs.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

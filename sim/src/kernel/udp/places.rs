@@ -37,9 +37,9 @@ impl Kernel {
         port.map(at).ok_or(EADDRINUSE)
     }
 
-    /// Whether a socket may not be bound to `address` because of another one (`inet_rcv_saddr_equal`). The last that was bound
-    /// is asked first, and if it shares the port, no other one is (`udp_lib_lport_inuse`). Those of IPv6 that share come last
-    /// (`sk_add_node_rcu`).
+    /// Whether a socket may not be bound to `address` because of another one (`inet_rcv_saddr_equal`). The last that
+    /// was bound is asked first, and if it shares the port, no other one is (`udp_lib_lport_inuse`). Those of IPv6 that
+    /// share come last (`sk_add_node_rcu`).
     fn is_datagram_place_taken(&self, address: SocketAddr, options: &Options) -> bool {
         let there = || self.datagram_sockets(address.port()).map(|(_, other)| other);
         let is_last = |other: &&Udp| other.local.is_ipv6() && other.options.reuse_port;

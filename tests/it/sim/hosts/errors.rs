@@ -190,7 +190,8 @@ fn a_datagram_without_memory_is_told_and_holds_up_nothing() {
     is_drawn(build, "send: ");
 }
 
-/// A connection that is given up before it is accepted is passed over: the peer sees a reset, and the server accepts the next one.
+/// A connection that is given up before it is accepted is passed over: the peer sees a reset, and the server accepts
+/// the next one.
 #[test]
 fn an_aborted_connection_is_passed_over() {
     let report = run(1, |sim| {

@@ -1,5 +1,5 @@
-//! Bugs that were planted, for a kernel that runs short of something to find: each is in the way in which a program takes an error,
-//! so that nothing else shows it.
+//! Bugs that were planted, for a kernel that runs short of something to find: each is in the way in which a program
+//! takes an error, so that nothing else shows it.
 
 use std::cell::Cell;
 use std::rc::Rc;
