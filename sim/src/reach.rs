@@ -25,6 +25,7 @@ impl Reach {
         let mut state = state
             .try_borrow_mut()
             .expect("a predicate looks at its message and at what it owns; it calls nothing of the world");
+        state.reached_into = true;
         Some(call(&mut state))
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) ended: Vec<HostIndex>,
     /// Some thread was woken by another one since this was looked at last.
     pub(crate) some_woken: Arc<AtomicBool>,
+    /// A program has reached in since this was looked at last: any host may have changed, not its own alone.
+    pub(crate) reached_into: bool,
     packets: Vec<Packet>,
     next_filter: u64,
     /// What programs have asked for in the turn that is under way.
@@ -133,15 +135,17 @@ impl State {
             starting: Vec::new(),
             ended: Vec::new(),
             some_woken: Arc::default(),
+            reached_into: false,
             packets: Vec::new(),
             next_filter: 0,
             asked: Vec::new(),
         }
     }
 
-    /// Whether some thread was woken by another one since this was asked last.
-    pub(crate) fn take_woken(&self) -> bool {
-        self.some_woken.load(Ordering::Acquire) && self.some_woken.swap(false, Ordering::Acquire)
+    /// Whether a host may have more to do than before by something that was not done to it alone, since this was asked last.
+    pub(crate) fn take_interference(&mut self) -> bool {
+        let woken = self.some_woken.load(Ordering::Acquire) && self.some_woken.swap(false, Ordering::Acquire);
+        std::mem::take(&mut self.reached_into) || woken
     }
 
     /// Hands what a host's kernel wants to send to the links. Called after each call into a kernel.

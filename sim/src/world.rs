@@ -320,7 +320,7 @@ impl World {
     /// Finds out anew what stale hosts have to do, and when.
     fn look_at_stale_hosts(&mut self) {
         let mut state = self.state.borrow_mut();
-        if self.stale.all || state.take_woken() {
+        if self.stale.all || state.take_interference() {
             self.stale.all = false;
             self.stale.hosts.clear();
             self.stale.hosts.extend(0..self.hosts.len());

@@ -43,6 +43,9 @@ impl StreamTransport {
     /// has ended behind them. It answers `Some` with how many of them its value takes, or `None` if more has to come: then
     /// it is called again when more has come, or when the stream has ended, and not before.
     ///
+    /// Behind the last byte that `limit` allows no end is looked for: what only the end completes has to be shorter than
+    /// `limit`, as with [`read_line`](Self::read_line).
+    ///
     /// What it does not take stays for the next read. A message that is wrong is a value too: make it a `Result`.
     ///
     /// Dropping the future loses no byte, since `parse` takes none before it is done. While it runs, no other read of this
@@ -167,7 +170,8 @@ where
         let mut lent = Lent::from(core, stream);
         let unread = lent.buffer.unread();
         let within = &unread[..unread.len().min(self.limit)];
-        let ended = finished && within.len() == unread.len();
+        // Whether the end has been seen yet is no matter of the stream's content: at the limit it must decide nothing.
+        let ended = finished && unread.len() < self.limit;
         if within.len() > self.shown || ended {
             self.shown = within.len();
             if let Some((count, value)) = (self.parse)(within, ended) {

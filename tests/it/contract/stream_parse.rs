@@ -97,6 +97,24 @@ fn read_with_at_the_end_may_be_content() {
     });
 }
 
+/// R100: at the limit it makes no difference whether the end, which stands right behind, has been seen by then.
+#[test]
+fn read_with_looks_for_no_end_behind_its_limit() {
+    fn all(bytes: &[u8], ended: bool) -> Option<(usize, Vec<u8>)> {
+        ended.then(|| (bytes.len(), bytes.to_vec()))
+    }
+    run(|| async {
+        let (stream, peer) = pair().await?;
+        peer.write(b"four").await?;
+        assert_eq!(kind(stream.read_with(4, all).await), ErrorKind::Limit, "its end is not known");
+        peer.shutdown().await?;
+        assert_eq!(stream.fill().await?, 0);
+        assert_eq!(kind(stream.read_with(4, all).await), ErrorKind::Limit, "its end is known");
+        assert_eq!(stream.read_with(5, all).await?, b"four");
+        Ok(())
+    });
+}
+
 /// R100: no more bytes than the limit are shown, and if they are not enough that is an error; all stay readable.
 #[test]
 fn read_with_shows_no_more_than_its_limit() {

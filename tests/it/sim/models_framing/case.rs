@@ -133,7 +133,7 @@ impl<'a> Model<'a> {
 
     fn with(&mut self, limit: usize) -> Result<Vec<u8>, ErrorKind> {
         let within = &self.rest[..self.rest.len().min(limit)];
-        let ended = within.len() == self.rest.len();
+        let ended = self.rest.len() < limit;
         match message(within, ended) {
             Some((count, message)) => {
                 self.take(count);
