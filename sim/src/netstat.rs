@@ -1,13 +1,12 @@
-//! The sockets of a host for IP as `ss -an` shows them, for asserts and for people. It only looks.
+//! The sockets and pipes of a host as `ss -an` shows them, for asserts and for people. It only looks.
 
 use std::fmt;
-use std::net::SocketAddr;
 
-use twinloop::Moment;
 use twinloop::driver::Fd;
+use twinloop::{Address, Moment};
 
-/// The sockets of one host at one moment, from [`Controls::netstat`](crate::Controls::netstat): TCP and UDP,
-/// not what never leaves the host. Its text is a table.
+/// The sockets of one host at one moment, from [`Controls::netstat`](crate::Controls::netstat): TCP, UDP, Unix sockets and
+/// the ends of pipes. Its text is a table.
 ///
 /// First come those that programs have open, by their descriptors, then connections that the kernel alone has: the ones that
 /// wait to be accepted, and those that are closed and have not ended yet.
@@ -64,12 +63,13 @@ pub struct Socket {
     pub state: SocketState,
     /// Bytes that have come and that no program has read. Of one that listens: connections that wait to be accepted.
     pub receive_queue: usize,
-    /// Bytes that programs have written and the peer has not acknowledged. Of one that listens: how many may wait.
+    /// Bytes that programs have written and the peer has not acknowledged; inside of a host, not read. Of one that listens:
+    /// how many may wait.
     pub send_queue: usize,
-    /// Its own end.
-    pub local: SocketAddr,
-    /// The other end, if it has one.
-    pub remote: Option<SocketAddr>,
+    /// Its own end. Of a pipe: where it stands in the file system, if it does.
+    pub local: Address,
+    /// The other end, if it has one. Pipes have none with an address.
+    pub remote: Option<Address>,
     /// Who has it.
     pub owner: SocketOwner,
     /// When its kernel does something by itself: sends again, asks whether the peer is there, forgets it.
@@ -84,9 +84,16 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// A Unix socket with streams.
+    UnixStream,
+    /// A Unix socket with datagrams.
+    UnixDatagram,
+    /// One end of a pipe or FIFO.
+    Pipe,
 }
 
-/// How far a connection is, by the names of RFC 9293, section 3.3.2.
+/// How far a connection is, by the names of RFC 9293, section 3.3.2. Streams inside of a host have those that fit: they are
+/// established at once, and what an end does its peer knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SocketState {
@@ -144,11 +151,14 @@ impl Netstat {
 }
 
 impl Protocol {
-    /// As `ss` calls it.
+    /// As `ss` calls it, which knows no pipes.
     pub fn name(self) -> &'static str {
         match self {
             Protocol::Tcp => "tcp",
             Protocol::Udp => "udp",
+            Protocol::UnixStream => "u_str",
+            Protocol::UnixDatagram => "u_dgr",
+            Protocol::Pipe => "pipe",
         }
     }
 }
@@ -183,12 +193,17 @@ impl fmt::Display for SocketOwner {
     }
 }
 
+/// As a table shows one end of a socket; one without a name, as one that is not there, is a star.
+fn end(address: Option<&Address>) -> String {
+    let named = address.filter(|address| !matches!(address, Address::Unix(name) if name.is_unnamed()));
+    named.map_or_else(|| "*".to_owned(), Address::to_string)
+}
+
 /// A table with a line for each socket, and a heading.
 impl fmt::Display for Netstat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let local = |socket: &Socket| socket.local.to_string();
-        let remote =
-            |socket: &Socket| socket.remote.as_ref().map_or_else(|| "*".to_owned(), SocketAddr::to_string);
+        let local = |socket: &Socket| end(Some(&socket.local));
+        let remote = |socket: &Socket| end(socket.remote.as_ref());
         let width = |text: &dyn Fn(&Socket) -> String, least: usize| {
             self.sockets.iter().map(|socket| text(socket).chars().count()).fold(least, usize::max)
         };

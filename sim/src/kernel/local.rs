@@ -11,6 +11,7 @@
 mod channel;
 mod mailbox;
 mod names;
+mod netstat;
 mod pipe;
 mod standard;
 mod stream;

@@ -1,13 +1,14 @@
 //! Programs that do something to their own world: each fault by its effect, and by its end.
 
 mod guards;
+mod netstat;
 
 use std::time::Duration;
 
 use twinloop::{Address, DatagramTransport, StreamServer, connect, sleep, timeout};
 use twinloop_sim::choice::Choices;
 use twinloop_sim::story::Telling;
-use twinloop_sim::{Controls, Report, Sim, SocketOwner, SocketState, Units, Verdict, run_world};
+use twinloop_sim::{Controls, Report, Sim, Units, Verdict, run_world};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -142,41 +143,6 @@ fn hosts_go_down_and_come_back() {
             controls.reset_connections("echo");
             sleep(10.ms()).await;
             assert!(stream.read_to_end(10).await.is_err());
-            Ok(())
-        },
-    );
-    pass(&report);
-}
-
-#[test]
-fn netstat_shows_states_and_queues() {
-    let report = world(
-        |_| {},
-        |controls, address| async move {
-            sleep(1.us()).await;
-            let of_first = |state: SocketState| controls.netstat("first").in_state(state).count();
-            assert_eq!(controls.netstat("echo").in_state(SocketState::Listen).count(), 1);
-            let stream = connect(address).await?;
-            sleep(10.ms()).await;
-            // The answer has come, and the end with it.
-            let netstat = controls.netstat("first");
-            let socket =
-                netstat.sockets.iter().find(|socket| socket.remote.is_some()).expect("it is connected");
-            assert_eq!((socket.receive_queue, socket.send_queue), (1, 0));
-            assert!(matches!(socket.owner, SocketOwner::Program(_)));
-            assert_eq!(netstat.queued().count(), 1);
-            let cut = controls.partition("first", "echo");
-            sleep(1.us()).await;
-            stream.write(b"12345").await?;
-            assert_eq!(controls.netstat("first").sockets[0].send_queue, 5, "{}", controls.netstat("first"));
-            drop(cut);
-            sleep(1.s()).await;
-            assert_eq!(of_first(SocketState::CloseWait) + of_first(SocketState::Closed), 1);
-            drop(stream);
-            sleep(10.ms()).await;
-            let text = controls.netstat("echo").to_string();
-            assert!(text.lines().any(|line| line.starts_with("tcp   LISTEN ")), "{text}");
-            assert!(text.lines().any(|line| line.starts_with("udp   UNCONN ")), "{text}");
             Ok(())
         },
     );

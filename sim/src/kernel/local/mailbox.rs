@@ -23,8 +23,8 @@ const OVERHEAD: usize = 576;
 pub(in crate::kernel) struct Mailbox {
     pub(super) local: UnixAddress,
     /// The only one that it sends to and receives from: the key of its descriptor.
-    peer: Option<Key>,
-    peer_address: UnixAddress,
+    pub(super) peer: Option<Key>,
+    pub(super) peer_address: UnixAddress,
     queue: VecDeque<Letter>,
     /// Bytes that it sent and nobody received yet.
     under_way: usize,
@@ -61,6 +61,11 @@ impl Mailbox {
 
     fn is_full(&self) -> bool {
         self.queue.len() > QUEUE_MAX
+    }
+
+    /// Bytes that nobody has received, from the senders that count.
+    pub(super) fn unread(&self, counts: impl Fn(Key) -> bool) -> usize {
+        self.queue.iter().filter(|letter| counts(letter.sender)).map(|letter| letter.bytes.len()).sum()
     }
 
     /// Whether it takes letters from the socket with this key (`unix_may_send`).

@@ -36,6 +36,12 @@ impl Names {
         self.paths.get(path).copied()
     }
 
+    /// The first path of the FIFO with this pipe behind it.
+    pub(super) fn path_of_fifo(&self, pipe: Key) -> Option<&Path> {
+        let mut nodes = self.paths.iter();
+        nodes.find(|(_, node)| **node == Node::Fifo(Some(pipe))).map(|(path, _)| path.as_path())
+    }
+
     pub(super) fn put(&mut self, path: PathBuf, node: Node) {
         self.paths.insert(path, node);
     }

@@ -3,7 +3,8 @@
 use std::io::IoSlice;
 use std::path::Path;
 
-use twinloop::driver::{Fd, Half, OsError, Readiness};
+use twinloop::Address;
+use twinloop::driver::{Fd, Half, OsError, Readiness, UnixAddress};
 use twinloop::table::Key;
 
 use super::Local;
@@ -24,8 +25,8 @@ pub(super) struct Pipe {
 #[derive(Clone, Copy)]
 pub(in crate::kernel) struct PipeEnd {
     pipe: Key,
-    reads: bool,
-    writes: bool,
+    pub(super) reads: bool,
+    pub(super) writes: bool,
     /// It was for writing, until its owner said that nothing more comes.
     ended: bool,
 }
@@ -150,8 +151,23 @@ impl Kernel {
     }
 
     pub(super) fn unread_of_pipe(&self, end: PipeEnd) -> usize {
-        let pipe = self.locals.pipes.get(end.pipe).filter(|_| end.reads);
-        pipe.map_or(0, |pipe| pipe.channel.len())
+        if end.reads { self.bytes_in_pipe(end) } else { 0 }
+    }
+
+    pub(super) fn bytes_in_pipe(&self, end: PipeEnd) -> usize {
+        self.locals.pipes.get(end.pipe).map_or(0, |pipe| pipe.channel.len())
+    }
+
+    /// Whether somebody is at the other side of this end.
+    pub(super) fn is_pipe_connected(&self, end: PipeEnd) -> bool {
+        let has_both = |pipe: &Pipe| !pipe.readers.is_empty() && !pipe.writers.is_empty();
+        !end.ended && self.locals.pipes.get(end.pipe).is_some_and(has_both)
+    }
+
+    /// Where it stands in the file system, if it does.
+    pub(super) fn address_of_fifo(&self, end: PipeEnd) -> Address {
+        let path = self.locals.names.path_of_fifo(end.pipe);
+        Address::Unix(path.and_then(|path| UnixAddress::from_path(path).ok()).unwrap_or(UnixAddress::UNNAMED))
     }
 
     fn raise_all(&mut self, fds: &[Fd], readiness: Readiness) {

@@ -19,24 +19,24 @@ use crate::kernel::{BACKLOG_MAX, Kernel, Socket};
 
 pub(in crate::kernel) struct Listener {
     pub(super) address: UnixAddress,
-    backlog: usize,
+    pub(super) backlog: usize,
     /// The ends that wait to be accepted.
-    queue: VecDeque<Key>,
+    pub(super) queue: VecDeque<Key>,
 }
 
 /// One end of a stream. It is there before it is accepted, and gone with its descriptor.
 pub(super) struct End {
     /// None while it waits to be accepted.
-    fd: Option<Fd>,
-    local: UnixAddress,
-    remote: UnixAddress,
+    pub(super) fd: Option<Fd>,
+    pub(super) local: UnixAddress,
+    pub(super) remote: UnixAddress,
     /// None once it is closed.
-    peer: Option<Key>,
+    pub(super) peer: Option<Key>,
     /// What was received and is not read yet.
-    inbound: Channel,
+    pub(super) inbound: Channel,
     /// Nothing more is received behind it.
-    read_shut: bool,
-    write_shut: bool,
+    pub(super) read_shut: bool,
+    pub(super) write_shut: bool,
     /// Told once, by a read or by asking for it.
     error: Option<OsError>,
 }
@@ -259,7 +259,7 @@ impl Kernel {
         readiness
     }
 
-    fn end(&self, key: Key) -> &End {
+    pub(super) fn end(&self, key: Key) -> &End {
         self.locals.ends.get(key).expect("an end is kept until its descriptor is closed")
     }
 
