@@ -42,7 +42,7 @@ impl Sim {
     }
 
     /// Has `host` begin with a file at `path`, synced, and with the folders above it. What its programs make of it is
-    /// in doubt when it crashes, as [`DiskFaults::unsynced_lost`] says.
+    /// in doubt when it crashes, as [`DiskFaults::unsynced_lost`](crate::DiskFaults::unsynced_lost) says.
     ///
     /// # Panics
     ///
@@ -112,7 +112,7 @@ impl Sim {
     /// Lookups of `name` are answered by `addresses`, in this order, on every host. The name of a host leads to that host
     /// unless it is told otherwise, `localhost` to the host that asks, over IPv4 and IPv6; no other name has an address.
     ///
-    /// How long an answer takes is a matter of [`HostFaults::lookup_latency`].
+    /// How long an answer takes is a matter of [`HostFaults::lookup_latency`](crate::HostFaults::lookup_latency).
     ///
     /// ```
     /// use std::net::Ipv4Addr;
