@@ -5,9 +5,11 @@
 //! exact; but a thread that turns and turns at one moment pays a microsecond for each further turn, so that even one
 //! that spins lets time go on.
 
+mod agenda;
 mod faults;
 mod lives;
 mod threads;
+mod turns;
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -30,7 +32,9 @@ use crate::script::Step;
 use crate::state::{Machine, State};
 use crate::story::Blame;
 use crate::verdict::Verdict;
+use agenda::Agenda;
 use threads::Host;
+use turns::Turns;
 
 /// How many turns a thread may make at one moment, and what each further one takes it.
 const FREE_TURNS: u32 = 100;
@@ -53,11 +57,9 @@ pub(crate) struct World {
     host_order: Site,
     /// When the threads of each host have something to do, and when a timer of its kernel is due: as of the present step,
     /// but for those that are stale.
-    next_turns: Vec<Option<Moment>>,
-    next_timers: Vec<Option<Moment>>,
+    next_turns: Turns,
+    next_timers: Agenda,
     stale: Stale,
-    /// The threads that are due in the present step; kept for its allocation.
-    due: Vec<(HostIndex, ThreadIndex)>,
     /// When cuts and crashes are drawn next; `None` in a world that has none.
     next_faults_at: Option<Moment>,
     /// A program has ended since its exits were looked at last.
@@ -99,10 +101,9 @@ impl World {
             script,
             budget,
             host_order,
-            next_turns: vec![None; host_count],
-            next_timers: vec![None; host_count],
+            next_turns: Turns::new(host_count),
+            next_timers: Agenda::new(host_count),
             stale: Stale { all: true, hosts: Vec::new() },
-            due: Vec::new(),
             next_faults_at: draws_faults.then_some(Moment::ORIGIN + FAULT_PERIOD),
             some_ended: false,
             is_watched: trail::is_watched(),
@@ -224,12 +225,12 @@ impl World {
             let state = self.state.borrow();
             (state.now, state.fabric.next_at())
         };
-        let next_event = of_fabric.into_iter().chain(self.next_timers.iter().flatten().copied()).min();
+        let next_event = of_fabric.into_iter().chain(self.next_timers.earliest()).min();
         // No thread turns before this has happened.
         if next_event.is_some_and(|at| at <= now) {
             return self.happen(now);
         }
-        let next_turn = self.next_turns.iter().flatten().copied().min();
+        let next_turn = self.next_turns.earliest();
         let Some(next) = next_turn.into_iter().chain(next_event).min() else {
             // Servers alone wait for nobody: that nothing is left to happen is their end.
             let stuck = Verdict::Deadlock { message: self.unfinished() };
@@ -251,22 +252,15 @@ impl World {
 
     /// One of the threads that are due.
     fn pick_due(&mut self, now: Moment) -> (HostIndex, ThreadIndex) {
-        let is_due = |at: &Option<Moment>| at.is_some_and(|at| at <= now);
-        self.due.clear();
-        for (host, _) in self.next_turns.iter().enumerate().filter(|(_, at)| is_due(at)) {
-            let threads = self.hosts[host].threads.iter().enumerate();
-            let due =
-                threads.filter(|(_, thread)| thread.as_ref().is_some_and(|thread| is_due(&thread.next_turn)));
-            self.due.extend(due.map(|(index, _)| (host, index)));
-        }
-        let which = match self.due.len() {
+        let due = self.next_turns.due(&self.hosts, now);
+        let which = match due.len() {
             1 => 0,
             several => {
-                let ids = self.due.iter().map(|(host, index)| (*host as u64) << 32 | *index as u64);
+                let ids = due.iter().map(|(host, index)| (*host as u64) << 32 | *index as u64);
                 self.state.borrow_mut().chooser.pick_thread(self.host_order, several, ids)
             }
         };
-        self.due[which]
+        due[which]
     }
 
     fn has_clients(&self) -> bool {
@@ -278,11 +272,9 @@ impl World {
         let mut state = self.state.borrow_mut();
         if state.fabric.next_at().is_none_or(|at| at > now) {
             state.begin_by_itself();
-            for (host, timer) in self.next_timers.iter().enumerate() {
-                if timer.is_some_and(|at| at <= now) {
-                    state.expire(host);
-                    self.stale.hosts.push(host);
-                }
+            for host in self.next_timers.due(now) {
+                state.expire(host);
+                self.stale.hosts.push(host);
             }
             return Ok(());
         }
@@ -328,14 +320,17 @@ impl World {
         let State { machines, chooser, now, .. } = &mut *state;
         for host in self.stale.hosts.drain(..) {
             let machine = &machines[host];
-            self.next_turns[host] = self.hosts[host].plan_turns(machine, chooser, *now);
-            self.next_timers[host] = machine.next_timer();
+            let next_turn = self.hosts[host].plan_turns(machine, chooser, *now);
+            self.next_turns.replan(host, next_turn, &self.hosts[host], *now);
+            self.next_timers.set(host, machine.next_timer());
         }
         debug_assert!(
             self.hosts.iter().zip(&*machines).all(|(host, machine)| host.is_as_planned(machine)),
             "what a host has to do changes by what is done to that host"
         );
-        debug_assert!(self.next_timers.iter().copied().eq(machines.iter().map(Machine::next_timer)));
+        debug_assert!(
+            (0..machines.len()).all(|host| self.next_timers.get(host) == machines[host].next_timer())
+        );
     }
 
     /// One turn of one thread.

@@ -200,6 +200,13 @@ impl Host {
         earliest
     }
 
+    /// The threads that have something to do.
+    pub(super) fn due_threads(&self, now: Moment) -> impl Iterator<Item = ThreadIndex> {
+        let is_due = move |thread: &Thread| thread.next_turn.is_some_and(|at| at <= now);
+        let threads = self.threads.iter().enumerate();
+        threads.filter(move |(_, thread)| thread.as_ref().is_some_and(is_due)).map(|(index, _)| index)
+    }
+
     /// Whether its threads have to do what they had when it was looked at last.
     pub(super) fn is_as_planned(&self, machine: &Machine) -> bool {
         let mut threads = self.threads.iter().enumerate();
