@@ -82,6 +82,8 @@ pub(crate) struct Kernel {
     /// Which poller a descriptor's events go to, by the descriptor's index.
     watched_by: Vec<ThreadIndex>,
     packets: Vec<Packet>,
+    /// The connection that owes an acknowledgement for the packet that came last.
+    owing: Option<Key>,
     /// What it picks ports from.
     ephemeral: RangeInclusive<u16>,
     next_port: u16,
@@ -193,6 +195,7 @@ impl Kernel {
             caller: 0,
             watched_by: Vec::new(),
             packets: Vec::new(),
+            owing: None,
             ephemeral: ports::EPHEMERAL,
             next_port: *ports::EPHEMERAL.start(),
             next_connection: 0,
@@ -497,8 +500,25 @@ impl Kernel {
                 return;
             }
         }
-        let told = self.with(key, |connection, out| connection.arrive(now, segment, out));
+        let (told, owes_ack) = self.with(key, |connection, out| {
+            let told = connection.arrive(now, segment, out);
+            (told, connection.owes_ack())
+        });
+        self.owing = owes_ack.then_some(key);
         self.tell(key, was, told);
+    }
+
+    /// The connection that owes an acknowledgement for the packet that was delivered last: it is to be sent before time goes
+    /// on, unless what the program answers until then has it.
+    pub(crate) fn take_owing(&mut self) -> Option<Key> {
+        self.owing.take()
+    }
+
+    /// Sends the acknowledgement that a connection owes, if it owes one still.
+    pub(crate) fn acknowledge(&mut self, key: Key) {
+        if self.connections.get(key).is_some_and(|entry| entry.connection.owes_ack()) {
+            self.with(key, |connection, out| connection.acknowledge(out));
+        }
     }
 
     /// Kernel timers are due.

@@ -97,8 +97,8 @@ impl std::error::Error for NotReproduced {}
 /// It first replays the picks of `failing`, then tries smaller ones until nothing can go or the limit is reached.
 /// `progress` is called after every run; once it breaks, the search ends with what it has. Equal arguments and a
 /// deterministic `run` give an equal answer. With runs left over, no single pick of the answer can be left out, and
-/// none can be lower by one or one draw earlier. Where that leaves many, other seeds are looked at for a failure with
-/// fewer.
+/// none can be lower by one or one draw earlier. Where that leaves many, or half of the runs did not suffice for it, other
+/// seeds are looked at for a failure with fewer.
 ///
 /// # Errors
 ///
@@ -117,8 +117,9 @@ pub fn shrink(
     assert!(!failing.verdict.is_passed(), "only a failing run can be shrunk");
     let mut search = Search::new(run, failing, seed, limits, progress);
     search.confirm()?;
-    search.minimise();
+    search.minimise_within(limits.runs / 2);
     search.redraw();
+    search.minimise();
     let Search { seed, picks, report, runs, .. } = search;
     Ok(Shrunk { seed, picks, report, runs })
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use twinloop::driver::{Event, Fd, Standard, ThreadMain};
+use twinloop::table::Key;
 use twinloop::{Address, Moment};
 
 use crate::choice::{Chooser, Site};
@@ -65,6 +66,8 @@ pub(crate) struct State {
     /// A program has reached in since this was looked at last: any host may have changed, not its own alone.
     pub(crate) reached_into: bool,
     packets: Vec<Packet>,
+    /// Connections that owe an acknowledgement, and what each one is due to: it is sent before time goes on.
+    owing: Vec<(HostIndex, Key, Stamp)>,
     next_filter: u64,
     /// What programs have asked for in the turn that is under way.
     pub(crate) asked: Vec<Act>,
@@ -137,6 +140,7 @@ impl State {
             some_woken: Arc::default(),
             reached_into: false,
             packets: Vec::new(),
+            owing: Vec::new(),
             next_filter: 0,
             asked: Vec::new(),
         }
@@ -251,7 +255,29 @@ impl State {
         }
         let machine = &mut self.machines[to];
         machine.kernel.deliver(self.now, packet);
+        if let Some(connection) = machine.kernel.take_owing() {
+            let due_to = self.record.stamp();
+            self.owing.push((to, connection, due_to));
+        }
         self.collect(to);
+    }
+
+    /// Has the kernels send the acknowledgements that no answer of their programs has taken along. Says whether there were any.
+    pub(crate) fn acknowledge(&mut self) -> bool {
+        if self.owing.is_empty() {
+            return false;
+        }
+        let mut owing = std::mem::take(&mut self.owing);
+        for (host, connection, due_to) in owing.drain(..) {
+            let machine = &self.machines[host];
+            if machine.has_kernel_time() {
+                self.resume_trail(due_to);
+                self.machines[host].kernel.acknowledge(connection);
+                self.collect(host);
+            }
+        }
+        self.owing = owing;
+        true
     }
 
     /// Kernel timers of a host are due.

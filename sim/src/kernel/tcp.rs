@@ -89,6 +89,8 @@ pub(super) struct Connection {
     error: Option<OsError>,
     /// Routers said so since the peer was last heard: what a time-out is told as (`sk_err_soft`).
     unreachable: bool,
+    /// Bytes have come in their turn that the peer was not told of: the next segment tells it.
+    owes_ack: bool,
     /// No descriptor refers to it any more, nor ever will.
     orphan: bool,
 }
@@ -129,6 +131,7 @@ impl Connection {
             given_up: false,
             error: None,
             unreachable: false,
+            owes_ack: false,
             orphan: false,
         }
     }
@@ -515,7 +518,14 @@ impl Connection {
             return self.reset(out);
         }
         self.receive.take(seq, payload, fin);
-        self.acknowledge(out);
+        // What comes in its turn may wait for what the program answers; every second one, a gap and an end may not (RFC 5681,
+        // section 4.2).
+        let is_in_turn = seq == expected && is_new && !fin;
+        if is_in_turn && !self.owes_ack && !self.receive.has_early() {
+            self.owes_ack = true;
+        } else {
+            self.acknowledge(out);
+        }
         let mut told = Readiness::EMPTY;
         if self.receive.expected() != expected {
             told |= Readiness::READABLE;
@@ -632,7 +642,11 @@ impl Connection {
         }
     }
 
-    fn acknowledge(&mut self, out: &mut Out) {
+    pub(super) fn owes_ack(&self) -> bool {
+        self.owes_ack
+    }
+
+    pub(super) fn acknowledge(&mut self, out: &mut Out) {
         // Never an old sequence number: the peer would take it for a question and answer it.
         let seq = self.send.sent();
         out.push(self.segment(Chunk { seq, payload: Vec::new(), fin: false, is_new: false }));
@@ -641,6 +655,7 @@ impl Connection {
     fn segment(&mut self, chunk: Chunk) -> Segment {
         let Chunk { seq, payload, fin, .. } = chunk;
         self.receive.note_told_window();
+        self.owes_ack = false;
         Segment::Data { seq, ack: self.receive.expected(), window: self.receive.window(), fin, payload }
     }
 }

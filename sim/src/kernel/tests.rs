@@ -1,6 +1,7 @@
 //! What the kernel promises to programs, told as stories between two hosts. The answers are those which Linux 6.18 gave over
 //! loopback. Private fields are looked at in one place: the pair's check for leaks.
 
+mod acknowledging;
 mod bulk;
 mod datagrams;
 mod disorder;

@@ -13,17 +13,20 @@ const FEW: usize = 4;
 const REDRAWS: u64 = 400;
 
 impl Search<'_> {
-    /// Looks for the same failure in other seeds that draw one kind of fault less.
+    /// Looks for the same failure in other seeds that draw one kind of fault less; where each kind is needed, in some that
+    /// draw the same kinds.
     pub(super) fn redraw(&mut self) {
         let mut refused = BTreeSet::new();
         while self.fault_count() > FEW {
             let mut kinds = self.fault_kinds();
             // The kind with the most picks first: most of them are only there to make the others fit.
-            let Some(at) = kinds.iter().rposition(|(_, kind)| !refused.contains(kind)) else { return };
-            let (_, without) = kinds.remove(at);
-            let kinds = kinds.into_iter().map(|(_, kind)| kind).collect();
-            if !self.redraw_only(kinds) {
-                refused.insert(without);
+            let without =
+                kinds.iter().rposition(|(_, kind)| !refused.contains(kind)).map(|at| kinds.remove(at));
+            let is_smaller = self.redraw_only(kinds.into_iter().map(|(_, kind)| kind).collect());
+            match without {
+                Some((_, kind)) if !is_smaller => _ = refused.insert(kind),
+                None if !is_smaller => return,
+                _ => {}
             }
             if self.spent() {
                 return;

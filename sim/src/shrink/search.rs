@@ -16,6 +16,8 @@ pub(super) struct Search<'a> {
     signature: String,
     limits: Limits,
     pub(super) runs: usize,
+    /// How many runs the present part of the search may have come to when it ends.
+    allowance: usize,
     is_stopped: bool,
     /// While what is made smaller is not yet the smallest failure known: the size to beat.
     pub(super) to_beat: Option<Size>,
@@ -42,6 +44,7 @@ impl<'a> Search<'a> {
             signature: failing.verdict.signature(),
             limits: Limits { runs: limits.runs.max(1), ..limits },
             runs: 0,
+            allowance: limits.runs.max(1),
             is_stopped: false,
             to_beat: None,
             picks: failing.unusual.clone(),
@@ -59,6 +62,13 @@ impl<'a> Search<'a> {
         }
         self.accept(picks, report);
         Ok(())
+    }
+
+    /// As [`minimise`](Search::minimise), in so many runs at most: others are to be left for what comes next.
+    pub(super) fn minimise_within(&mut self, runs: usize) {
+        self.allowance = runs;
+        self.minimise();
+        self.allowance = self.limits.runs;
     }
 
     pub(super) fn minimise(&mut self) {
@@ -207,6 +217,6 @@ impl<'a> Search<'a> {
     }
 
     pub(super) fn spent(&self) -> bool {
-        self.is_stopped || self.runs >= self.limits.runs
+        self.is_stopped || self.runs >= self.allowance
     }
 }

@@ -48,6 +48,21 @@ fn finds_the_three_picks_of_two_thousand() {
     assert!(shrunk.runs < 150, "took {} runs", shrunk.runs);
 }
 
+/// A loss and six hundred delays are needed, or five losses, and a seed has them all: to leave out every delay that can go
+/// would take all the runs.
+#[test]
+fn runs_are_left_for_another_seed_that_fails_with_less() {
+    let (failing, shrunk) = shrink_first(400, |chooser| {
+        let delays = draw(chooser, LATENCY, 1000, 3).into_iter().filter(|delay| *delay > 0).count();
+        let site = chooser.site("a > b: loss");
+        let losses = (0..300).filter(|_| chooser.chance(site, 0.02)).count();
+        if (delays > 600 && losses > 0) || losses >= 5 { toy::failed("too much") } else { Verdict::Passed }
+    });
+    assert!(failing.unusual.len() > 600);
+    assert_eq!(shrunk.picks.len(), 5);
+    assert!(shrunk.picks.iter().all(|pick| pick.site == "a > b: loss"));
+}
+
 #[test]
 fn lowers_a_value_to_the_least_that_fails() {
     let (_, shrunk) = shrink_first(5000, |chooser| {

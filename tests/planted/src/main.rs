@@ -9,9 +9,10 @@ use twinloop_sim::cli::{Cli, Exit};
 fn main() -> ExitCode {
     let cli = Cli::new("planted", "Small programs with one bug each").command(
         "table",
-        "find, shrink and repeat each; replays go to FOLDER",
+        "find, shrink and repeat each; with FOLDER, keep the replays there",
         |args| match args {
-            [] => table::print(Path::new("replays")),
+            // Not in `replays/` of whoever stands in a project: these are no failures of it.
+            [] => table::print(&std::env::temp_dir().join("twinloop-planted-replays")),
             [folder] => table::print(Path::new(folder)),
             _ => Exit::Usage,
         },

@@ -95,6 +95,11 @@ impl Receiving {
         self.shut = true;
     }
 
+    /// Whether something came before its turn.
+    pub(super) fn has_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+
     /// Nothing early will be completed any more. What came in its turn stays to be read.
     pub(super) fn discard_early(&mut self) {
         self.early.clear();

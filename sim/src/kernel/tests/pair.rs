@@ -225,6 +225,9 @@ impl Pair {
 
     fn arrive(&mut self, to: usize, packet: Packet) {
         self.kernels[to].deliver(self.now, packet);
+        if let Some(key) = self.kernels[to].take_owing() {
+            self.kernels[to].acknowledge(key);
+        }
         self.collect();
     }
 
