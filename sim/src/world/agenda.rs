@@ -72,8 +72,9 @@ impl Agenda {
     /// The largest knot that begins where this one ends.
     fn right_of(&self, knot: usize) -> Option<usize> {
         let is_left = |knot: &usize| knot % 2 == 0;
-        let turn = std::iter::successors(Some(knot), |knot| Some(knot / 2)).take_while(|knot| *knot > 0);
-        turn.filter(is_left).next().map(|knot| knot + 1)
+        let mut way_up =
+            std::iter::successors(Some(knot), |knot| Some(knot / 2)).take_while(|knot| *knot > 0);
+        way_up.find(is_left).map(|knot| knot + 1)
     }
 
     fn of_host(&self, host: HostIndex) -> usize {
