@@ -11,7 +11,6 @@
 //! - PARITY: The backlog of a listener
 //! - PARITY: A listener that is shut down
 //! - PARITY: A stream that meets itself by chance
-//! - PARITY: A peer that forgot in a crash
 //! - PARITY: Interrupted calls
 
 mod errno;
@@ -421,8 +420,8 @@ impl Kernel {
         }
         let entry = self.stream(fd).map(|key| self.entry(key))?;
         match entry.connection.state() {
-            State::Open => Ok(Address::Ip(entry.ends.1)),
-            State::SynSent | State::SynReceived | State::Ended | State::Dead => Err(ENOTCONN),
+            State::SynReceived | State::Open => Ok(Address::Ip(entry.ends.1)),
+            State::SynSent | State::Ended | State::Dead => Err(ENOTCONN),
         }
     }
 
@@ -491,7 +490,8 @@ impl Kernel {
 
     /// A segment has arrived for the connection with these ends.
     fn deliver_segment(&mut self, now: Moment, ends: Ends, segment: Segment) {
-        let Some(key) = self.find_by_ends(&ends) else { return self.deliver_to_nobody(now, ends, &segment) };
+        let found = self.find_by_ends(&ends).or_else(|| self.meet(ends, &segment));
+        let Some(key) = found else { return self.deliver_to_nobody(now, ends, &segment) };
         let entry = self.entry(key);
         let was = entry.connection.state();
         if let (Owner::Embryo(listener), Segment::Data { .. }) = (entry.owner, &segment) {
@@ -506,6 +506,27 @@ impl Kernel {
         });
         self.owing = owes_ack.then_some(key);
         self.tell(key, was, told);
+    }
+
+    /// The connection that a segment of another number is for, since both ends have begun it, each by a number of its own. The
+    /// greater one holds (RFC 9293, section 3.5: simultaneous open).
+    fn meet(&mut self, ends: Ends, segment: &Segment) -> Option<Key> {
+        let (own, peer, number) = ends;
+        let key = self.connecting(own, peer)?;
+        let before = self.entry(key).ends;
+        let is_meeting = match segment {
+            Segment::Syn { .. } => !self.opened.contains(&(peer.ip(), number)),
+            // A smaller number is that of an earlier connection: the peer knows of this one.
+            Segment::SynAck { .. } => number > before.2,
+            Segment::Data { .. } | Segment::Probe | Segment::Rst => false,
+        };
+        if is_meeting && number > before.2 {
+            self.entry_mut(key).ends = ends;
+            self.by_ends.remove(&before);
+            self.by_ends.insert(ends, key);
+            self.last_ends = None;
+        }
+        is_meeting.then_some(key)
     }
 
     /// The connection that owes an acknowledgement for the packet that was delivered last: it is to be sent before time goes
@@ -701,14 +722,22 @@ impl Kernel {
             Segment::Syn { window } => self.deliver_syn(now, ends, *window),
             Segment::SynAck { .. } | Segment::Data { .. } | Segment::Probe => {
                 self.packets.push(Packet::reset(own, peer, connection));
+                if let Some(key) = self.connecting(own, peer) {
+                    self.with(key, |connection, _| connection.hurry(now));
+                }
             }
         }
     }
 
     /// The first segment of a connection: it begins one, or is refused. What lingers between the same ends has no more
-    /// to wait for: this shows that the peer knows of its end.
+    /// to wait for: this shows that the peer knows of its end. One that is under way is asked about: a peer that knows nothing
+    /// of it any more answers by a reset, and its SYN comes again (RFC 5961, section 4).
     fn deliver_syn(&mut self, now: Moment, ends: Ends, window: usize) {
         let (own, peer, connection) = ends;
+        if let Some(key) = self.synchronized(own, peer) {
+            self.with(key, |connection, out| connection.show(out));
+            return;
+        }
         self.end_lingering(own, peer);
         match self.listener_for(own, peer) {
             // Dropped: the peer will try again.

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::errno::{EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETUNREACH, UNSUPPORTED};
 use super::options::Options;
 use super::packet::is_for_many;
-use super::tcp::Connection;
+use super::tcp::{Connection, State};
 use super::{Kernel, Listener};
 
 /// Ports that the kernel picks from, unless a host is given others (`ip_local_port_range`).
@@ -151,16 +151,28 @@ impl Kernel {
     /// A new connection between these ends begins: one that only lingers there is gone (`TCP_TW_SYN`,
     /// `__inet_check_established`).
     pub(super) fn end_lingering(&mut self, local: SocketAddr, remote: SocketAddr) {
-        let pair = self.by_ends.range((local, remote, 0)..=(local, remote, u64::MAX));
-        let lingering = pair.map(|(_, key)| *key).filter(|key| self.entry(*key).connection.lingers());
+        let lingering = self.keys_between(local, remote).filter(|key| self.entry(*key).connection.lingers());
         for key in lingering.collect::<Vec<_>>() {
             self.with(key, |connection, _| connection.linger_no_more());
         }
     }
 
+    /// The connection between these ends that has not heard of its peer yet.
+    pub(super) fn connecting(&self, local: SocketAddr, remote: SocketAddr) -> Option<Key> {
+        self.keys_between(local, remote).find(|key| self.entry(*key).connection.state() == State::SynSent)
+    }
+
+    /// The connection between these ends that is under way.
+    pub(super) fn synchronized(&self, local: SocketAddr, remote: SocketAddr) -> Option<Key> {
+        self.keys_between(local, remote).find(|key| self.entry(*key).connection.is_synchronized())
+    }
+
     fn between(&self, local: SocketAddr, remote: SocketAddr) -> impl Iterator<Item = &Connection> {
-        let pair = self.by_ends.range((local, remote, 0)..=(local, remote, u64::MAX));
-        pair.map(|(_, key)| &self.entry(*key).connection)
+        self.keys_between(local, remote).map(|key| &self.entry(key).connection)
+    }
+
+    fn keys_between(&self, local: SocketAddr, remote: SocketAddr) -> impl Iterator<Item = Key> {
+        self.by_ends.range((local, remote, 0)..=(local, remote, u64::MAX)).map(|(_, key)| *key)
     }
 }
 

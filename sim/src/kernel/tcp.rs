@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   connect ─▶ SynSent ── SYN+ACK ──┐
-//!                                   ├──▶ Open ── our FIN acknowledged, the peer's received ──▶ Ended
+//!                 │ SYN             ├──▶ Open ── our FIN acknowledged, the peer's received ──▶ Ended
 //!   SYN ─▶ SynReceived ── ACK ──────┘      │
 //!        └─────── RST, time-out ───────────┴──▶ Dead: nothing is sent or taken any more
 //! ```
@@ -14,7 +14,7 @@
 //! - PARITY: No congestion control
 //! - PARITY: No Nagle, no delayed acknowledgement
 //! - PARITY: Acknowledgements are of all before
-//! - PARITY: Two ends that connect to each other
+//! - PARITY: A stream that is closed while both ends begin it
 //! - PARITY: Buffers that are tuned
 //! - PARITY: Sequence numbers
 //! - PARITY: When a SYN is sent again
@@ -115,7 +115,7 @@ impl Connection {
     pub(super) fn answering(now: Moment, settings: Settings, window: usize, out: &mut Out) -> Connection {
         let mut connection = Connection::new(State::SynReceived, now, settings);
         connection.send.open(window);
-        out.push(Segment::SynAck { window: connection.receive.window() });
+        connection.show(out);
         connection
     }
 
@@ -186,15 +186,28 @@ impl Connection {
         self.given_up
     }
 
-    /// Whether it only stays to acknowledge the peer's FIN again (TIME-WAIT).
+    /// Whether it stays for the peer's FIN alone: to acknowledge it again (TIME-WAIT), or to wait for it although no descriptor
+    /// refers to it (FIN-WAIT-2). To Linux both are the same (`tcp_time_wait`).
     pub(super) fn lingers(&self) -> bool {
-        self.state == State::Ended && self.timer.is_running()
+        match self.state {
+            State::Ended => self.timer.is_running(),
+            State::Open => self.orphan && self.send.is_fin_acked(),
+            State::SynSent | State::SynReceived | State::Dead => false,
+        }
     }
 
     /// A new connection of the same ends takes its place.
     pub(super) fn linger_no_more(&mut self) {
         assert!(self.lingers(), "only what lingers makes way");
-        self.timer.stop();
+        match self.state {
+            State::Open => _ = self.die(None),
+            _ => self.timer.stop(),
+        }
+    }
+
+    /// Whether it takes data, or will once its handshake is done ("synchronized", RFC 9293).
+    pub(super) fn is_synchronized(&self) -> bool {
+        matches!(self.state, State::SynReceived | State::Open)
     }
 
     /// Whether the kernel can forget it.
@@ -300,14 +313,13 @@ impl Connection {
                 self.given_up = true;
                 Ok(self.die(Some(ECONNRESET)))
             }
-            State::SynReceived => unreachable!("nobody has a descriptor of it yet"),
             State::Ended | State::Dead => {
                 if half != Half::Write {
                     self.receive.shut();
                 }
                 Err(ENOTCONN)
             }
-            State::Open => {
+            State::SynReceived | State::Open => {
                 if half != Half::Write {
                     self.receive.shut();
                 }
@@ -323,7 +335,9 @@ impl Connection {
         if !self.send.is_ended() {
             self.send.end();
             self.ended_first = !self.receive.is_ended();
-            self.transmit(now, out);
+            if self.state == State::Open {
+                self.transmit(now, out);
+            }
         }
     }
 
@@ -384,10 +398,18 @@ impl Connection {
                 self.acknowledge(out);
                 Readiness::WRITABLE
             }
-            // Its own: the program has bound it to the address that it connects to. What it sends, it receives.
+            // The peer connects to us just now, or it is our own: the program has bound it to the address that it connects to
+            // (RFC 9293, section 3.5).
             (State::SynSent, Segment::Syn { window }) => {
                 self.send.open(window);
+                self.state = State::SynReceived;
+                self.show(out);
+                Readiness::EMPTY
+            }
+            (State::SynReceived, Segment::SynAck { .. }) => {
                 self.open(now);
+                self.acknowledge(out);
+                self.transmit(now, out);
                 Readiness::WRITABLE
             }
             // Our answer was lost, or the peer asks whether we are there.
@@ -396,19 +418,26 @@ impl Connection {
                 Readiness::EMPTY
             }
             // A SYN that comes again needs no other answer than the one that our timer repeats.
-            (State::SynSent, _) | (_, Segment::Syn { .. } | Segment::SynAck { .. } | Segment::Probe) => {
-                Readiness::EMPTY
-            }
+            (State::SynSent, _) | (_, Segment::Syn { .. } | Segment::Probe) => Readiness::EMPTY,
             (State::SynReceived | State::Open, Segment::Data { seq, ack, window, fin, payload }) => {
+                let mut told = Readiness::EMPTY;
                 if self.state == State::SynReceived {
                     self.open(now);
+                    told |= Readiness::WRITABLE;
                 }
                 let acknowledged = self.take_ack(now, ack, window, payload.is_empty() && !fin, out);
                 let received = self.take_segment(seq, payload, fin, out);
                 self.settle(now);
-                acknowledged | received
+                told | acknowledged | received
             }
         }
+    }
+
+    /// The peer has answered the SYN for a connection that is not known here, and is told so. Nothing is in the way of a second
+    /// SYN then (`tcp_rcv_synsent_state_process`).
+    pub(super) fn hurry(&mut self, now: Moment) {
+        assert_eq!(self.state, State::SynSent, "who has heard of the peer waits for nothing");
+        self.timer.hurry(now);
     }
 
     /// A router knows no way to the peer. A connection that is open waits for better times (RFC 1122, section 4.2.3.9).
@@ -589,7 +618,7 @@ impl Connection {
         }
         match self.state {
             State::SynSent => out.push(Segment::Syn { window: self.receive.first_window() }),
-            State::SynReceived => out.push(Segment::SynAck { window: self.receive.first_window() }),
+            State::SynReceived => self.show(out),
             _ => self.retransmit(now, out),
         }
         Readiness::EMPTY
@@ -644,6 +673,14 @@ impl Connection {
 
     pub(super) fn owes_ack(&self) -> bool {
         self.owes_ack
+    }
+
+    /// Tells the peer what is here: it has forgotten it, or asks for it anew.
+    pub(super) fn show(&mut self, out: &mut Out) {
+        match self.state {
+            State::SynReceived => out.push(Segment::SynAck { window: self.receive.first_window() }),
+            _ => self.acknowledge(out),
+        }
     }
 
     pub(super) fn acknowledge(&mut self, out: &mut Out) {

@@ -1,6 +1,6 @@
 //! Performing a program on a driver, whichever that is: places become descriptors, answers become values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -85,6 +85,8 @@ pub(super) struct Executor<D> {
     ground: Ground,
     slots: [Option<Fd>; SLOTS],
     ports: [Option<u16>; SLOTS],
+    /// Those that were in `ports` once.
+    had_ports: BTreeSet<u16>,
     /// Datagram sockets that have an only peer.
     connected: [bool; SLOTS],
     /// What something else stands in the place of now.
@@ -100,6 +102,7 @@ impl<D: Driver> Executor<D> {
             ground: ground.clone(),
             slots,
             ports,
+            had_ports: BTreeSet::new(),
             connected: [false; SLOTS],
             displaced: Vec::new(),
             told: Told::new(),
@@ -137,6 +140,11 @@ impl<D: Driver> Executor<D> {
             // Most descriptors are no streams.
             let _ = self.driver.set_option(*fd, SocketOption::Linger(Some(Duration::ZERO)));
         }
+    }
+
+    /// All that sockets of the program have been bound to.
+    pub(super) fn ports(&self) -> BTreeSet<u16> {
+        self.had_ports.clone()
     }
 
     /// None where a place is empty.
@@ -324,6 +332,7 @@ impl<D: Driver> Executor<D> {
         self.told.remove(&slot);
         if let Ok(Address::Ip(address)) = self.driver.local_address(fd) {
             self.ports[slot] = Some(address.port());
+            self.had_ports.insert(address.port());
         }
         Ok(Value::Done)
     }

@@ -12,7 +12,7 @@ mod report;
 mod run;
 mod strategy;
 
-use twinloop::driver::{DatagramOptions, Half, ListenOptions};
+use twinloop::driver::{ConnectOptions, DatagramOptions, Half, ListenOptions};
 
 use execute::{Answer, Value};
 use explore::{Tally, explore, search};
@@ -128,6 +128,29 @@ fn what_lingers_makes_way_to_an_attempt() {
         Op::Close { slot: 1 },
         connect(3, at(Ip::Loopback, 1), Some(at(Ip::Own, 2))),
         connect(4, Place::Ip(Ip::Own, Port::Zero), Some(at(Ip::Loopback, 1))),
+    ]);
+}
+
+/// Another one: so is one that waits for the end of its peer and belongs to no descriptor. The peer hears of it at
+/// once, and nobody listens when it is tried again.
+#[test]
+fn what_waits_for_an_end_in_vain_makes_way() {
+    let at = |slot| Place::Ip(Ip::Own, Port::Of(slot));
+    let connect = |into, to, from| {
+        let options = ConnectOptions::default().reuse_address(true);
+        Op::Connect { into, to, options: Connecting { from: Some(from), options } }
+    };
+    let any = Place::Ip(Ip::Own, Port::Zero);
+    agree(vec![
+        Op::Listen { into: 0, at: any, options: ListenOptions::default() },
+        Op::Connect { into: 1, to: at(0), options: Connecting { from: Some(any), ..Connecting::default() } },
+        Op::Accept { from: 0, into: 2 },
+        Op::Close { slot: 0 },
+        Op::Close { slot: 2 },
+        connect(0, at(1), at(2)),
+        Op::TakeError { slot: 1 },
+        Op::Recv { slot: 1, room: 1 },
+        Op::TakeError { slot: 0 },
     ]);
 }
 

@@ -12,6 +12,8 @@ const RTO_INITIAL: Duration = Duration::from_secs(1);
 /// How long a closed connection is kept: for the peer's FIN (`tcp_fin_timeout`), or to acknowledge it once more
 /// (`TCP_TIMEWAIT_LEN`).
 const LINGER: Duration = Duration::from_secs(60);
+/// Two ticks of a kernel that ticks a thousand times a second (`TCP_TIMEOUT_MIN`).
+const HURRY: Duration = Duration::from_millis(2);
 
 /// One timer serves all waits: for an answer to a SYN, for an acknowledgement, for a window, for the end. A connection has
 /// one of them at a time.
@@ -61,6 +63,13 @@ impl Timer {
     /// Whether nobody has answered for so long.
     pub(super) fn has_run_for(&self, limit: Duration, now: Moment) -> bool {
         now - self.since >= limit
+    }
+
+    /// Waits hardly any longer, unless it has waited in vain before.
+    pub(super) fn hurry(&mut self, now: Moment) {
+        if self.retries == 0 {
+            self.at = Some(now + HURRY);
+        }
     }
 
     /// Waits for the end from now on.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use twinloop::driver::{Half, ListenOptions, OsError, Readiness};
+use twinloop::driver::{ConnectOptions, Half, ListenOptions, OsError, Readiness};
 
 use super::super::errno::{ECONNREFUSED, ECONNRESET, EINVAL, ENOTCONN, EPIPE, ETIMEDOUT};
 use super::super::packet::{Content, Segment};
@@ -214,4 +214,109 @@ fn calls_of_the_wrong_kind_answer_as_on_linux() {
     assert_eq!(pair.kernels[B].remote_address(listener), Err(ENOTCONN));
     assert_eq!(pair.take_error(B, listener), None);
     assert_eq!(pair.kernels[B].local_address(listener), Ok(at(B, 80)));
+}
+
+/// A half-open connection (RFC 9293, section 3.5.1; RFC 5961, section 4). `closes`: the peer that remembers has closed it.
+fn begins_again_from_the_same_port(closes: bool) {
+    let mut pair = Pair::new();
+    let listener = pair.listen(B, 80);
+    let options = ConnectOptions::default().local(at(A, 4000));
+    let forgotten = pair.connect_with(A, &at(B, 80), &options);
+    pair.settle();
+    let old = pair.accept(B, listener).expect("the handshake is done");
+    if closes {
+        pair.close(B, old);
+        pair.settle();
+    }
+    pair.crash(A);
+    let new = pair.connect_with(A, &at(B, 80), &options);
+    assert_ne!(new, forgotten);
+    pair.settle();
+    if !closes {
+        assert_eq!(pair.recv(B, old, 1), Err(ECONNRESET));
+    }
+    assert_eq!(
+        pair.accept(B, listener),
+        Err(OsError::WOULD_BLOCK),
+        "the first SYN is answered by a question"
+    );
+    pair.run(Duration::from_millis(4));
+    let accepted = pair.accept(B, listener).expect("the second one begins a connection");
+    assert_eq!(pair.send(A, new, b"again"), Ok(5));
+    pair.settle();
+    assert_eq!(pair.recv(B, accepted, 9), Ok(b"again".to_vec()));
+}
+
+#[test]
+fn who_has_forgotten_a_connection_resets_it_and_begins_again() {
+    begins_again_from_the_same_port(false);
+}
+
+#[test]
+fn who_has_forgotten_a_connection_that_waits_for_its_end_begins_again() {
+    begins_again_from_the_same_port(true);
+}
+
+/// Two programs connect to each other from the ports that the other one connects to; nobody listens. The first packets of
+/// both fare as `fates` says.
+fn meet(begun_before: usize, fates: [Fate; 2]) {
+    let mut pair = Pair::new();
+    for _ in 0..begun_before {
+        // Each host numbers its connections.
+        let earlier = pair.connect(A, &at(B, 81));
+        pair.settle();
+        pair.close(A, earlier);
+    }
+    let mut first = [true; 2];
+    pair.on_wire(move |from, _| if std::mem::take(&mut first[from]) { fates[from] } else { Fate::Pass });
+    let from_here = |host: usize| ConnectOptions::default().local(at(host, 4000 + host as u16));
+    let a = pair.connect_with(A, &at(B, 4001), &from_here(A));
+    let b = pair.connect_with(B, &at(A, 4000), &from_here(B));
+    pair.run(Duration::from_secs(10));
+    assert_edge!(pair, A, a, Readiness::WRITABLE);
+    assert_edge!(pair, B, b, Readiness::WRITABLE);
+    assert_eq!(pair.take_error(A, a), None);
+    assert_eq!(pair.kernels[B].remote_address(b), Ok(at(A, 4000)));
+    assert_eq!(pair.send(A, a, b"to B"), Ok(4));
+    assert_eq!(pair.send(B, b, b"to A"), Ok(4));
+    pair.settle();
+    assert_eq!(pair.recv(A, a, 9), Ok(b"to A".to_vec()));
+    assert_eq!(pair.recv(B, b, 9), Ok(b"to B".to_vec()));
+    pair.close(A, a);
+    pair.close(B, b);
+    pair.run(Duration::from_secs(100));
+    assert!(pair.kernels.iter().all(|kernel| kernel.connections.is_empty()));
+}
+
+#[test]
+fn two_that_connect_to_each_other_at_the_same_time_meet() {
+    let late = Duration::from_millis(1500);
+    let fates = [Fate::Pass, Fate::Drop, Fate::Twice, Fate::Late(late), Fate::TwiceLate(late)];
+    for begun_before in [0, 1] {
+        for of_a in fates {
+            for of_b in fates {
+                meet(begun_before, [of_a, of_b]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_shut_down_before_it_meets_its_peer_ends_once_it_has() {
+    let mut pair = Pair::new();
+    pair.on_wire(|from, packet| {
+        let is_answer = matches!(packet.content, Content::Tcp { segment: Segment::SynAck { .. }, .. });
+        if is_answer && from == A { Fate::Drop } else { Fate::Pass }
+    });
+    let from_here = |host: usize| ConnectOptions::default().local(at(host, 4000 + host as u16));
+    let a = pair.connect_with(A, &at(B, 4001), &from_here(A));
+    let b = pair.connect_with(B, &at(A, 4000), &from_here(B));
+    pair.run(Duration::from_millis(1));
+    assert_eq!(pair.shutdown(B, b, Half::Write), Ok(()));
+    pair.heal();
+    pair.run(Duration::from_secs(5));
+    assert_eq!(pair.recv(A, a, 1), Ok(vec![]));
+    assert_eq!(pair.send(A, a, b"late"), Ok(4));
+    pair.settle();
+    assert_eq!(pair.recv(B, b, 9), Ok(b"late".to_vec()));
 }
