@@ -8,6 +8,7 @@ mod help;
 mod merge;
 mod meter;
 mod replay;
+mod results;
 pub(crate) mod screen;
 mod search;
 mod show;

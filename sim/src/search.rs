@@ -8,6 +8,7 @@ pub(crate) mod exhaustive;
 pub(crate) mod guided;
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -34,20 +35,20 @@ pub struct Searched {
     pub left_out: LeftOut,
 }
 
-/// The runs of a search: how they are made, and who is told how many there are.
+/// The runs of a search: how they are made, and who is told how many there are and may end it.
 #[derive(Clone, Copy)]
 pub(crate) struct Runs<'a> {
     pub(crate) run: Run<'a>,
     /// How many threads make them.
     pub(crate) jobs: NonZeroUsize,
-    pub(crate) progress: &'a dyn Fn(u64),
+    pub(crate) progress: &'a dyn Fn(u64) -> ControlFlow<()>,
 }
 
 impl Runs<'_> {
     /// On as many threads as the machine runs at once, watched by nobody.
     pub(crate) fn of(run: Run<'_>) -> Runs<'_> {
         let jobs = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Runs { run, jobs, progress: &|_| {} }
+        Runs { run, jobs, progress: &|_| ControlFlow::Continue(()) }
     }
 
     /// A probed run for each of `choices`, in their order.

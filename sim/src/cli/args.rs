@@ -124,6 +124,16 @@ pub(super) enum Way {
     Priorities,
 }
 
+impl Way {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Way::Guided => "guided",
+            Way::Exhaustive => "exhaustive",
+            Way::Priorities => "priorities",
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SearchOptions {
     pub(super) runs: u64,
@@ -135,8 +145,11 @@ pub(super) struct SearchOptions {
     pub(super) values: u32,
     /// How often a thread becomes the lowest, where they have priorities.
     pub(super) changes: u32,
+    /// How long runs are begun.
+    pub(super) time: Option<Duration>,
     pub(super) replays: PathBuf,
     pub(super) limits: Limits,
+    pub(super) json: bool,
 }
 
 impl Default for SearchOptions {
@@ -148,8 +161,10 @@ impl Default for SearchOptions {
             picks: 2,
             values: 3,
             changes: 2,
+            time: None,
             replays: PathBuf::from("replays"),
             limits: LIMITS,
+            json: false,
         }
     }
 }
@@ -248,6 +263,8 @@ fn parse_search(parser: &mut Parser) -> Result<Request, Error> {
             Long("picks") => options.picks = parser.value()?.parse()?,
             Long("values") => options.values = parser.value()?.parse()?,
             Long("changes") => options.changes = parser.value()?.parse()?,
+            Long("time") => options.time = Some(parser.value()?.parse_with(parse_seconds)?),
+            Long("json") => options.json = true,
             Long("replays") => options.replays = parser.value()?.into(),
             Long("budget") => options.limits.runs = parser.value()?.parse()?,
             Long("any-failure") => options.limits.any_failure = true,

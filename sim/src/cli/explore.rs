@@ -1,17 +1,16 @@
 //! The command that runs many seeds: the campaign, what it found, and one line that sums it up.
 
-mod results;
 mod seeds;
 
 use std::path::Path;
 use std::time::Duration;
 
 use indicatif::HumanCount;
-use results::{FailureResult, KnownResult, Outcome, SummaryResult};
 use seeds::{Ran, run_seeds};
 
 use super::args::ExploreOptions;
 use super::failure::{Pursuit, pursue};
+use super::results::{FailureResult, KnownResult, Outcome, SummaryResult};
 use super::screen::Screen;
 use super::{Exit, Refusal, Subject, read};
 use crate::campaign::ledger::Differed;

@@ -64,7 +64,8 @@ Commands:
     --jobs N                on N threads; the same runs, however many
     --picks K, --values V   exhaustive: K unusual picks (2), V values each (3)
     --changes D             priorities: so many changes of who is ahead (2)
-    --replays DIR, --budget N, --any-failure
+    --replays DIR, --budget N, --any-failure, --time SECONDS, --json
+                            as for explore
   replay FILE|SEED [SCENARIO]
                           run it twice; say whether the failure is still there
     --isolation, --strict   as for explore

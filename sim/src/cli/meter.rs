@@ -92,8 +92,16 @@ impl RunMeter {
         }
     }
 
-    pub(super) fn finish(self) {
+    /// The wall time since the beginning.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.bar.elapsed()
+    }
+
+    /// Takes the bar away. Returns the wall time since the beginning.
+    pub(super) fn finish(self) -> Duration {
+        let elapsed = self.elapsed();
         self.bar.finish_and_clear();
+        elapsed
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Bounds {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeftOut {
-    /// Runs within the other bounds that [`Bounds::runs`] left no room for. They would have led to further ones.
+    /// Runs within the other bounds that [`Bounds::runs`], or the time that a command was given, left no room for. They would have led to further ones.
     pub runs: u64,
     /// Values of draws that were not tried, since a draw has more than [`Bounds::values`]. Each would have been a
     /// run, and led to further ones.
@@ -105,7 +105,10 @@ pub(crate) fn exhaust_with(runs: Runs<'_>, seed: u64, bounds: Bounds) -> Searche
             }
             search.go_on_from(picks, report);
         }
-        (runs.progress)(made);
+        if (runs.progress)(made).is_break() {
+            search.left_out.runs += search.waiting.len() as u64;
+            return searched(made, None, search);
+        }
     }
 }
 

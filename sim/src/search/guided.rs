@@ -61,7 +61,9 @@ pub(crate) fn guide_with(runs: Runs<'_>, seed: u64, most: u64) -> Searched {
             }
             search.learn(choices.seed(), &report, &probe);
         }
-        (runs.progress)(made);
+        if (runs.progress)(made).is_break() {
+            break;
+        }
     }
     searched(made, None)
 }

@@ -64,11 +64,23 @@ fn search_takes_a_way_and_its_bounds() {
         Ok(Request::Search { way, scenario: scenario.map(str::to_owned), options })
     };
     assert_eq!(parse_line("search guided"), request(Way::Guided, None, SearchOptions::default()));
-    let line = "search exhaustive kv --runs 9 --seed 8 --jobs 3 --picks 7 --values 6 --changes 5 --replays r --budget 4";
+    let line = "search exhaustive kv --runs 9 --seed 8 --jobs 3 --picks 7 --values 6 --changes 5 --replays r --budget 4 --time 1.5 --json";
     let replays = PathBuf::from("r");
     let limits = Limits { runs: 4, ..LIMITS };
     let jobs = NonZeroUsize::new(3).expect("3 is not 0");
-    let options = SearchOptions { runs: 9, seed: 8, jobs, picks: 7, values: 6, changes: 5, replays, limits };
+    let (time, json) = (Some(Duration::from_millis(1500)), true);
+    let options = SearchOptions {
+        runs: 9,
+        seed: 8,
+        jobs,
+        picks: 7,
+        values: 6,
+        changes: 5,
+        time,
+        replays,
+        limits,
+        json,
+    };
     assert_eq!(parse_line(line), request(Way::Exhaustive, Some("kv"), options));
 }
 

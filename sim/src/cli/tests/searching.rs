@@ -1,5 +1,8 @@
 //! Failures that are found in other ways than seed after seed.
 
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
 use super::*;
 
 /// Fails where the fifth of five draws in a row is unusual too, one in 100,000.
@@ -74,4 +77,44 @@ fn runs_that_differ_end_a_search_by_priorities() {
         with_toy(&leaky, |subject, screen| search::search(subject, Way::Priorities, &options, screen));
     assert_eq!(exit, Exit::Nondeterminism);
     assert!(out.starts_with("toy: two runs of seed 0 differ"), "{out}");
+}
+
+#[test]
+fn a_search_ends_with_its_time() {
+    for way in [Way::Guided, Way::Exhaustive, Way::Priorities] {
+        let options =
+            SearchOptions { time: Some(Duration::ZERO), jobs: NonZeroUsize::MIN, ..SearchOptions::default() };
+        let Printed { exit, out, .. } =
+            with_toy(&five_in_a_row, |subject, screen| search::search(subject, way, &options, screen));
+        assert_eq!(exit, Exit::Passed);
+        let (told, rest) = out.split_once('\n').expect("a line");
+        assert!(told.ends_with(" runs, none failed; the time is up"), "{way:?}: {out}");
+        let left_out =
+            "  left out by --time: 1 runs, and what follows from them, for which there was no room\n";
+        assert_eq!(rest, if way == Way::Exhaustive { left_out } else { "" });
+    }
+}
+
+#[test]
+fn programs_are_told_what_a_search_came_to() {
+    let folder = Folder::new("search-json");
+    let search = |picks| {
+        let replays = folder.0.clone();
+        let options = SearchOptions { replays, picks, json: true, ..SearchOptions::default() };
+        let printed = with_toy(&five_in_a_row, |subject, screen| {
+            search::search(subject, Way::Exhaustive, &options, screen)
+        });
+        let lines = printed.out.lines().map(|line| serde_json::from_str(line).expect("a line is JSON"));
+        lines.collect::<Vec<serde_json::Value>>()
+    };
+    let found = search(5);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[0]["failure"]["picks"], 5);
+    assert_eq!(found[0]["failure"]["shrunk"]["picks"], 5);
+    assert_eq!(found[1]["search"]["way"], "exhaustive");
+    assert_eq!((&found[1]["search"]["runs"], &found[1]["search"]["is_failed"]), (&6.into(), &true.into()));
+
+    let [none] = &search(4)[..] else { panic!("there is no failure to tell") };
+    assert_eq!((&none["search"]["is_complete"], &none["search"]["is_failed"]), (&true.into(), &false.into()));
+    assert_eq!(none["search"]["left_out"], serde_json::json!({ "runs": 0, "values": 0, "deeper": 1 }));
 }

@@ -1,16 +1,17 @@
-//! What a campaign found, as lines of JSON for programs. `campaigns/README.md` describes every field.
+//! What a campaign or a search found, as lines of JSON for programs. `campaigns/README.md` describes every field.
 
 use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::super::Subject;
-use super::super::args::ExploreOptions;
-use super::super::failure::Pursued;
+use super::Subject;
+use super::args::{ExploreOptions, SearchOptions, Way};
+use super::failure::Pursued;
 use crate::campaign::ledger::Differed;
 use crate::campaign::{Failure, Findings, Shard};
 use crate::reached::Tally;
+use crate::search::{LeftOut, Searched};
 use crate::shrink::Shrunk;
 use crate::verdict::one_line;
 
@@ -22,6 +23,7 @@ pub(super) enum Outcome {
     Nondeterminism(Differed),
     Failure(FailureResult),
     Summary(SummaryResult),
+    Search(SearchResult),
 }
 
 /// A replay that was run before the seeds.
@@ -122,6 +124,61 @@ impl SummaryResult {
             turns: findings.turns,
             callbacks: findings.callbacks,
             catalogue: Tally::all(&findings.reached),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct SearchResult {
+    scenario: String,
+    way: &'static str,
+    /// The first seed.
+    seed: u64,
+    /// With a failure, those before it and its own.
+    runs: u64,
+    is_failed: bool,
+    /// Whether there is nothing left to try within `picks` and `values`.
+    is_complete: bool,
+    /// Whether the search was ended by its time.
+    is_out_of_time: bool,
+    wall_seconds: f64,
+    /// Of an exhaustive search that found no failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<LeftOutResult>,
+}
+
+#[derive(Serialize)]
+struct LeftOutResult {
+    runs: u64,
+    values: u64,
+    deeper: u64,
+}
+
+impl SearchResult {
+    pub(super) fn of(
+        subject: &Subject<'_>,
+        way: Way,
+        options: &SearchOptions,
+        searched: &Searched,
+        is_out_of_time: bool,
+        wall_time: Duration,
+    ) -> SearchResult {
+        let LeftOut { runs, values, deeper } = searched.left_out;
+        let is_failed = searched.failure.is_some();
+        SearchResult {
+            scenario: subject.name.to_owned(),
+            way: way.name(),
+            seed: options.seed,
+            runs: searched.runs,
+            is_failed,
+            is_complete: searched.is_complete,
+            is_out_of_time,
+            wall_seconds: wall_time.as_secs_f64(),
+            left_out: (way == Way::Exhaustive && !is_failed).then_some(LeftOutResult {
+                runs,
+                values,
+                deeper,
+            }),
         }
     }
 }
