@@ -523,7 +523,8 @@ impl Kernel {
         if is_meeting && number > before.2 {
             self.entry_mut(key).ends = ends;
             self.by_ends.remove(&before);
-            self.by_ends.insert(ends, key);
+            let taken = self.by_ends.insert(ends, key);
+            assert!(taken.is_none(), "each end counts up: all others between these two have smaller numbers");
             self.last_ends = None;
         }
         is_meeting.then_some(key)
