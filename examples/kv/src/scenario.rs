@@ -60,6 +60,7 @@ fn build(sim: &mut Sim, options: Options) {
         .reset(0.002)
         .cut(0.002)
         .cut_for(Duration::from_millis(50)..Duration::from_secs(1));
+    sim.buggify_site("kv: there is room for one reply", 0.5);
     sim.time_budget(Duration::from_secs(600));
     sim.check("history", move || history.borrow().check());
 }

@@ -128,7 +128,9 @@ impl Server {
         let mut store = self.store.borrow_mut();
         let mut counters = self.counters.borrow_mut();
         let now = twinloop::now();
-        while connection.replies.len() < REPLIES_MAX {
+        // No simulated client asks for so much that it comes to the limit.
+        let enough = if twinloop::buggify!("kv: there is room for one reply", 0.1) { 1 } else { REPLIES_MAX };
+        while connection.replies.len() < enough {
             let (request, length) = match connection.parser.parse(&bytes[consumed..]) {
                 Ok(None) => return (Parsed::All, consumed),
                 Ok(Some(parsed)) => parsed,
@@ -150,7 +152,7 @@ impl Server {
             }
             counters.commands_processed += 1;
         }
-        twinloop::reachable!("kv: a client that does not read its replies is held up");
+        twinloop::reachable!("kv: replies are sent before more is executed");
         (Parsed::Enough, consumed)
     }
 
